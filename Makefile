@@ -1,0 +1,25 @@
+# Two commands: `make run` and `make test`.
+CARGO_DENY = 0.20.2
+
+.PHONY: run test fmt deny postgres
+
+run: postgres
+	cargo run --release -- serve
+
+test: postgres fmt deny
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked
+
+fmt:
+	cargo fmt --check
+
+deny:
+	@command -v cargo-deny >/dev/null || cargo install cargo-deny --version $(CARGO_DENY) --locked
+	cargo deny --offline check bans licenses sources
+
+# PostgreSQL's package, if no initdb is found.
+postgres:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	if command -v apt-get >/dev/null; then apt-get update && apt-get install -y --no-install-recommends postgresql; \
+	elif command -v brew >/dev/null; then brew install postgresql; \
+	else echo "Install PostgreSQL 14 or newer (initdb and postgres) with your package manager."; exit 1; fi

@@ -1,0 +1,418 @@
+//! The configuration: every key with its meaning, default and unit, in one table.
+//!
+//! In charge of: layering (defaults < `rowhouse.toml` < environment < flags), reporting all faults at once, and
+//! saying where each value came from. It must not know what the values are used for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// A value that must not be seen: prints as `***`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a value.
+    pub fn new(value: impl Into<String>) -> Secret {
+        Secret(value.into())
+    }
+
+    /// The value, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)] // each field's meaning stands beside its key in KEYS
+pub struct Config {
+    pub project: PathBuf,
+    pub data: PathBuf,
+    pub listen: String,
+    pub public_url: Option<String>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub cors_origins: Vec<String>,
+    pub metrics_listen: Option<String>,
+    pub log: String,
+    pub database: Database,
+    pub secret_key: Option<Secret>,
+    pub token: Token,
+    pub password_cost: u32,
+    pub limits: Limits,
+    pub page: Page,
+    pub public: BTreeMap<String, String>,
+    pub explain_refusals: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Database {
+    pub url: Option<Secret>,
+    pub binaries: Option<PathBuf>,
+    pub user: String,
+    pub pool: usize,
+    pub shared: usize,
+    pub wait: Duration,
+    pub connect: Duration,
+    pub statement: Duration,
+    pub recycle: Duration,
+}
+
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Token {
+    pub issuer: String,
+    pub audience: String,
+    pub life: Duration,
+}
+
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Limits {
+    pub header: Duration,
+    pub request: Duration,
+    pub body_time: Duration,
+    pub idle: Duration,
+    pub drain: Duration,
+    pub connections: usize,
+    pub body: usize,
+    pub url: usize,
+    pub include_depth: usize,
+    pub included: usize,
+    pub filter_terms: usize,
+    pub filter_depth: usize,
+    pub links: usize,
+    pub offset: i64,
+    pub each: usize,
+    pub call_depth: usize,
+    pub hash_queue: usize,
+    pub hash_wait: Duration,
+    pub signin_per_account: i32,
+    pub signin_per_address: i32,
+    pub signin_window: Duration,
+    pub action_rate: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Page {
+    pub size: i64,
+    pub most: i64,
+}
+
+/// One key of the configuration.
+pub struct Key {
+    /// As it stands in `rowhouse.toml`; `ROWHOUSE_` and upper case with `_` in the environment.
+    pub name: &'static str,
+    /// What it means, with unit.
+    pub meaning: &'static str,
+    /// As text; empty means: not set.
+    pub default: &'static str,
+    secret: bool,
+    apply: Apply,
+}
+
+type Apply = fn(&mut Config, &str) -> Result<(), String>;
+
+const fn key(name: &'static str, default: &'static str, meaning: &'static str, apply: Apply) -> Key {
+    Key { name, meaning, default, secret: false, apply }
+}
+
+const fn hidden(name: &'static str, default: &'static str, meaning: &'static str, apply: Apply) -> Key {
+    Key { name, meaning, default, secret: true, apply }
+}
+
+/// Every key there is.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("project", ".", "folder with schema/, actions/, templates/ of your own", |c, v| path(v).map(|v| c.project = v)),
+    key("data", ".rowhouse", "folder for the local database cluster and its secrets", |c, v| path(v).map(|v| c.data = v)),
+    key("listen", "127.0.0.1:6336", "address and port to serve on; port 0 takes a free one", |c, v| address(v).map(|v| c.listen = v)),
+    key("public_url", "", "URL under which clients reach the server; without it links are paths", |c, v| origin_url(v).map(|v| c.public_url = v)),
+    key("trusted_proxies", "", "networks whose Forwarded and X-Forwarded-For headers are believed, comma separated", |c, v| list(v, "a network such as 10.0.0.0/8").map(|v| c.trusted_proxies = v)),
+    key("cors_origins", "", "origins that browsers may call from, comma separated, or *", |c, v| origins(v).map(|v| c.cors_origins = v)),
+    key("metrics.listen", "", "a separate address that serves /metrics to anybody who reaches it", |c, v| optional(v, address).map(|v| c.metrics_listen = v)),
+    key("log", "info", "what is logged: error, warn, info, debug, trace, or a filter by module", |c, v| { c.log = v.to_owned(); Ok(()) }),
+    hidden("database.url", "", "PostgreSQL 14 or newer, postgres://…; without it a local cluster is managed in the data folder", |c, v| database_url(v).map(|v| c.database.url = v)),
+    key("database.binaries", "", "folder with initdb and postgres for the local cluster; without it they are looked for", |c, v| optional(v, path).map(|v| c.database.binaries = v)),
+    key("database.user", "postgres", "system user that the local cluster runs as when started by root", |c, v| word(v).map(|v| c.database.user = v)),
+    key("database.pool", "8", "most connections for lists and transactions", |c, v| number(v, 1, 1000).map(|v| c.database.pool = v)),
+    key("database.shared", "2", "connections that small reads share", |c, v| number(v, 1, 64).map(|v| c.database.shared = v)),
+    key("database.wait", "5s", "longest wait for a connection before 503", |c, v| duration(v).map(|v| c.database.wait = v)),
+    key("database.connect", "5s", "longest wait for PostgreSQL to accept a connection", |c, v| duration(v).map(|v| c.database.connect = v)),
+    key("database.statement", "10s", "longest that one statement may run", |c, v| duration(v).map(|v| c.database.statement = v)),
+    key("database.recycle", "30m", "age at which a connection is replaced", |c, v| duration(v).map(|v| c.database.recycle = v)),
+    hidden("secret_key", "", "32 bytes in base64 that encrypt keys and secrets in the database; without it they are made in the data folder", |c, v| master(v).map(|v| c.secret_key = v)),
+    key("token.issuer", "rowhouse", "iss of the tokens", |c, v| word(v).map(|v| c.token.issuer = v)),
+    key("token.audience", "rowhouse", "aud of the tokens", |c, v| word(v).map(|v| c.token.audience = v)),
+    key("token.life", "1h", "how long a token is good", |c, v| duration(v).map(|v| c.token.life = v)),
+    key("password.cost", "11", "bcrypt cost, 10 to 16: each step doubles the time", |c, v| number(v, 10, 16).map(|v| c.password_cost = v)),
+    key("limits.header", "10s", "longest wait for a connection's first byte and for a request's head", |c, v| duration(v).map(|v| c.limits.header = v)),
+    key("limits.body_time", "15s", "longest that a body may take to arrive", |c, v| duration(v).map(|v| c.limits.body_time = v)),
+    key("limits.request", "30s", "longest that a request may take", |c, v| duration(v).map(|v| c.limits.request = v)),
+    key("limits.idle", "75s", "longest that a connection may rest between requests", |c, v| duration(v).map(|v| c.limits.idle = v)),
+    key("limits.drain", "20s", "longest that a stopping server waits for what still runs", |c, v| duration(v).map(|v| c.limits.drain = v)),
+    key("limits.connections", "10000", "most connections at once", |c, v| number(v, 1, 1_000_000).map(|v| c.limits.connections = v)),
+    key("limits.body", "1048576", "most bytes of a body", |c, v| number(v, 1024, 1 << 30).map(|v| c.limits.body = v)),
+    key("limits.url", "8192", "most bytes of a URL", |c, v| number(v, 256, 65_535).map(|v| c.limits.url = v)),
+    key("limits.include_depth", "4", "most steps of an include or filter path", |c, v| number(v, 0, 16).map(|v| c.limits.include_depth = v)),
+    key("limits.included", "100", "most rows included per parent and path", |c, v| number(v, 1, 10_000).map(|v| c.limits.included = v)),
+    key("limits.filter_terms", "50", "most conditions in a filter", |c, v| number(v, 1, 1000).map(|v| c.limits.filter_terms = v)),
+    key("limits.filter_depth", "8", "deepest nesting of a filter", |c, v| number(v, 1, 32).map(|v| c.limits.filter_depth = v)),
+    key("limits.links", "1000", "most identifiers in one relationship of a request", |c, v| number(v, 1, 100_000).map(|v| c.limits.links = v)),
+    key("limits.offset", "10000", "most rows that page[number] may skip", |c, v| number(v, 0, 10_000_000).map(|v| c.limits.offset = v)),
+    key("limits.each", "1000", "most rows that an action's read or each works on", |c, v| number(v, 1, 100_000).map(|v| c.limits.each = v)),
+    key("limits.call_depth", "4", "deepest that actions may call each other", |c, v| number(v, 1, 32).map(|v| c.limits.call_depth = v)),
+    key("limits.hash_queue", "200", "most passwords waiting to be hashed before 503", |c, v| number(v, 1, 100_000).map(|v| c.limits.hash_queue = v)),
+    key("limits.hash_wait", "10s", "longest that a password waits to be hashed before 503", |c, v| duration(v).map(|v| c.limits.hash_wait = v)),
+    key("limits.signin_per_account", "5", "wrong passwords per account and address in the window, before none is checked any more", |c, v| number(v, 1, 1_000_000).map(|v| c.limits.signin_per_account = v)),
+    key("limits.signin_per_address", "100", "sign-ins per address in the window, before 429", |c, v| number(v, 1, 100_000_000).map(|v| c.limits.signin_per_address = v)),
+    key("limits.signin_window", "15m", "the window in which sign-ins are counted", |c, v| duration(v).map(|v| c.limits.signin_window = v)),
+    key("limits.action_rate", "true", "whether the limits that action files set are kept", |c, v| boolean(v).map(|v| c.limits.action_rate = v)),
+    key("page.size", "25", "rows on a page", |c, v| number(v, 1, 10_000).map(|v| c.page.size = v)),
+    key("page.most", "100", "most rows on a page", |c, v| number(v, 1, 10_000).map(|v| c.page.most = v)),
+];
+
+/// A value with the layer that it came from.
+#[derive(Clone)]
+struct Set {
+    value: String,
+    from: String,
+}
+
+/// The configuration together with where each value came from.
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    sets: Vec<Set>,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
+}
+
+impl Loaded {
+    /// Every key with meaning, value and source, for people; secrets as `***`.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for (key, set) in KEYS.iter().zip(&self.sets) {
+            let shown = match (key.secret, set.value.as_str()) {
+                (_, "") => "(not set)",
+                (true, _) => "***",
+                (false, value) => value,
+            };
+            text += &format!("{} = {shown}\n    {}; from {}\n", key.name, key.meaning, set.from);
+        }
+        for (name, value) in &self.config.public {
+            text += &format!("public.{name} = {value}\n    seen by actions as config.public.{name}; from rowhouse.toml\n");
+        }
+        text
+    }
+}
+
+/// Layers defaults, `<project>/rowhouse.toml`, the environment and the flags.
+///
+/// # Errors
+/// Every fault of every layer, each a sentence that names the key, the value's source and what would be right.
+pub fn load(environment: &BTreeMap<String, String>, flags: &[(&'static str, String)]) -> Result<Loaded, Vec<String>> {
+    let mut faults = vec![];
+    let mut config = Config::default();
+    let mut sets: Vec<Set> = KEYS.iter().map(|k| Set { value: k.default.to_owned(), from: "default".to_owned() }).collect();
+    let mut set =
+        |name: &str, value: String, from: String, faults: &mut Vec<String>| match KEYS.iter().position(|k| k.name == name) {
+            Some(at) => sets[at] = Set { value, from },
+            None => {
+                let names: Vec<_> = KEYS.iter().map(|k| k.name).collect();
+                let hint = crate::yaml::nearest(name, &names).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+                faults.push(format!("{from}: unknown key {name}{hint}"));
+            }
+        };
+    let variable = |key: &Key| format!("ROWHOUSE_{}", key.name.to_uppercase().replace('.', "_"));
+    let find = |name: &str| {
+        let flag = flags.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
+        flag.or_else(|| environment.get(&format!("ROWHOUSE_{}", name.to_uppercase())).cloned())
+    };
+    let project = find("project").unwrap_or_else(|| ".".to_owned());
+    let file = Path::new(&project).join("rowhouse.toml");
+    match std::fs::read_to_string(&file) {
+        Ok(text) => match text.parse::<toml::Table>() {
+            Ok(table) => flatten("", &table, &mut |name, value| match name.strip_prefix("public.") {
+                Some(public) => _ = config.public.insert(public.to_owned(), value),
+                None => set(&name, value, file.display().to_string(), &mut faults),
+            }),
+            Err(error) => faults.push(format!("{}: {}", file.display(), error.to_string().trim())),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => faults.push(format!("{}: {error}", file.display())),
+    }
+    for (name, value) in environment.iter().filter(|(n, _)| n.starts_with("ROWHOUSE_")) {
+        match KEYS.iter().find(|k| variable(k) == *name) {
+            Some(key) => set(key.name, value.clone(), format!("environment {name}"), &mut faults),
+            None => faults.push(format!("environment: unknown variable {name}")),
+        }
+    }
+    for (name, value) in flags {
+        set(name, value.clone(), format!("flag --{}", name.replace(['.', '_'], "-")), &mut faults);
+    }
+    for (key, set) in KEYS.iter().zip(&sets) {
+        if let Err(words) = (key.apply)(&mut config, set.value.trim()) {
+            let shown = if key.secret { "***" } else { &set.value };
+            faults.push(format!("{} ({}): {shown:?} is not {words}", key.name, set.from));
+        }
+    }
+    if config.page.size > config.page.most {
+        faults.push("page.size is above page.most".to_owned());
+    }
+    if !sets.iter().zip(KEYS).any(|(s, k)| k.name == "data" && s.from != "default") {
+        config.data = config.project.join(".rowhouse");
+    }
+    if faults.is_empty() { Ok(Loaded { config, sets }) } else { Err(faults) }
+}
+
+fn flatten(prefix: &str, table: &toml::Table, visit: &mut dyn FnMut(String, String)) {
+    for (key, value) in table {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&name, inner, visit),
+            toml::Value::String(text) => visit(name, text.clone()),
+            toml::Value::Array(items) => {
+                let texts: Vec<_> = items.iter().map(|i| i.as_str().map_or_else(|| i.to_string(), str::to_owned)).collect();
+                visit(name, texts.join(","));
+            }
+            other => visit(name, other.to_string()),
+        }
+    }
+}
+
+fn optional<T>(v: &str, read: fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    if v.is_empty() { Ok(None) } else { read(v).map(Some) }
+}
+
+fn path(v: &str) -> Result<PathBuf, String> {
+    if v.is_empty() { Err("a folder".to_owned()) } else { Ok(PathBuf::from(v)) }
+}
+
+fn word(v: &str) -> Result<String, String> {
+    if v.is_empty() || v.chars().any(char::is_control) { Err("a word".to_owned()) } else { Ok(v.to_owned()) }
+}
+
+fn boolean(v: &str) -> Result<bool, String> {
+    v.parse().map_err(|_| "true or false".to_owned())
+}
+
+fn address(v: &str) -> Result<String, String> {
+    match v.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(v.to_owned()),
+        _ => Err("an address and port such as 127.0.0.1:6336".to_owned()),
+    }
+}
+
+fn origin_url(v: &str) -> Result<Option<String>, String> {
+    if v.is_empty() {
+        return Ok(None);
+    }
+    let url: http::Uri = v.parse().map_err(|_| "a URL such as https://example.org".to_owned())?;
+    match (url.scheme_str(), url.host(), url.path()) {
+        (Some("http" | "https"), Some(_), "/") => Ok(Some(v.trim_end_matches('/').to_owned())),
+        _ => Err("a URL without a path, such as https://example.org".to_owned()),
+    }
+}
+
+fn origins(v: &str) -> Result<Vec<String>, String> {
+    v.split(',')
+        .map(str::trim)
+        .filter(|o| !o.is_empty())
+        .map(|o| if o == "*" { Ok(o.to_owned()) } else { origin_url(o).map(Option::unwrap_or_default) })
+        .collect()
+}
+
+fn list<T: std::str::FromStr>(v: &str, what: &str) -> Result<Vec<T>, String> {
+    v.split(',').map(str::trim).filter(|i| !i.is_empty()).map(|i| i.parse().map_err(|_| what.to_owned())).collect()
+}
+
+fn number<T: std::str::FromStr + PartialOrd + fmt::Display>(v: &str, low: T, high: T) -> Result<T, String> {
+    match v.parse::<T>() {
+        Ok(n) if n >= low && n <= high => Ok(n),
+        _ => Err(format!("a number from {low} to {high}")),
+    }
+}
+
+fn duration(v: &str) -> Result<Duration, String> {
+    let wanted = || "a time such as 500ms, 10s, 15m, 1h".to_owned();
+    let split = v.find(|c: char| !c.is_ascii_digit()).ok_or_else(wanted)?;
+    let amount: u64 = v[..split].parse().map_err(|_| wanted())?;
+    let unit = match v[split..].trim() {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wanted()),
+    };
+    amount.checked_mul(unit).filter(|ms| *ms > 0 && *ms < 1 << 45).map(Duration::from_millis).ok_or_else(wanted)
+}
+
+fn database_url(v: &str) -> Result<Option<Secret>, String> {
+    match v {
+        "" => Ok(None),
+        _ if v.starts_with("postgres://") || v.starts_with("postgresql://") => Ok(Some(Secret::new(v))),
+        _ => Err("a URL such as postgres://user:password@host:5432/name".to_owned()),
+    }
+}
+
+fn master(v: &str) -> Result<Option<Secret>, String> {
+    use base64::Engine as _;
+    match v {
+        "" => Ok(None),
+        _ => match base64::engine::general_purpose::STANDARD.decode(v) {
+            Ok(bytes) if bytes.len() == 32 => Ok(Some(Secret::new(v))),
+            _ => Err("32 bytes in base64 (head -c 32 /dev/urandom | base64)".to_owned()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn defaults_pass_their_own_checks() {
+        let loaded = load(&BTreeMap::new(), &[]).expect("defaults");
+        assert_eq!(loaded.config.listen, "127.0.0.1:6336");
+        assert_eq!(loaded.config.limits.request, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_say_so() {
+        let env = environment(&[("ROWHOUSE_LISTEN", "127.0.0.1:1"), ("ROWHOUSE_DATABASE_URL", "postgres://u:geheim@h/d")]);
+        let loaded = load(&env, &[("listen", "127.0.0.1:2".to_owned())]).expect("good");
+        assert_eq!(loaded.config.listen, "127.0.0.1:2");
+        let text = loaded.describe();
+        assert!(text.contains("from flag --listen") && text.contains("database.url = ***"));
+        assert!(!text.contains("geheim") && !format!("{loaded:?} {:?}", loaded.config).contains("geheim"));
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once_and_secrets_are_not_echoed() {
+        let env = environment(&[("ROWHOUSE_LISTEN", "x"), ("ROWHOUSE_SECRET_KEY", "geheim"), ("ROWHOUSE_LISTNE", "y")]);
+        let faults = load(&env, &[("page.size", "0".to_owned())]).expect_err("four faults");
+        assert_eq!(faults.len(), 4, "{faults:?}");
+        assert!(!faults.join("").contains("geheim"));
+    }
+}

@@ -1,0 +1,248 @@
+//! Everything that can go wrong with a request, and the public words for it.
+//!
+//! In charge of: one enum, and one exhaustive match each for status, stable code and title. It must not know
+//! how an answer is written (`document`, `action`) nor how PostgreSQL spells its errors (`store` translates).
+
+use std::fmt;
+
+/// Where in the request a [`Fault`] sits (JSON:API `source`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Nowhere in particular.
+    None,
+    /// A JSON pointer into the body.
+    Pointer(String),
+    /// A query parameter, as the client spelled it.
+    Parameter(String),
+    /// A request header.
+    Header(&'static str),
+}
+
+/// One thing wrong with a request. A request reports all of its faults at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// A stable word that programs may compare.
+    pub code: &'static str,
+    /// A sentence that names the field and says what would be right. Never anything from the server's inside.
+    pub detail: String,
+    /// Where it sits.
+    pub source: Source,
+}
+
+impl Fault {
+    /// A fault without a place.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Fault {
+        Fault { code, detail: detail.into(), source: Source::None }
+    }
+
+    /// The same fault, in the body at `pointer`.
+    pub fn at(mut self, pointer: impl Into<String>) -> Fault {
+        self.source = Source::Pointer(pointer.into());
+        self
+    }
+
+    /// The same fault, in the query parameter `name`.
+    pub fn parameter(mut self, name: impl Into<String>) -> Fault {
+        self.source = Source::Parameter(name.into());
+        self
+    }
+
+    /// The same fault, in the header `name`.
+    pub fn header(mut self, name: &'static str) -> Fault {
+        self.source = Source::Header(name);
+        self
+    }
+}
+
+/// What happened inside the server. It has no `Display`, so it can't slip into an answer; the log prints it with `Debug`.
+pub struct Cause(Box<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    /// Keeps an error for the log.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Cause {
+        Cause(error.into())
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut inner = self.0.source();
+        while let Some(error) = inner {
+            write!(f, ": {error}")?;
+            inner = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// A refused or failed request.
+#[derive(Debug)]
+pub enum Error {
+    /// 400: the request can't be read, or its query names what doesn't exist.
+    Unreadable(Vec<Fault>),
+    /// 422: read, understood, and wrong.
+    Invalid(Vec<Fault>),
+    /// 401: a guest was refused. `bad_token` says that a token was sent that counts for nothing.
+    Unauthenticated {
+        /// Whether the request carried a token that is not valid.
+        bad_token: bool,
+    },
+    /// 403: somebody signed in was refused. With a fault where one part of the request is to blame.
+    Forbidden(Option<Fault>),
+    /// 404: no such thing, or none that the caller may know of.
+    NotFound,
+    /// 405: the path exists, the method does not. Holds the methods that do.
+    MethodNotAllowed(String),
+    /// 406: no media type that we write.
+    NotAcceptable,
+    /// 408: the client was too slow.
+    Timeout,
+    /// 409: it clashes with what is there.
+    Conflict(Fault),
+    /// 412: `If-Match` names another version.
+    PreconditionFailed,
+    /// 413: more than the limit, which the words name.
+    TooLarge(String),
+    /// 415: a media type that we don't read.
+    Unsupported(String),
+    /// 429: too many; try again after so many seconds.
+    TooMany(u64),
+    /// 503: the database or the hashing queue is busy or away; try again after so many seconds.
+    Unavailable(u64),
+    /// A status of an action's own (`fail`), 400–499.
+    Failed {
+        /// The HTTP status.
+        status: u16,
+        /// What the action's file says.
+        message: String,
+    },
+    /// 401 of a sign-in that failed, with the words that are the same for every reason.
+    WrongPassword,
+    /// 500: a defect. The cause goes to the log only.
+    Internal(Cause),
+}
+
+/// What every fallible function of a request gives.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An internal error from whatever went wrong.
+    pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Internal(Cause::new(error))
+    }
+
+    /// The refusal for a caller: guests are asked to sign in, others are told no.
+    pub fn refused(guest: bool, bad_token: bool) -> Error {
+        if guest { Error::Unauthenticated { bad_token } } else { Error::Forbidden(None) }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Error::Unreadable(_) => 400,
+            Error::Unauthenticated { .. } | Error::WrongPassword => 401,
+            Error::Forbidden(_) => 403,
+            Error::NotFound => 404,
+            Error::MethodNotAllowed(_) => 405,
+            Error::NotAcceptable => 406,
+            Error::Timeout => 408,
+            Error::Conflict(_) => 409,
+            Error::PreconditionFailed => 412,
+            Error::TooLarge(_) => 413,
+            Error::Unsupported(_) => 415,
+            Error::Invalid(_) => 422,
+            Error::TooMany(_) => 429,
+            Error::Failed { status, .. } => *status,
+            Error::Internal(_) => 500,
+            Error::Unavailable(_) => 503,
+        }
+    }
+
+    /// The stable code, for errors that carry no fault of their own.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Unreadable(_) => "unreadable",
+            Error::Unauthenticated { .. } => "sign-in-needed",
+            Error::WrongPassword => "wrong-password",
+            Error::Forbidden(_) => "forbidden",
+            Error::NotFound => "not-found",
+            Error::MethodNotAllowed(_) => "method-not-allowed",
+            Error::NotAcceptable => "not-acceptable",
+            Error::Timeout => "too-slow",
+            Error::Conflict(_) => "conflict",
+            Error::PreconditionFailed => "precondition-failed",
+            Error::TooLarge(_) => "too-large",
+            Error::Unsupported(_) => "unsupported-media-type",
+            Error::Invalid(_) => "invalid",
+            Error::TooMany(_) => "too-many",
+            Error::Failed { .. } => "failed",
+            Error::Internal(_) => "internal",
+            Error::Unavailable(_) => "unavailable",
+        }
+    }
+
+    /// The title: the same words for every occurrence.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Error::Unreadable(_) => "The request can't be read",
+            Error::Unauthenticated { .. } => "Sign in first",
+            Error::WrongPassword => "Not signed in",
+            Error::Forbidden(_) => "Not permitted",
+            Error::NotFound => "Not found",
+            Error::MethodNotAllowed(_) => "Method not allowed",
+            Error::NotAcceptable => "Not acceptable",
+            Error::Timeout => "Too slow",
+            Error::Conflict(_) => "Conflict",
+            Error::PreconditionFailed => "Changed meanwhile",
+            Error::TooLarge(_) => "Too large",
+            Error::Unsupported(_) => "Unsupported media type",
+            Error::Invalid(_) => "Invalid",
+            Error::TooMany(_) => "Too many requests",
+            Error::Failed { .. } => "Failed",
+            Error::Internal(_) => "Internal error",
+            Error::Unavailable(_) => "Not available right now",
+        }
+    }
+
+    /// The sentence for the client, for errors that carry no fault of their own.
+    pub fn detail(&self) -> String {
+        match self {
+            Error::Unreadable(_) | Error::Invalid(_) => "See the faults.".to_owned(),
+            Error::Unauthenticated { .. } => "This needs somebody who is signed in and permitted.".to_owned(),
+            Error::WrongPassword => "Wrong e-mail or password".to_owned(),
+            Error::Forbidden(_) => "You are not permitted to do this.".to_owned(),
+            Error::NotFound => "There is nothing here, or nothing that you may see.".to_owned(),
+            Error::MethodNotAllowed(allow) => format!("Here one may use: {allow}."),
+            Error::NotAcceptable => {
+                "Accept must admit application/vnd.api+json without parameters that are unknown here.".to_owned()
+            }
+            Error::Timeout => "The request took too long to arrive.".to_owned(),
+            Error::Conflict(fault) => fault.detail.clone(),
+            Error::PreconditionFailed => "The row has another version than If-Match names.".to_owned(),
+            Error::TooLarge(words) | Error::Unsupported(words) => words.clone(),
+            Error::TooMany(seconds) | Error::Unavailable(seconds) => format!("Try again in {seconds} s."),
+            Error::Failed { message, .. } => message.clone(),
+            Error::Internal(_) => "Something went wrong on our side; it is in the log under the request's id.".to_owned(),
+        }
+    }
+
+    /// The faults that a client is told, at least one.
+    pub fn faults(&self) -> Vec<Fault> {
+        match self {
+            Error::Unreadable(faults) | Error::Invalid(faults) if !faults.is_empty() => faults.clone(),
+            Error::Conflict(fault) | Error::Forbidden(Some(fault)) => vec![fault.clone()],
+            Error::NotAcceptable => vec![Fault::new(self.code(), self.detail()).header("Accept")],
+            Error::Unsupported(_) => vec![Fault::new(self.code(), self.detail()).header("Content-Type")],
+            _ => vec![Fault::new(self.code(), self.detail())],
+        }
+    }
+
+    /// Seconds for `Retry-After`, where waiting helps.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Error::TooMany(seconds) | Error::Unavailable(seconds) => Some(*seconds),
+            _ => None,
+        }
+    }
+}

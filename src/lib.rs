@@ -1,0 +1,17 @@
+//! Rowhouse: PostgreSQL behind, JSON:API in front, a permission on every row, every operation a named action.
+//!
+//! A request becomes a plan. A plan carries its permission. Only the store, given a plan, lets rows out.
+//!
+//! The rooms, in reading order; a file uses only what stands above it (a test holds that):
+//!
+//! - [`error`]: everything that can go wrong with a request, and the public words for it.
+//! - [`yaml`]: files that people write, as trees that know line and column.
+//! - [`config`]: every key of the configuration in one table, layered.
+//! - [`permission`]: the rule, written once.
+//! - [`schema`]: what exists: entity files → a checked, immutable schema.
+
+pub mod error;
+pub mod yaml;
+pub mod config;
+pub mod permission;
+pub mod schema;

@@ -1,0 +1,1 @@
+//! The way from a catalog to a schema. (Filled in with the store.)

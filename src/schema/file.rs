@@ -1,0 +1,696 @@
+//! Schema files → [`Schema`]. Loading is checking: whatever is wrong is said with file, line, column and the nearest name.
+//!
+//! In charge of: the file format, overlaying a project's files on the embedded ones, and resolving names. It must
+//! not know the database: whether a table exists is `diff`'s business.
+
+use std::collections::{BTreeMap, HashMap};
+
+use regex::Regex;
+
+use super::kind::{Bounds, KINDS, Kind};
+use super::{Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Relation, Schema, Unique, Write};
+use crate::permission::{Class, Permission, Right};
+use crate::yaml::{self, Complaint, Mark, Reader, Tree, Value};
+
+/// A file: its name relative to the project, and its text.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Such as `schema/article.yaml`.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl File {
+    /// `article` of `schema/article.yaml`.
+    pub fn stem(&self) -> &str {
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        name.strip_suffix(".yaml").unwrap_or(name)
+    }
+}
+
+const ENTITY_KEYS: &[&str] = &[
+    "label",
+    "description",
+    "permission",
+    "grants",
+    "default_permission",
+    "default_groups",
+    "join_groups",
+    "default_order",
+    "columns",
+    "relations",
+];
+const COLUMN_KEYS: &[&str] = &[
+    "type",
+    "label",
+    "required",
+    "unique",
+    "index",
+    "default",
+    "min",
+    "max",
+    "length",
+    "pattern",
+    "hidden",
+    "read_only",
+    "options",
+    "precision",
+    "scale",
+    "clean",
+];
+const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "required", "default", "on_delete", "read_only"];
+const RESERVED_FIELDS: &[&str] =
+    &["id", "type", "lid", "owner", "permission", "groups", "group_bits", "usergroups", "version", "created_at", "updated_at"];
+/// A relationship's name that every row has; not free either.
+pub const RESERVED_ENTITIES: &[&str] = &["operations"];
+
+#[derive(Clone)]
+struct Place {
+    file: String,
+    mark: Mark,
+}
+
+#[derive(Default)]
+struct Draft {
+    label: Option<String>,
+    description: Option<String>,
+    permission: Option<Permission>,
+    grants: Option<Vec<Grant>>,
+    default_permission: Option<Permission>,
+    default_groups: Option<Vec<Grant>>,
+    join_groups: Option<Vec<String>>,
+    default_order: Option<Vec<(Place, String)>>,
+    columns: Vec<(Place, Column)>,
+    relations: Vec<(Place, DraftRelation)>,
+}
+
+#[derive(Clone)]
+struct DraftRelation {
+    name: String,
+    target: String,
+    many: bool,
+    inverse: Option<String>,
+    required: bool,
+    default_caller: bool,
+    on_delete: Option<OnDelete>,
+    read_only: bool,
+}
+
+/// Reads and checks all files; of two files for one entity the later adds to the earlier and overrides it.
+///
+/// # Errors
+/// All complaints about all files.
+pub fn load(files: &[File]) -> Result<Schema, Vec<Complaint>> {
+    let mut complaints = vec![];
+    let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
+    for file in files {
+        let mut reader = Reader::new(&file.path);
+        match yaml::from_str(&file.path, &file.text) {
+            Ok(tree) => {
+                let name = file.stem().to_owned();
+                if let Err(words) = entity_name(&name) {
+                    reader.complain(Mark::default(), words);
+                }
+                let draft = read_entity(&mut reader, &tree);
+                drafts.entry(name).or_default().overlay(draft);
+            }
+            Err(complaint) => complaints.push(complaint),
+        }
+        complaints.append(&mut reader.complaints);
+    }
+    let schema = resolve(drafts, &mut complaints);
+    if complaints.is_empty() { Ok(schema) } else { Err(complaints) }
+}
+
+fn entity_name(name: &str) -> Result<(), String> {
+    member_name(name)?;
+    if RESERVED_ENTITIES.contains(&name) {
+        return Err(format!("an entity can't be called `{name}`: that URL is taken"));
+    }
+    match name.chars().any(char::is_uppercase) {
+        true => Err(format!("`{name}`: entities are written in lower case")),
+        false => Ok(()),
+    }
+}
+
+/// JSON:API's rule for member names, and ours: letters of any script, digits, `_` and `-` inside.
+pub fn member_name(name: &str) -> Result<(), String> {
+    let edge = |c: char| c.is_alphanumeric();
+    let good = name.starts_with(edge) && name.ends_with(edge) && name.chars().all(|c| edge(c) || c == '_' || c == '-');
+    match good && name.len() <= 60 {
+        true => Ok(()),
+        false => Err(format!(
+            "`{name}` can't be a name: letters and digits, with _ or - between them, at most 60 bytes (JSON:API, member names)"
+        )),
+    }
+}
+
+impl Draft {
+    fn overlay(&mut self, over: Draft) {
+        fn put<T>(below: &mut Option<T>, above: Option<T>) {
+            if above.is_some() {
+                *below = above;
+            }
+        }
+        put(&mut self.label, over.label);
+        put(&mut self.description, over.description);
+        put(&mut self.permission, over.permission);
+        put(&mut self.grants, over.grants);
+        put(&mut self.default_permission, over.default_permission);
+        put(&mut self.default_groups, over.default_groups);
+        put(&mut self.join_groups, over.join_groups);
+        put(&mut self.default_order, over.default_order);
+        for (place, column) in over.columns {
+            self.columns.retain(|(_, c)| c.name != column.name);
+            self.columns.push((place, column));
+        }
+        for (place, relation) in over.relations {
+            self.relations.retain(|(_, r)| r.name != relation.name);
+            self.relations.push((place, relation));
+        }
+    }
+}
+
+fn read_entity(reader: &mut Reader, tree: &Tree) -> Draft {
+    let mut draft = Draft::default();
+    for (key, value) in reader.keys(tree, ENTITY_KEYS) {
+        match key.name.as_str() {
+            "label" => draft.label = Some(reader.text(value).to_owned()),
+            "description" => draft.description = Some(reader.text(value).to_owned()),
+            "permission" => draft.permission = Some(permission(reader, value)),
+            "grants" => draft.grants = Some(grants(reader, value)),
+            "default_permission" => draft.default_permission = Some(permission(reader, value)),
+            "default_groups" => draft.default_groups = Some(grants(reader, value)),
+            "join_groups" => {
+                let names: Vec<_> = reader.list(value).iter().map(|item| (item.mark, reader.text(item).to_owned())).collect();
+                for (mark, name) in &names {
+                    group_name(reader, *mark, name);
+                    if name == "administrators" {
+                        reader.complain(*mark, "nobody becomes an administrator by signing up");
+                    }
+                }
+                draft.join_groups = Some(names.into_iter().map(|(_, n)| n).collect());
+            }
+            "default_order" => {
+                let file = reader.file().to_owned();
+                let items = reader.list(value).iter();
+                draft.default_order =
+                    Some(items.map(|i| (Place { file: file.clone(), mark: i.mark }, reader.text(i).to_owned())).collect());
+            }
+            "columns" => {
+                for (key, value) in reader.map(value) {
+                    field_name(reader, key.mark, &key.name);
+                    let place = Place { file: reader.file().to_owned(), mark: key.mark };
+                    let column = read_column(reader, &key.name, key.mark, value);
+                    draft.columns.push((place, column));
+                }
+            }
+            "relations" => {
+                for (key, value) in reader.map(value) {
+                    field_name(reader, key.mark, &key.name);
+                    let place = Place { file: reader.file().to_owned(), mark: key.mark };
+                    if let Some(relation) = read_relation(reader, &key.name, key.mark, value) {
+                        draft.relations.push((place, relation));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    draft
+}
+
+fn field_name(reader: &mut Reader, mark: Mark, name: &str) {
+    if RESERVED_FIELDS.contains(&name) {
+        reader.complain(mark, format!("`{name}` is taken: every row has it, or JSON:API reserves it"));
+    } else if let Err(words) = member_name(name) {
+        reader.complain(mark, words);
+    }
+}
+
+fn group_name(reader: &mut Reader, mark: Mark, name: &str) {
+    if name.trim().is_empty() || name.len() > 255 || name.chars().any(char::is_control) {
+        reader.complain(mark, "a group's name is one line of 1 to 255 characters");
+    }
+}
+
+/// Reads a permission: `{guest: […], owner: […], group: […]}` or the integer.
+pub fn permission(reader: &mut Reader, tree: &Tree) -> Permission {
+    if let Value::Int(bits) = tree.value {
+        return Permission::new(bits).unwrap_or_else(|| {
+            reader.complain(tree.mark, format!("a permission is at most {}", Permission::MAX));
+            Permission::NONE
+        });
+    }
+    let mut permission = Permission::NONE;
+    for (key, value) in reader.keys(tree, &Class::ALL.map(Class::word)) {
+        let rights = rights(reader, value);
+        if let Some(class) = Class::ALL.into_iter().find(|c| c.word() == key.name) {
+            permission = permission.with(class, &rights);
+        }
+    }
+    permission
+}
+
+/// Reads a list of rights, or `all`.
+pub fn rights(reader: &mut Reader, tree: &Tree) -> Vec<Right> {
+    if matches!(&tree.value, Value::Text(text) if text == "all") {
+        return Right::ALL.to_vec();
+    }
+    let mut found = vec![];
+    for item in reader.list(tree) {
+        let word = reader.text(item);
+        match Right::from_word(word) {
+            Some(right) => found.push(right),
+            None => reader.unknown(item.mark, "right", word, &Right::ALL.map(Right::word)),
+        }
+    }
+    found
+}
+
+/// Reads grants: `{group: [rights]}`, or a list of names and `{group, permission}`.
+pub fn grants(reader: &mut Reader, tree: &Tree) -> Vec<Grant> {
+    let mut found: Vec<Grant> = vec![];
+    let own = |rights: &[Right]| Some(Permission::NONE.with(Class::Group, rights));
+    if let Value::Map(entries) = &tree.value {
+        for (key, value) in entries {
+            group_name(reader, key.mark, &key.name);
+            found.push(Grant { group: key.name.clone(), permission: own(&rights(reader, value)) });
+        }
+        return found;
+    }
+    for item in reader.list(tree) {
+        let mut grant = Grant { group: String::new(), permission: None };
+        if let Value::Map(_) = item.value {
+            for (key, value) in reader.keys(item, &["group", "permission"]) {
+                match key.name.as_str() {
+                    "group" => grant.group = reader.text(value).to_owned(),
+                    "permission" => grant.permission = own(&rights(reader, value)),
+                    _ => {}
+                }
+            }
+        } else {
+            grant.group = reader.text(item).to_owned();
+        }
+        group_name(reader, item.mark, &grant.group);
+        if found.iter().any(|g| g.group == grant.group) {
+            reader.complain(item.mark, format!("`{}` is named twice", grant.group));
+        }
+        found.push(grant);
+    }
+    found
+}
+
+/// Reads `type: …` with its options into a column type. The map may have other keys, which the caller has checked.
+pub fn kind(reader: &mut Reader, mark: Mark, entries: &[(yaml::Key, Tree)]) -> Option<Kind> {
+    let entry = |name: &str| entries.iter().find(|(k, _)| k.name == name);
+    let Some((_, word)) = entry("type") else {
+        reader.complain(mark, "`type` is missing");
+        return None;
+    };
+    let text = reader.text(word).to_owned();
+    let Some((_, kind)) = KINDS.iter().find(|(n, _)| *n == text) else {
+        let names: Vec<_> = KINDS.iter().map(|(n, _)| *n).collect();
+        reader.unknown(word.mark, "type", &text, &names);
+        return None;
+    };
+    let mut kind = kind.clone();
+    for (key, value) in entries {
+        match (key.name.as_str(), &mut kind) {
+            ("options", Kind::Enum { options }) => {
+                *options = reader.list(value).iter().map(|o| reader.text(o).to_owned()).collect();
+                if options.is_empty() {
+                    reader.complain(value.mark, "an enum has at least one option");
+                }
+            }
+            ("precision", Kind::Decimal { precision, .. }) => *precision = reader.int(value, 1..=1000),
+            ("scale", Kind::Decimal { scale, .. }) => *scale = reader.int(value, 0..=1000),
+            ("clean", Kind::Html { clean }) => *clean = reader.bool(value),
+            ("options" | "precision" | "scale" | "clean", _) => {
+                reader.complain(key.mark, format!("`{}` means nothing for type {text}", key.name));
+            }
+            _ => {}
+        }
+    }
+    match &kind {
+        Kind::Enum { options } if options.is_empty() && entry("options").is_none() => {
+            reader.complain(mark, "an enum needs `options`")
+        }
+        Kind::Decimal { precision, scale } if scale > precision => reader.complain(mark, "`scale` is above `precision`"),
+        _ => {}
+    }
+    Some(kind)
+}
+
+/// Reads `min`, `max`, `length`, `pattern`.
+pub fn bounds(reader: &mut Reader, kind: &Kind, entries: &[(yaml::Key, Tree)]) -> Bounds {
+    let mut bounds = Bounds::default();
+    let textual = kind.is_text() || kind.is_secret();
+    let numeric =
+        matches!(kind, Kind::Integer | Kind::Decimal { .. } | Kind::Float | Kind::Rating | Kind::Latitude | Kind::Longitude);
+    for (key, value) in entries {
+        match key.name.as_str() {
+            name @ ("min" | "max") if textual || numeric => {
+                let number = reader.number(value);
+                *(if name == "min" { &mut bounds.min } else { &mut bounds.max }) = Some(number);
+            }
+            "length" if textual => bounds.length = usize::try_from(reader.int(value, 0..=1_000_000)).ok(),
+            "pattern" if textual => match Regex::new(reader.text(value)) {
+                Ok(pattern) => bounds.pattern = Some(pattern),
+                Err(_) => reader.complain(value.mark, "not a regular expression"),
+            },
+            name @ ("min" | "max" | "length" | "pattern") => {
+                reader.complain(key.mark, format!("`{name}` means nothing for type {}", kind.word()));
+            }
+            _ => {}
+        }
+    }
+    if bounds.min.zip(bounds.max).is_some_and(|(min, max)| min > max) {
+        reader.complain(entries[0].0.mark, "`min` is above `max`");
+    }
+    bounds
+}
+
+/// "published_at" → "Published at".
+pub fn spelled_out(name: &str) -> String {
+    let words = name.replace(['_', '-'], " ");
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn read_column(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Column {
+    let entries = reader.keys(tree, COLUMN_KEYS);
+    let kind = kind(reader, mark, entries).unwrap_or(Kind::Text);
+    let mut column = Column {
+        name: name.to_owned(),
+        label: spelled_out(name),
+        bounds: bounds(reader, &kind, entries),
+        kind,
+        required: false,
+        unique: Unique::No,
+        index: false,
+        default: None,
+        hidden: false,
+        write: Write::Anyone,
+    };
+    for (key, value) in entries {
+        match key.name.as_str() {
+            "label" => column.label = reader.text(value).to_owned(),
+            "required" => column.required = reader.bool(value),
+            "index" => column.index = reader.bool(value),
+            "hidden" => column.hidden = reader.bool(value),
+            "unique" if matches!(&value.value, Value::Text(t) if t == "owner") => column.unique = Unique::PerOwner,
+            "unique" => column.unique = if reader.bool(value) { Unique::Everywhere } else { Unique::No },
+            "read_only" if matches!(&value.value, Value::Text(t) if t == "after_create") => column.write = Write::OnCreate,
+            "read_only" => column.write = if reader.bool(value) { Write::System } else { Write::Anyone },
+            "default" => {
+                let json = value.to_json();
+                if let Err(words) = column.kind.check(&column.bounds, &json) {
+                    reader.complain(value.mark, format!("this default {words}"));
+                }
+                column.default = Some(json);
+            }
+            _ => {}
+        }
+    }
+    if column.kind.is_secret() && (column.unique != Unique::No || column.index) {
+        reader.complain(mark, format!("a column of type {} can't be unique or indexed", column.kind.word()));
+    }
+    if column.kind == Kind::Json && (column.unique != Unique::No || column.index) {
+        reader.complain(mark, "a column of type json can't be unique or indexed");
+    }
+    column
+}
+
+fn read_relation(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Option<DraftRelation> {
+    let mut relation = DraftRelation {
+        name: name.to_owned(),
+        target: String::new(),
+        many: false,
+        inverse: None,
+        required: false,
+        default_caller: false,
+        on_delete: None,
+        read_only: false,
+    };
+    for (key, value) in reader.keys(tree, RELATION_KEYS) {
+        match key.name.as_str() {
+            word @ ("belongs_to" | "many_to_many") => {
+                if !relation.target.is_empty() {
+                    reader.complain(key.mark, "a relation is either belongs_to or many_to_many");
+                }
+                relation.many = word == "many_to_many";
+                relation.target = reader.text(value).to_owned();
+            }
+            "inverse" => {
+                field_name(reader, value.mark, reader_text(value));
+                relation.inverse = Some(reader.text(value).to_owned());
+            }
+            "required" => relation.required = reader.bool(value),
+            "read_only" => relation.read_only = reader.bool(value),
+            "default" => match reader.text(value) {
+                "caller" => relation.default_caller = true,
+                other => {
+                    let other = other.to_owned();
+                    reader.unknown(value.mark, "default of a relation", &other, &["caller"]);
+                }
+            },
+            "on_delete" => match reader.text(value) {
+                "restrict" => relation.on_delete = Some(OnDelete::Restrict),
+                "cascade" => relation.on_delete = Some(OnDelete::Cascade),
+                "set_null" => relation.on_delete = Some(OnDelete::SetNull),
+                other => {
+                    let other = other.to_owned();
+                    reader.unknown(value.mark, "on_delete", &other, &["restrict", "cascade", "set_null"]);
+                }
+            },
+            _ => {}
+        }
+    }
+    if relation.target.is_empty() {
+        reader.complain(mark, "a relation needs `belongs_to` or `many_to_many` with an entity's name");
+        return None;
+    }
+    if relation.many && (relation.required || relation.on_delete.is_some() || relation.default_caller) {
+        reader.complain(mark, "`required`, `default` and `on_delete` are for belongs_to");
+    }
+    if relation.required && relation.on_delete == Some(OnDelete::SetNull) {
+        reader.complain(mark, "a required relation can't be set to null");
+    }
+    Some(relation)
+}
+
+fn reader_text(tree: &Tree) -> &str {
+    if let Value::Text(text) = &tree.value { text } else { "" }
+}
+
+/// The columns that every row has, after its own.
+fn system_columns() -> [Column; 4] {
+    let column = |name: &str, kind: Kind, write: Write| Column {
+        name: name.to_owned(),
+        label: spelled_out(name),
+        kind,
+        bounds: Bounds::default(),
+        required: true,
+        unique: Unique::No,
+        index: false,
+        default: None,
+        hidden: false,
+        write,
+    };
+    let mut permission = column("permission", Kind::Integer, Write::Owner);
+    permission.bounds = Bounds { min: Some(0.0), max: Some(f64::from(Permission::MAX)), ..Bounds::default() };
+    permission.required = false;
+    [
+        permission,
+        column("version", Kind::Integer, Write::System),
+        column("created_at", Kind::Datetime, Write::System),
+        column("updated_at", Kind::Datetime, Write::System),
+    ]
+}
+
+fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Complaint>) -> Schema {
+    let by_name: HashMap<String, usize> = drafts.keys().enumerate().map(|(at, n)| (n.clone(), at)).collect();
+    let names: Vec<&String> = drafts.keys().collect();
+    let mut complain = |place: &Place, words: String| {
+        complaints.push(Complaint { file: place.file.clone(), line: place.mark.line, column: place.mark.column, words });
+    };
+    let mut groups = vec!["administrators".to_owned(), "users".to_owned()];
+    let mut entities: Vec<Entity> = vec![];
+    let mut inverses: Vec<(Place, usize, Relation)> = vec![];
+    for (at, (name, draft)) in drafts.iter().enumerate() {
+        let open = draft.permission.is_none() && draft.grants.is_none();
+        let users =
+            || vec![Grant { group: "users".to_owned(), permission: Some(Permission::NONE.with(Class::Group, &Right::ALL)) }];
+        let mut entity = Entity {
+            at,
+            name: name.clone(),
+            label: draft.label.clone().unwrap_or_else(|| spelled_out(name)),
+            description: draft.description.clone().unwrap_or_default(),
+            columns: draft.columns.iter().map(|(_, c)| c.clone()).chain(system_columns()).collect(),
+            relations: vec![],
+            policy: Policy {
+                permission: draft.permission.unwrap_or_default(),
+                grants: if open { users() } else { draft.grants.clone().unwrap_or_default() },
+            },
+            default_permission: draft.default_permission.unwrap_or_else(|| Permission::NONE.with(Class::Owner, &Right::ALL)),
+            default_groups: draft.default_groups.clone().unwrap_or_default(),
+            join_groups: draft.join_groups.clone().unwrap_or_default(),
+            default_order: vec![],
+        };
+        let granted = entity.policy.grants.iter().chain(&entity.default_groups).map(|g| &g.group);
+        for group in granted.chain(&entity.join_groups) {
+            if !groups.contains(group) {
+                groups.push(group.clone());
+            }
+        }
+        for (place, relation) in &draft.relations {
+            if draft.columns.iter().any(|(_, c)| c.name == relation.name) {
+                complain(place, format!("`{}` is a column and a relation (JSON:API: fields share one namespace)", relation.name));
+            }
+            let Some(target) = by_name.get(&relation.target).copied() else {
+                let hint = yaml::nearest(&relation.target, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+                complain(place, format!("there is no entity `{}`{hint}", relation.target));
+                continue;
+            };
+            if relation.default_caller && relation.target != "user_account" {
+                complain(place, "`default: caller` is for relations to user_account".to_owned());
+            }
+            let membership = name == "usergroup" && relation.name == "members";
+            let rule = match (relation.read_only, membership) {
+                (true, _) => LinkRule::System,
+                (_, true) => LinkRule::Membership,
+                _ => LinkRule::Declared,
+            };
+            let table = format!("{name}.{}", relation.name);
+            let (link, back) = match relation.many {
+                true => (
+                    Link::Through { table: table.clone(), near: "source", far: "target" },
+                    Link::Through { table, near: "target", far: "source" },
+                ),
+                false => (Link::One { column: relation.name.clone() }, Link::Inverse { column: relation.name.clone() }),
+            };
+            let default = if relation.required { OnDelete::Restrict } else { OnDelete::SetNull };
+            let made = Relation {
+                name: relation.name.clone(),
+                target,
+                link,
+                rule,
+                required: relation.required,
+                on_delete: relation.on_delete.unwrap_or(default),
+                default_caller: relation.default_caller,
+                inverse: relation.inverse.clone(),
+            };
+            if let Some(inverse) = &relation.inverse {
+                let back = Relation {
+                    name: inverse.clone(),
+                    target: at,
+                    link: back,
+                    required: false,
+                    default_caller: false,
+                    inverse: Some(relation.name.clone()),
+                    ..made.clone()
+                };
+                inverses.push((place.clone(), target, back));
+            }
+            entity.relations.push(made);
+        }
+        entities.push(entity);
+    }
+    for (place, at, relation) in inverses {
+        let entity = &mut entities[at];
+        let taken = entity.column(&relation.name).is_some() || entity.relation(&relation.name).is_some();
+        if taken {
+            complain(&place, format!("`{}` has a field `{}` already: choose another inverse", entity.name, relation.name));
+        }
+        entity.relations.push(relation);
+    }
+    if let (Some(user), Some(group)) = (by_name.get("user_account"), by_name.get("usergroup")) {
+        for entity in &mut entities {
+            entity.relations.extend(system_relations(&entity.name, *user, *group));
+        }
+    } else {
+        complain(
+            &Place { file: "schema".to_owned(), mark: Mark::default() },
+            "user_account and usergroup are missing".to_owned(),
+        );
+    }
+    for (name, draft) in &drafts {
+        let entity = &mut entities[by_name[name]];
+        entity.default_order = order(entity, draft.default_order.as_deref().unwrap_or_default(), &mut complain);
+        if entity.default_order.is_empty() {
+            let created = entity.columns.iter().position(|c| c.name == "created_at");
+            entity.default_order = created.map(|c| (c, true)).into_iter().collect();
+        }
+    }
+    for cycle in required_cycles(&entities) {
+        let names = cycle.iter().map(|at| entities[*at].name.as_str()).collect::<Vec<_>>().join(" → ");
+        let file = format!("schema/{}.yaml", entities[cycle[0]].name);
+        complain(
+            &Place { file, mark: Mark::default() },
+            format!("{names}: each requires the next, so none could ever be created"),
+        );
+    }
+    Schema { entities, by_name, groups }
+}
+
+fn system_relations(entity: &str, user: usize, group: usize) -> Vec<Relation> {
+    let relation = |name: &str, target, link, rule| Relation {
+        name: name.to_owned(),
+        target,
+        link,
+        rule,
+        required: false,
+        on_delete: OnDelete::SetNull,
+        default_caller: false,
+        inverse: None,
+    };
+    let array = |name: &str, ids, bits| relation(name, group, Link::Array { ids, bits }, LinkRule::Grant);
+    let mut all = vec![];
+    if entity == "world" {
+        all.push(array("default_groups", "default_groups", Some("default_group_bits")));
+        all.push(array("join_groups", "join_groups", None));
+    }
+    all.push(relation("owner", user, Link::One { column: "owner".to_owned() }, LinkRule::Owner));
+    all.push(array("usergroups", "groups", Some("group_bits")));
+    all
+}
+
+fn order(entity: &Entity, items: &[(Place, String)], complain: &mut dyn FnMut(&Place, String)) -> Vec<(usize, bool)> {
+    let mut found = vec![];
+    for (place, item) in items {
+        let (name, descends) = item.strip_prefix('-').map_or((item.as_str(), false), |n| (n, true));
+        match entity.columns.iter().position(|c| c.name == name && c.is_served() && c.kind.is_ordered()) {
+            Some(at) => found.push((at, descends)),
+            None => {
+                let names: Vec<_> = entity.columns.iter().map(|c| c.name.as_str()).collect();
+                let hint = yaml::nearest(name, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+                complain(place, format!("there is no column `{name}` to sort by{hint}"));
+            }
+        }
+    }
+    found
+}
+
+/// Rings of entities in which each requires the next; one ring per entity that starts one.
+fn required_cycles(entities: &[Entity]) -> Vec<Vec<usize>> {
+    fn walk(entities: &[Entity], path: &mut Vec<usize>, found: &mut Vec<Vec<usize>>) {
+        let last = path[path.len() - 1];
+        let required = entities[last].relations.iter().filter(|r| r.required && !r.is_many() && !r.default_caller);
+        for next in required.map(|r| r.target).collect::<Vec<_>>() {
+            if next == path[0] {
+                found.push([path.as_slice(), &[next]].concat());
+            } else if next > path[0] && !path.contains(&next) {
+                path.push(next);
+                walk(entities, path, found);
+                path.pop();
+            }
+        }
+    }
+    let mut found = vec![];
+    for start in 0..entities.len() {
+        walk(entities, &mut vec![start], &mut found);
+    }
+    found
+}

@@ -1,0 +1,317 @@
+//! What exists: entities with their columns and relations, read from files, checked, and then immutable.
+//!
+//! In charge of: the [`Schema`] that everything else asks. Reading and checking files is [`file`], column types are
+//! [`kind`], the way from a catalog to a schema is [`diff`]. It must not know requests, callers or connections.
+
+pub mod diff;
+pub mod file;
+pub mod kind;
+
+use std::collections::HashMap;
+
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use crate::permission::{Permission, Right, Subject};
+use kind::{Bounds, Kind};
+
+/// The group `administrators`: matched by id, never by name.
+pub const ADMINISTRATORS: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
+/// The group `users`.
+pub const USERS: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0002);
+
+/// All entities. Made by [`file::load`] only, so whatever is here has been checked.
+#[derive(Debug, Default)]
+pub struct Schema {
+    entities: Vec<Entity>,
+    by_name: HashMap<String, usize>,
+    /// Names of the declared groups, `administrators` and `users` first.
+    pub groups: Vec<String>,
+}
+
+/// One entity: a table, and a row in `world`.
+#[derive(Debug)]
+pub struct Entity {
+    /// Its place in the schema.
+    pub at: usize,
+    /// Its name, in URLs, as `type`, and as the table's name.
+    pub name: String,
+    /// For people.
+    pub label: String,
+    /// For people.
+    pub description: String,
+    /// Everything that is an attribute, the system's last.
+    pub columns: Vec<Column>,
+    /// Everything that is a relationship, `owner` and `usergroups` last.
+    pub relations: Vec<Relation>,
+    /// What the file says of the entity's own row.
+    pub policy: Policy,
+    /// What the file says of new rows.
+    pub default_permission: Permission,
+    /// The groups that new rows are granted to.
+    pub default_groups: Vec<Grant>,
+    /// Of `user_account`: the groups that new users join.
+    pub join_groups: Vec<String>,
+    /// Column and whether it descends.
+    pub default_order: Vec<(usize, bool)>,
+}
+
+/// Permission and grants of an entity's or an action's own row, as its file says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Policy {
+    /// The row's permission.
+    pub permission: Permission,
+    /// The groups that the row is granted to.
+    pub grants: Vec<Grant>,
+}
+
+/// A grant to a declared group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// The group's name.
+    pub group: String,
+    /// Bits of its own; none: the row's.
+    pub permission: Option<Permission>,
+}
+
+/// A column of an entity.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // the keys of a schema file
+pub struct Column {
+    pub name: String,
+    pub label: String,
+    pub kind: Kind,
+    pub bounds: Bounds,
+    pub required: bool,
+    pub unique: Unique,
+    pub index: bool,
+    pub default: Option<Json>,
+    pub hidden: bool,
+    pub write: Write,
+}
+
+/// Among whom a column's values are unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Unique {
+    No,
+    Everywhere,
+    PerOwner,
+}
+
+/// Who sets a column, beyond the rights that the row asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// Whoever may change the row.
+    Anyone,
+    /// Whoever creates the row; afterwards actions, and administrators (but for passwords).
+    OnCreate,
+    /// The row's owner and administrators (`permission`).
+    Owner,
+    /// Actions and the system.
+    System,
+}
+
+/// A relation of an entity to another.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Relation {
+    pub name: String,
+    /// Whom it leads to.
+    pub target: usize,
+    pub link: Link,
+    pub rule: LinkRule,
+    pub required: bool,
+    pub on_delete: OnDelete,
+    /// A create that doesn't name it links to the caller.
+    pub default_caller: bool,
+    /// The relation's name on the other side.
+    pub inverse: Option<String>,
+}
+
+/// How a link is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// A foreign key of this name in the entity's own table: to-one. (`owner` has no constraint.)
+    One {
+        /// The column.
+        column: String,
+    },
+    /// The foreign key of this name in the other table points here: to-many.
+    Inverse {
+        /// The column.
+        column: String,
+    },
+    /// A table of pairs: to-many.
+    Through {
+        /// The table's name.
+        table: String,
+        /// The column that holds this side's id.
+        near: &'static str,
+        /// The column that holds the other side's id.
+        far: &'static str,
+    },
+    /// An array of ids in the row itself, with bits beside it where links carry a permission: to-many.
+    Array {
+        /// The array's column.
+        ids: &'static str,
+        /// The bits' column.
+        bits: Option<&'static str>,
+    },
+}
+
+/// Which rule asks whether a link may be made or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkRule {
+    /// Update on the row that holds it, refer on the other.
+    Declared,
+    /// The row's owner: given away by the owner or an administrator.
+    Owner,
+    /// A grant: made and removed by the row's owner or an administrator.
+    Grant,
+    /// A membership: made and removed by whoever has update on the group.
+    Membership,
+    /// Nobody through a request.
+    System,
+}
+
+/// What happens to a row when the row that it belongs to is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum OnDelete {
+    Restrict,
+    Cascade,
+    SetNull,
+}
+
+impl Schema {
+    /// All entities, in the order of their names.
+    pub fn entities(&self) -> &[Entity] {
+        &self.entities
+    }
+
+    /// The entity of that name.
+    pub fn entity(&self, name: &str) -> Option<&Entity> {
+        self.by_name.get(name).map(|at| &self.entities[*at])
+    }
+
+    /// One of the entities that are always there.
+    ///
+    /// # Panics
+    /// Never for the names of the embedded schema files: [`file::load`] refuses a schema without them.
+    pub fn system(&self, name: &'static str) -> &Entity {
+        self.entity(name).unwrap_or_else(|| unreachable!("{name} is embedded"))
+    }
+
+    /// Whom a relation leads to.
+    pub fn target(&self, relation: &Relation) -> &Entity {
+        &self.entities[relation.target]
+    }
+
+    /// The same relation seen from the other side.
+    pub fn inverse(&self, relation: &Relation) -> Option<&Relation> {
+        let name = relation.inverse.as_deref()?;
+        self.target(relation).relation(name)
+    }
+}
+
+impl Entity {
+    /// The column of that name, whoever may see it.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// The column of that name if clients may be served it.
+    pub fn served(&self, name: &str) -> Option<&Column> {
+        self.column(name).filter(|c| c.is_served())
+    }
+
+    /// The relation of that name.
+    pub fn relation(&self, name: &str) -> Option<&Relation> {
+        self.relations.iter().find(|r| r.name == name)
+    }
+
+    /// Names of all that clients may be served: attributes and relationships.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let columns = self.columns.iter().filter(|c| c.is_served()).map(|c| c.name.as_str());
+        columns.chain(self.relations.iter().map(|r| r.name.as_str()))
+    }
+
+    /// The table, quoted.
+    pub fn table(&self) -> String {
+        quote(&self.name)
+    }
+
+    /// How the rule finds a row of this entity under an alias.
+    pub fn subject<'a>(&self, row: &'a str) -> Subject<'a> {
+        Subject { row, is_group: self.name == "usergroup" }
+    }
+
+    /// Whether a right is nobody's through requests, whatever rows say: what the loader or the engine makes.
+    pub fn is_closed(&self, right: Right) -> bool {
+        matches!(
+            (self.name.as_str(), right),
+            ("world" | "action", Right::Create | Right::Delete) | ("session", Right::Create | Right::Update | Right::Delete)
+        )
+    }
+
+    /// What dashboards draw themselves from: columns and relations as JSON.
+    pub fn describe(&self, schema: &Schema) -> (Json, Json) {
+        let columns = self.columns.iter().filter(|c| !c.hidden && c.kind != Kind::Encrypted).map(|c| {
+            let mut column = json!({
+                "name": c.name, "label": c.label, "type": c.kind.word(), "required": c.required, "read_only": c.write != Write::Anyone,
+                "unique": c.unique != Unique::No,
+            });
+            if let Kind::Enum { options } = &c.kind {
+                column["options"] = json!(options);
+            }
+            for (name, value) in [("min", c.bounds.min), ("max", c.bounds.max)] {
+                if let Some(value) = value {
+                    column[name] = json!(value);
+                }
+            }
+            if let Some(default) = &c.default {
+                column["default"] = default.clone();
+            }
+            column
+        });
+        let relations = self.relations.iter().map(|r| {
+            json!({
+                "name": r.name, "entity": schema.target(r).name, "many": r.is_many(), "required": r.required, "inverse": r.inverse,
+                "read_only": r.rule == LinkRule::System,
+            })
+        });
+        (columns.collect(), relations.collect())
+    }
+}
+
+impl Column {
+    /// Whether clients are ever served it. What isn't served doesn't exist for them.
+    pub fn is_served(&self) -> bool {
+        !self.hidden && !self.kind.is_secret()
+    }
+}
+
+impl Relation {
+    /// Whether it leads to many rows.
+    pub fn is_many(&self) -> bool {
+        !matches!(self.link, Link::One { .. })
+    }
+}
+
+/// An identifier as SQL wants it.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A name for an index or constraint: readable, at most 63 bytes, and different for every definition, so that the
+/// catalog's names alone tell what is there.
+pub fn object_name(entity: &str, part: &str, kind: &str, definition: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, definition.as_bytes());
+    let hash: String = digest.as_ref()[..4].iter().map(|b| format!("{b:02x}")).collect();
+    let mut head = format!("{entity}.{part}");
+    while head.len() + kind.len() + hash.len() + 2 > 63 {
+        head.pop();
+    }
+    format!("{head}.{kind}.{hash}")
+}

@@ -1,0 +1,4 @@
+//! The contents page of the tests.
+
+mod schema;
+mod tidy;

@@ -1,0 +1,134 @@
+//! Schema files: what loads, and what is said of what doesn't.
+
+use rowhouse::schema::file::{File, load};
+use rowhouse::schema::{Link, LinkRule, Schema};
+use rowhouse::yaml::Complaint;
+
+fn embedded() -> Vec<File> {
+    ["action", "session", "user_account", "usergroup", "world"]
+        .map(|name| {
+            let path = format!("schema/{name}.yaml");
+            File { text: std::fs::read_to_string(&path).expect("an embedded file"), path }
+        })
+        .to_vec()
+}
+
+fn with(files: &[(&str, &str)]) -> Result<Schema, Vec<Complaint>> {
+    let own = files.iter().map(|(name, text)| File { path: format!("schema/{name}.yaml"), text: (*text).to_owned() });
+    load(&embedded().into_iter().chain(own).collect::<Vec<_>>())
+}
+
+fn complaint(text: &str) -> String {
+    let complaints = with(&[("article", text)]).expect_err("a complaint");
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    complaints[0].to_string()
+}
+
+#[test]
+fn the_embedded_files_load() {
+    let schema = with(&[]).expect("no complaint");
+    assert_eq!(schema.groups, ["administrators", "users"]);
+    let user = schema.entity("user_account").expect("there");
+    assert!(user.served("password").is_none() && user.column("password").is_some());
+    assert_eq!(user.relation("member_of").map(|r| r.rule), Some(LinkRule::Membership));
+    assert_eq!(user.relation("owner").map(|r| r.rule), Some(LinkRule::Owner));
+}
+
+#[test]
+fn any_word_may_name_an_entity_or_a_field() {
+    let schema = with(&[
+        ("order", "columns: { select: { type: integer }, größe: { type: float } }\nrelations: { user: { belongs_to: größe, inverse: orders } }"),
+        ("größe", "columns: { table: { type: label } }"),
+    ])
+    .expect("no complaint");
+    let order = schema.entity("order").expect("there");
+    assert_eq!(order.table(), "\"order\"");
+    let back = schema.entity("größe").and_then(|e| e.relation("orders")).expect("the inverse");
+    assert_eq!(back.link, Link::Inverse { column: "user".to_owned() });
+    assert_eq!(schema.target(back).name, "order");
+}
+
+#[test]
+fn a_projects_file_adds_to_an_embedded_one() {
+    let schema = with(&[("user_account", "label: Person\ncolumns: { phone: { type: label } }")]).expect("no complaint");
+    let user = schema.entity("user_account").expect("there");
+    assert_eq!(user.label, "Person");
+    assert!(user.column("phone").is_some() && user.column("email").is_some());
+}
+
+#[test]
+fn what_the_file_does_not_say_is_users_everything_and_rows_their_owners() {
+    let schema = with(&[("article", "columns: { title: { type: label } }")]).expect("no complaint");
+    let article = schema.entity("article").expect("there");
+    assert_eq!(article.policy.permission.bits(), 0);
+    assert_eq!(article.policy.grants[0].group, "users");
+    assert_eq!(article.policy.grants[0].permission.map(|p| p.bits()), Some(2_080_768));
+    assert_eq!(article.default_permission.bits(), 16256);
+}
+
+#[test]
+fn complaints_name_file_line_column_and_the_nearest_word() {
+    let broken: &[(&str, &str)] = &[
+        ("colums: {}", "schema/article.yaml:1:1: unknown key `colums`; did you mean `columns`?"),
+        ("columns:\n  title: { type: lable }", "schema/article.yaml:2:18: unknown type `lable`; did you mean `label`?"),
+        (
+            "columns:\n  title: { type: label, requird: true }",
+            "schema/article.yaml:2:25: unknown key `requird`; did you mean `required`?",
+        ),
+        ("columns: { title: {} }", "schema/article.yaml:1:12: `type` is missing"),
+        ("columns: { type: { type: label } }", "schema/article.yaml:1:12: `type` is taken"),
+        ("columns: { owner: { type: label } }", "schema/article.yaml:1:12: `owner` is taken"),
+        ("columns: { _x: { type: label } }", "schema/article.yaml:1:12: `_x` can't be a name"),
+        ("columns: { a.b: { type: label } }", "schema/article.yaml:1:12: `a.b` can't be a name"),
+        ("columns: { n: { type: integer, default: x } }", "schema/article.yaml:1:41: this default must be a whole number"),
+        ("columns: { n: { type: boolean, min: 1 } }", "schema/article.yaml:1:32: `min` means nothing for type boolean"),
+        ("columns: { n: { type: text, pattern: '(' } }", "schema/article.yaml:1:38: not a regular expression"),
+        ("columns: { n: { type: enum } }", "schema/article.yaml:1:12: an enum needs `options`"),
+        ("permission: { guests: [read] }", "schema/article.yaml:1:15: unknown key `guests`; did you mean `guest`?"),
+        ("permission: { guest: [raed] }", "schema/article.yaml:1:23: unknown right `raed`; did you mean `read`?"),
+        ("permission: 2097152", "schema/article.yaml:1:13: a permission is at most 2097151"),
+        (
+            "relations: { a: { belongs_to: usr_account } }",
+            "schema/article.yaml:1:14: there is no entity `usr_account`; did you mean `user_account`?",
+        ),
+        ("relations: { a: {} }", "schema/article.yaml:1:14: a relation needs"),
+        (
+            "relations: { a: { belongs_to: article, required: true, on_delete: set_null } }",
+            "schema/article.yaml:1:14: a required relation can't",
+        ),
+        (
+            "relations: { a: { belongs_to: user_account, inverse: email } }",
+            "schema/article.yaml:1:14: `user_account` has a field `email` already",
+        ),
+        (
+            "default_order: [-titel]\ncolumns: { title: { type: label } }",
+            "schema/article.yaml:1:17: there is no column `titel` to sort by; did you mean `title`?",
+        ),
+        ("join_groups: [administrators]", "schema/article.yaml:1:15: nobody becomes an administrator"),
+        ("a: [", "schema/article.yaml:"),
+    ];
+    for (text, words) in broken {
+        let said = match with(&[("article", text)]) {
+            Ok(_) => panic!("{text} loads"),
+            Err(complaints) => complaints.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        };
+        assert!(said.iter().any(|s| s.starts_with(words)), "{text}\nwanted {words}\nsaid {said:?}");
+    }
+}
+
+#[test]
+fn all_complaints_are_said_at_once() {
+    let complaints = with(&[("article", "colums: {}\nlable: x"), ("operations", "label: x")]).expect_err("complaints");
+    assert_eq!(complaints.len(), 3, "{complaints:?}");
+}
+
+#[test]
+fn entities_that_require_each_other_in_a_ring_are_refused() {
+    let said = with(&[
+        ("egg", "relations: { hen: { belongs_to: hen, required: true } }"),
+        ("hen", "relations: { egg: { belongs_to: egg, required: true } }"),
+    ])
+    .expect_err("a ring");
+    assert!(said[0].words.starts_with("egg → hen → egg"), "{said:?}");
+    assert!(complaint("relations: { parent: { belongs_to: article, required: true } }").contains("article → article"));
+}
