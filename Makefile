@@ -15,7 +15,7 @@ fmt:
 
 deny:
 	@command -v cargo-deny >/dev/null || cargo install cargo-deny --version $(CARGO_DENY) --locked
-	cargo deny --offline check bans licenses sources
+	cargo deny check bans licenses sources
 
 # PostgreSQL's package, if no initdb is found.
 postgres:

@@ -8,10 +8,14 @@
 //! - [`yaml`]: files that people write, as trees that know line and column.
 //! - [`config`]: every key of the configuration in one table, layered.
 //! - [`permission`]: the rule, written once.
-//! - [`schema`]: what exists: entity files → a checked, immutable schema.
+//! - [`schema`]: what exists: entity files → a checked, immutable schema; the diff of catalog and schema → ordered DDL.
+//! - [`statement`]: the only place where the SQL of requests is spelled.
+//! - [`store`]: the only holder of connections: reads, transactions, migration, the managed local cluster.
 
 pub mod error;
 pub mod yaml;
 pub mod config;
 pub mod permission;
 pub mod schema;
+pub mod statement;
+pub mod store;

@@ -1,1 +1,279 @@
-//! The way from a catalog to a schema. (Filled in with the store.)
+//! The way from a catalog to a schema: ordered steps of DDL, each with what it risks.
+//!
+//! In charge of: the tables, indexes and constraints that a schema wants, and their difference to what is there.
+//! Pure: the store reads the catalog and runs the steps. Indexes and constraints are compared by name alone, because
+//! [`object_name`] gives every definition a name of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::kind::Kind;
+use super::{Entity, Link, OnDelete, Relation, Schema, Unique, object_name, quote};
+
+/// What PostgreSQL has, as far as it is ours.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Table → what it has.
+    pub tables: BTreeMap<String, Table>,
+    /// The entities that have a row in `world`: only their tables may ever be dropped.
+    pub entities: BTreeSet<String>,
+}
+
+/// A table of the catalog.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Column → its type as `format_type` spells it, and whether it is `not null`.
+    pub columns: BTreeMap<String, (String, bool)>,
+    /// Names of its indexes.
+    pub indexes: BTreeSet<String>,
+    /// Names of its constraints.
+    pub constraints: BTreeSet<String>,
+}
+
+/// What a step may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Risk {
+    /// Nothing is lost.
+    Additive,
+    /// This is lost. What would be lost may stay, unused, until it is allowed.
+    Loses(String),
+    /// Values are rewritten and some may not fit; nothing works until it is allowed.
+    Rewrites(String),
+}
+
+/// One step from what is there to what is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The statement.
+    pub sql: String,
+    /// What it may cost.
+    pub risk: Risk,
+}
+
+struct Wanted {
+    name: String,
+    /// Name, type, not null, default for rows that are there already.
+    columns: Vec<(String, String, bool, Option<String>)>,
+    key: &'static str,
+    /// Name and statement.
+    indexes: Vec<(String, String)>,
+    /// Name and definition.
+    constraints: Vec<(String, String)>,
+}
+
+/// The steps, in order: tables, columns, what went stale, indexes, constraints, and what would be lost.
+pub fn steps(schema: &Schema, catalog: &Catalog) -> Vec<Step> {
+    let wanted: Vec<Wanted> = schema.entities().iter().flat_map(|e| tables(schema, e)).collect();
+    let (mut first, mut then, mut last, mut lost) = (vec![], vec![], vec![], vec![]);
+    let nothing = Table::default();
+    for want in &wanted {
+        let table = quote(&want.name);
+        let have = catalog.tables.get(&want.name);
+        match have {
+            None => first.push(additive(create(want))),
+            Some(have) => columns(want, have, &mut then, &mut lost),
+        }
+        let have = have.unwrap_or(&nothing);
+        for (name, sql) in want.indexes.iter().filter(|(n, _)| !have.indexes.contains(n)) {
+            then.push(additive(sql.replacen("$name", &quote(name), 1)));
+        }
+        for (name, sql) in want.constraints.iter().filter(|(n, _)| !have.constraints.contains(n)) {
+            last.push(additive(format!("alter table {table} add constraint {} {sql}", quote(name))));
+        }
+        let stale = |kept: &[(String, String)], name: &String| name.contains('.') && !kept.iter().any(|(n, _)| n == name);
+        for name in have.constraints.iter().filter(|n| stale(&want.constraints, n)) {
+            first.push(additive(format!("alter table {table} drop constraint {}", quote(name))));
+        }
+        for name in have.indexes.iter().filter(|n| stale(&want.indexes, n)) {
+            first.push(additive(format!("drop index {}", quote(name))));
+        }
+    }
+    for name in catalog.tables.keys().filter(|t| !wanted.iter().any(|w| w.name == **t)) {
+        let entity = name.split('.').next().unwrap_or(name);
+        if catalog.entities.contains(entity) {
+            let risk = Risk::Loses(format!("the table {name} with all its rows"));
+            lost.push(Step { sql: format!("drop table {} cascade", quote(name)), risk });
+        }
+    }
+    [first, then, last, lost].concat()
+}
+
+fn additive(sql: String) -> Step {
+    Step { sql, risk: Risk::Additive }
+}
+
+fn create(want: &Wanted) -> String {
+    let columns = want.columns.iter().map(|(name, kind, required, _)| {
+        let fixed = match name.as_str() {
+            "version" => " default 1",
+            "created_at" | "updated_at" => " default now()",
+            "groups" => " default '{}'",
+            _ => "",
+        };
+        format!("  {} {kind}{}{fixed}", quote(name), if *required { " not null" } else { "" })
+    });
+    let lines: Vec<_> = columns.chain([format!("  primary key ({})", want.key)]).collect();
+    format!("create table {} (\n{}\n)", quote(&want.name), lines.join(",\n"))
+}
+
+fn columns(want: &Wanted, have: &Table, then: &mut Vec<Step>, lost: &mut Vec<Step>) {
+    let table = quote(&want.name);
+    for (name, kind, required, default) in &want.columns {
+        let column = quote(name);
+        match have.columns.get(name) {
+            None => {
+                let filled = default.as_ref().map(|d| format!(" default {d}")).unwrap_or_default();
+                let not_null = if *required { " not null" } else { "" };
+                then.push(additive(format!("alter table {table} add column {column} {kind}{not_null}{filled}")));
+                if default.is_some() {
+                    then.push(additive(format!("alter table {table} alter column {column} drop default")));
+                }
+            }
+            Some((was, _)) if was != kind => {
+                let risk = Risk::Rewrites(format!("{}.{name} from {was} to {kind}: values that don't fit stop it", want.name));
+                let sql = format!("alter table {table} alter column {column} type {kind} using {column}::text::{kind}");
+                lost.push(Step { sql, risk });
+            }
+            Some((_, true)) if !required => then.push(additive(format!("alter table {table} alter column {column} drop not null"))),
+            Some((_, false)) if *required => {
+                if let Some(default) = default {
+                    then.push(additive(format!("update {table} set {column} = {default} where {column} is null")));
+                }
+                then.push(additive(format!("alter table {table} alter column {column} set not null")));
+            }
+            Some(_) => {}
+        }
+    }
+    for (name, (_, not_null)) in &have.columns {
+        if want.columns.iter().any(|(n, ..)| n == name) {
+            continue;
+        }
+        let column = quote(name);
+        if *not_null {
+            then.push(additive(format!("alter table {table} alter column {column} drop not null")));
+        }
+        let risk = Risk::Loses(format!("the column {}.{name} with all its values", want.name));
+        lost.push(Step { sql: format!("alter table {table} drop column {column}"), risk });
+    }
+}
+
+/// The entity's own table, and those of its many-to-many relations.
+fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
+    let plain = |name: &str, kind: &str, required| (name.to_owned(), kind.to_owned(), required, None);
+    let stamp = "timestamp with time zone";
+    let mut own = Wanted {
+        name: entity.name.clone(),
+        columns: vec![
+            plain("id", "uuid", true),
+            plain("owner", "uuid", false),
+            plain("permission", "integer", true),
+            plain("groups", "uuid[]", true),
+            plain("group_bits", "integer[]", false),
+            plain("version", "bigint", true),
+            plain("created_at", stamp, true),
+            plain("updated_at", stamp, true),
+        ],
+        key: "id",
+        indexes: vec![],
+        constraints: vec![],
+    };
+    if entity.name == "world" {
+        own.columns.push(plain("default_groups", "uuid[]", false));
+        own.columns.push(plain("default_group_bits", "integer[]", false));
+        own.columns.push(plain("join_groups", "uuid[]", false));
+    }
+    for column in entity.columns.iter().filter(|c| !own.columns.iter().any(|(n, ..)| *n == c.name)).collect::<Vec<_>>() {
+        let default = column.default.as_ref().map(|json| literal(&column.kind, json));
+        own.columns.push((column.name.clone(), column.kind.sql(), column.required, default));
+        let name = quote(&column.name);
+        let spelled = if column.kind == Kind::Email { format!("lower({name})") } else { name.clone() };
+        match column.unique {
+            Unique::Everywhere => index(&mut own, entity, &column.name, "key", &format!("({spelled})")),
+            Unique::PerOwner => index(&mut own, entity, &column.name, "key", &format!("(\"owner\", {spelled})")),
+            Unique::No if column.index => index(&mut own, entity, &column.name, "idx", &format!("({spelled}, \"id\")")),
+            Unique::No => {}
+        }
+        if let Kind::Enum { options } = &column.kind {
+            let options = options.iter().map(|o| text(o)).collect::<Vec<_>>().join(", ");
+            constraint(&mut own, entity, &column.name, "check", &format!("check ({name} in ({options}))"));
+        }
+    }
+    index(&mut own, entity, "owner", "idx", "(\"owner\")");
+    index(&mut own, entity, "groups", "gin", "using gin (\"groups\") with (fastupdate = off)");
+    index(&mut own, entity, "created_at", "idx", "(\"created_at\", \"id\")");
+    let mut all = vec![];
+    for relation in &entity.relations {
+        match &relation.link {
+            Link::One { column } if relation.name != "owner" => {
+                own.columns.push((column.clone(), "uuid".to_owned(), relation.required, None));
+                index(&mut own, entity, column, "idx", &format!("({})", quote(column)));
+                let key = foreign_key(schema, relation, column);
+                constraint(&mut own, entity, column, "fk", &key);
+            }
+            Link::Through { table, near: "source", .. } => all.push(pairs(schema, entity, relation, table)),
+            _ => {}
+        }
+    }
+    all.insert(0, own);
+    all
+}
+
+fn pairs(schema: &Schema, entity: &Entity, relation: &Relation, table: &str) -> Wanted {
+    let column = |name: &str| (name.to_owned(), "uuid".to_owned(), true, None);
+    let stamp = ("created_at".to_owned(), "timestamp with time zone".to_owned(), true, None);
+    let mut wanted = Wanted {
+        name: table.to_owned(),
+        columns: vec![column("source"), column("target"), stamp],
+        key: "\"source\", \"target\"",
+        indexes: vec![],
+        constraints: vec![],
+    };
+    for (column, other) in [("source", entity), ("target", schema.target(relation))] {
+        let key = format!("foreign key (\"{column}\") references {} (id) on delete cascade", other.table());
+        wanted.constraints.push((object_name(table, column, "fk", &key), key));
+    }
+    let definition = "(\"target\")";
+    let name = object_name(table, "target", "idx", definition);
+    wanted.indexes.push((name, format!("create index $name on {} {definition}", quote(table))));
+    wanted
+}
+
+fn index(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, definition: &str) {
+    let unique = if kind == "key" { "unique " } else { "" };
+    let name = object_name(&entity.name, part, kind, definition);
+    wanted.indexes.push((name, format!("create {unique}index $name on {} {definition}", entity.table())));
+}
+
+fn constraint(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, definition: &str) {
+    wanted.constraints.push((object_name(&entity.name, part, kind, definition), definition.to_owned()));
+}
+
+fn foreign_key(schema: &Schema, relation: &Relation, column: &str) -> String {
+    let action = match relation.on_delete {
+        OnDelete::Restrict => "restrict",
+        OnDelete::Cascade => "cascade",
+        OnDelete::SetNull => "set null",
+    };
+    let target = schema.target(relation).table();
+    format!("foreign key ({}) references {target} (id) on delete {action}", quote(column))
+}
+
+/// The field that a unique index or a foreign key of ours speaks of, by the object's name.
+pub fn field_of<'e>(schema: &Schema, entity: &'e Entity, object: &str) -> Option<&'e str> {
+    let wanted = tables(schema, entity);
+    let own = wanted.first()?;
+    let known = own.indexes.iter().chain(&own.constraints).any(|(n, _)| n == object);
+    // Names are cut at the end, so the part stands whole or is told by the definition's hash.
+    let mut fields = entity.columns.iter().map(|c| c.name.as_str()).chain(entity.relations.iter().map(|r| r.name.as_str()));
+    fields.find(|field| {
+        known && own.indexes.iter().chain(&own.constraints).any(|(n, sql)| n == object && sql.contains(&quote(field)))
+    })
+}
+
+fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+fn literal(kind: &Kind, json: &serde_json::Value) -> String {
+    let value = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+    format!("{}::{}", text(&value), kind.sql())
+}

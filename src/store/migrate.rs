@@ -1,0 +1,281 @@
+//! Bringing a database to a schema: our own tables by number, entities by diff, and the rows of `world`, `action` and
+//! the declared groups.
+//!
+//! In charge of: reading the catalog, running steps under one transaction-scoped lock (any number of servers may start
+//! at once), and live values against file values. It must not know how steps are found (`schema::diff`).
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::{Scope, Store};
+use crate::error::Result;
+use crate::schema::diff::{self, Catalog, Risk, Step};
+use crate::schema::{ADMINISTRATORS, Grant, Policy, Schema, USERS, quote};
+use crate::statement::{Statement, array};
+
+/// Our own tables, one step per release that changed them; never edited, only added to.
+const CORE: &[&str] = &["
+create table rowhouse.signing_key (kid text primary key, public bytea not null, sealed bytea not null, created_at timestamptz not null default now(), retired_at timestamptz);
+create table rowhouse.claim_code (only_one boolean primary key default true check (only_one), sealed bytea not null, spent_at timestamptz);
+create table rowhouse.attempt (key text primary key, tries integer not null, since timestamptz not null);
+"];
+
+/// An action as its row in `action` wants it.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct DeclaredAction {
+    pub entity: String,
+    pub name: String,
+    pub label: String,
+    pub description: String,
+    pub policy: Policy,
+}
+
+/// What is to be done, and where live values differ from the files'.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The steps of DDL.
+    pub steps: Vec<Step>,
+    /// Sentences about values that were changed live and stay, or that the file changes now.
+    pub values: Vec<String>,
+}
+
+impl Report {
+    /// What can't go without `--allow-destructive` if the server is to work.
+    pub fn rewrites(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|s| if let Risk::Rewrites(words) = &s.risk { Some(words.as_str()) } else { None })
+    }
+
+    /// What would be lost.
+    pub fn losses(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|s| if let Risk::Loses(words) = &s.risk { Some(words.as_str()) } else { None })
+    }
+}
+
+/// Says what [`apply`] would do, and does nothing.
+///
+/// # Errors
+/// What PostgreSQL ran into.
+pub async fn plan(store: &Store, schema: &Schema, actions: &[DeclaredAction]) -> Result<Report> {
+    let mut scope = begin(store).await?;
+    run(&mut scope, schema, actions, false).await // dropped, so rolled back
+}
+
+/// Brings the database to the schema, in one transaction. What loses or rewrites is left out unless allowed; with
+/// rewrites left out nothing at all is done, and the report says so.
+///
+/// # Errors
+/// What PostgreSQL ran into.
+pub async fn apply(store: &Store, schema: &Schema, actions: &[DeclaredAction], allow_destructive: bool) -> Result<Report> {
+    let mut scope = begin(store).await?;
+    let report = run(&mut scope, schema, actions, allow_destructive).await?;
+    if allow_destructive || report.rewrites().next().is_none() {
+        scope.commit().await?;
+    }
+    Ok(report)
+}
+
+async fn begin(store: &Store) -> Result<Scope> {
+    let mut scope = store.begin().await?;
+    for sql in ["set local statement_timeout = 0", "set local lock_timeout = 0", "select pg_advisory_xact_lock(8245092418331501413)"] {
+        scope.run(&once(sql)).await?;
+    }
+    Ok(scope)
+}
+
+fn once(sql: impl Into<String>) -> Statement {
+    Statement { sql: sql.into(), values: vec![], keep: false }
+}
+
+async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], allow: bool) -> Result<Report> {
+    core(scope).await?;
+    let catalog = catalog(scope).await?;
+    let mut report = Report { steps: diff::steps(schema, &catalog), values: vec![] };
+    for step in &report.steps {
+        if step.risk == Risk::Additive || allow {
+            scope.run(&once(&step.sql)).await?;
+        }
+    }
+    let groups = groups(scope, schema).await?;
+    worlds(scope, schema, &groups, &mut report.values).await?;
+    action_rows(scope, schema, actions, &groups, &mut report.values).await?;
+    Ok(report)
+}
+
+async fn core(scope: &mut Scope) -> Result<()> {
+    scope.run(&once("create schema if not exists rowhouse")).await?;
+    scope.run(&once("create table if not exists rowhouse.core (step integer primary key, at timestamptz not null default now())")).await?;
+    let rows = scope.run(&once("select coalesce(max(step), 0)::bigint from rowhouse.core")).await?;
+    let done = usize::try_from(rows[0].int(0).unwrap_or(0)).unwrap_or(0);
+    for (at, sql) in CORE.iter().enumerate().skip(done) {
+        for part in sql.split(';').filter(|p| !p.trim().is_empty()) {
+            scope.run(&once(part)).await?;
+        }
+        scope.run(&once(format!("insert into rowhouse.core (step) values ({})", at + 1))).await?;
+    }
+    Ok(())
+}
+
+async fn catalog(scope: &mut Scope) -> Result<Catalog> {
+    let mut catalog = Catalog::default();
+    let columns = "select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull \
+         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')";
+    for row in scope.run(&once(columns)).await? {
+        let (table, column, kind) = (row.text(0), row.text(1), row.text(2));
+        let table = catalog.tables.entry(table.unwrap_or_default().to_owned()).or_default();
+        table.columns.insert(column.unwrap_or_default().to_owned(), (kind.unwrap_or_default().to_owned(), row.bool(3)));
+    }
+    let objects = "select c.relname::text, i.relname::text, false from pg_index x join pg_class c on c.oid = x.indrelid \
+         join pg_class i on i.oid = x.indexrelid where c.relnamespace = 'public'::regnamespace \
+         union all select c.relname::text, k.conname::text, true from pg_constraint k join pg_class c on c.oid = k.conrelid \
+         where c.relnamespace = 'public'::regnamespace and k.contype in ('f', 'c')";
+    for row in scope.run(&once(objects)).await? {
+        let Some(table) = catalog.tables.get_mut(row.text(0).unwrap_or_default()) else { continue };
+        let names = if row.bool(2) { &mut table.constraints } else { &mut table.indexes };
+        names.insert(row.text(1).unwrap_or_default().to_owned());
+    }
+    if catalog.tables.contains_key("world") {
+        for row in scope.run(&once("select name from world")).await? {
+            catalog.entities.insert(row.text(0).unwrap_or_default().to_owned());
+        }
+    }
+    Ok(catalog)
+}
+
+/// Makes the groups that files name, and gives all declared ones by name.
+async fn groups(scope: &mut Scope, schema: &Schema) -> Result<HashMap<String, Uuid>> {
+    let mut ids = HashMap::new();
+    for name in &schema.groups {
+        let id = match name.as_str() {
+            "administrators" => ADMINISTRATORS,
+            "users" => USERS,
+            _ => Uuid::now_v7(),
+        };
+        let sql = "insert into usergroup (id, permission, name, joinable, declared) \
+             select $1, 0, $2, false, true where not exists (select from usergroup where declared and name = $2)";
+        scope.run(&Statement::fixed(sql, vec![Some(id.to_string()), Some(name.clone())])).await?;
+    }
+    for row in scope.run(&once("select name, id from usergroup where declared")).await? {
+        if let (Some(name), Some(id)) = (row.text(0), row.uuid(1)) {
+            ids.insert(name.to_owned(), id);
+        }
+    }
+    Ok(ids)
+}
+
+/// A value of a file: the key it is remembered under, and what is written to the row's columns.
+struct Filed {
+    key: &'static str,
+    value: Json,
+    columns: Vec<(&'static str, Option<String>)>,
+}
+
+fn permission(key: &'static str, bits: i32) -> Filed {
+    Filed { key, value: json!(bits), columns: vec![(key, Some(bits.to_string()))] }
+}
+
+fn grants(key: &'static str, ids: &'static str, bits: Option<&'static str>, grants: &[Grant], groups: &HashMap<String, Uuid>) -> Filed {
+    let own = grants.iter().map(|g| g.permission.map(|p| p.bits().to_string()));
+    let mut columns = vec![(ids, Some(array(grants.iter().filter_map(|g| groups.get(&g.group)).map(|id| Some(id.to_string())))))];
+    if let Some(bits) = bits {
+        columns.push((bits, grants.iter().any(|g| g.permission.is_some()).then(|| array(own))));
+    }
+    let value = grants.iter().map(|g| json!({"group": g.group, "permission": g.permission.map(|p| p.bits())})).collect();
+    Filed { key, value, columns }
+}
+
+async fn worlds(scope: &mut Scope, schema: &Schema, groups: &HashMap<String, Uuid>, said: &mut Vec<String>) -> Result<()> {
+    for entity in schema.entities() {
+        let joined: Vec<_> = entity.join_groups.iter().map(|g| Grant { group: g.clone(), permission: None }).collect();
+        let filed = [
+            permission("permission", entity.policy.permission.bits()),
+            permission("default_permission", entity.default_permission.bits()),
+            grants("grants", "groups", Some("group_bits"), &entity.policy.grants, groups),
+            grants("default_groups", "default_groups", Some("default_group_bits"), &entity.default_groups, groups),
+            grants("join_groups", "join_groups", None, &joined, groups),
+        ];
+        let (columns, relations) = entity.describe(schema);
+        let facts = [
+            ("label", entity.label.clone()),
+            ("description", entity.description.clone()),
+            ("columns", columns.to_string()),
+            ("relations", relations.to_string()),
+        ];
+        put(scope, "world", &[("name", entity.name.clone())], &facts, &filed, said).await?;
+    }
+    Ok(())
+}
+
+async fn action_rows(
+    scope: &mut Scope,
+    schema: &Schema,
+    actions: &[DeclaredAction],
+    groups: &HashMap<String, Uuid>,
+    said: &mut Vec<String>,
+) -> Result<()> {
+    debug_assert!(schema.entity("action").is_some());
+    for action in actions {
+        let filed = [
+            permission("permission", action.policy.permission.bits()),
+            grants("grants", "groups", Some("group_bits"), &action.policy.grants, groups),
+        ];
+        let facts = [("label", action.label.clone()), ("description", action.description.clone())];
+        let key = [("entity", action.entity.clone()), ("name", action.name.clone())];
+        put(scope, "action", &key, &facts, &filed, said).await?;
+    }
+    Ok(())
+}
+
+/// Writes a row of the loader's: facts always; a filed value at first, and again only when the file's differs from the
+/// one last applied, so that what was changed live stays.
+async fn put(
+    scope: &mut Scope,
+    table: &str,
+    key: &[(&str, String)],
+    facts: &[(&str, String)],
+    filed: &[Filed],
+    said: &mut Vec<String>,
+) -> Result<()> {
+    let name = key.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>().join("/");
+    let mut find = Statement { sql: String::new(), values: vec![], keep: true };
+    let found: Vec<_> = key.iter().map(|(c, v)| format!("{} = {}", quote(c), find.bind(Some(v.clone())))).collect();
+    let live: Vec<_> = filed.iter().map(|f| format!("{}::text", quote(f.columns[0].0))).collect();
+    find.sql = format!("select id, applied::text, {} from {table} where {} for update", live.join(", "), found.join(" and "));
+    let row = scope.run(&find).await?.into_iter().next();
+    let applied: Map<String, Json> =
+        row.as_ref().and_then(|r| serde_json::from_str(r.text(1).unwrap_or("{}")).ok()).unwrap_or_default();
+    let now: BTreeMap<&str, &Json> = filed.iter().map(|f| (f.key, &f.value)).collect();
+    let mut sets: Vec<(&str, Option<String>)> = facts.iter().map(|(c, v)| (*c, Some(v.clone()))).collect();
+    sets.push(("applied", Some(json!(now).to_string())));
+    for (at, value) in filed.iter().enumerate() {
+        if applied.get(value.key) != Some(&value.value) {
+            sets.extend(value.columns.iter().cloned());
+            if row.is_some() {
+                said.push(format!("{table} {name}: {} is set to {}, as the file now says", value.key, value.value));
+            }
+        } else if let Some(row) = &row
+            && row.text(at + 2).map(str::to_owned) != value.columns[0].1
+        {
+            let live = row.text(at + 2).unwrap_or("nothing");
+            said.push(format!("{table} {name}: {} stays {live}, as it was set live; the file says {}", value.key, value.value));
+        }
+    }
+    let mut statement = Statement { sql: String::new(), values: vec![], keep: false };
+    statement.sql = match row.and_then(|r| r.uuid(0)) {
+        Some(id) => {
+            let sets: Vec<_> = sets.into_iter().map(|(c, v)| format!("{} = {}", quote(c), statement.bind(v))).collect();
+            format!("update {table} set {} where id = '{id}'", sets.join(", "))
+        }
+        None => {
+            sets.extend(key.iter().map(|(c, v)| (*c, Some(v.clone()))));
+            let columns: Vec<_> = sets.iter().map(|(c, _)| quote(c)).collect();
+            let values: Vec<_> = sets.into_iter().map(|(_, v)| statement.bind(v)).collect();
+            format!("insert into {table} (id, {}) values ('{}', {})", columns.join(", "), Uuid::now_v7(), values.join(", "))
+        }
+    };
+    scope.run(&statement).await?;
+    Ok(())
+}

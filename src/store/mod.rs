@@ -1,0 +1,299 @@
+//! The only holder of connections, and so the only way out for rows.
+//!
+//! In charge of: pools, reads, transactions, the schema's migration, the managed local cluster, and turning
+//! PostgreSQL's errors into ours. It must not know requests, callers or the rule: it runs the statements it is given.
+
+pub mod local;
+pub mod migrate;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type};
+use tokio_postgres::{NoTls, config::SslMode};
+
+use crate::config::Database;
+use crate::error::{Cause, Error, Fault, Result};
+use crate::statement::Statement;
+
+/// PostgreSQL, through a pool with limits and time-outs. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    tls: Tls,
+}
+
+/// A row that came out; columns by position, in PostgreSQL's binary form.
+pub struct Row(tokio_postgres::Row);
+
+/// A transaction. Dropping it without [`Scope::commit`] rolls back.
+pub struct Scope {
+    connection: Option<Object>,
+    tls: Tls,
+}
+
+#[derive(Clone)]
+enum Tls {
+    None,
+    Rustls(tokio_postgres_rustls::MakeRustlsConnect),
+}
+
+struct Text<'a>(&'a Option<String>);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self, _: &Type, out: &mut bytes::BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self.0 {
+            None => Ok(IsNull::Yes),
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+impl std::fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+struct Raw<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Raw<'a>, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Raw(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+impl Row {
+    /// A column's bytes; none is null.
+    ///
+    /// # Panics
+    /// When the statement has no such column, which is a defect of the statement's speller.
+    pub fn raw(&self, column: usize) -> Option<&[u8]> {
+        self.0.get::<_, Option<Raw<'_>>>(column).map(|raw| raw.0)
+    }
+
+    /// A text column.
+    pub fn text(&self, column: usize) -> Option<&str> {
+        self.raw(column).and_then(|raw| std::str::from_utf8(raw).ok())
+    }
+
+    /// A bigint column.
+    pub fn int(&self, column: usize) -> Option<i64> {
+        self.raw(column).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes)
+    }
+
+    /// A boolean column; null is false.
+    pub fn bool(&self, column: usize) -> bool {
+        self.raw(column) == Some(&[1])
+    }
+
+    /// A uuid column.
+    pub fn uuid(&self, column: usize) -> Option<uuid::Uuid> {
+        self.raw(column).and_then(|raw| uuid::Uuid::from_slice(raw).ok())
+    }
+}
+
+impl Store {
+    /// Makes the pool. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// Words for the person who starts the server, when the URL or the machine's certificates are no good.
+    pub fn open(url: &str, limits: &Database) -> Result<Store, String> {
+        let mut config = tokio_postgres::Config::from_str(url).map_err(|_| "database.url can't be read".to_owned())?;
+        config.connect_timeout(limits.connect).application_name("rowhouse");
+        let timeout = limits.statement.as_millis();
+        config.options(format!(
+            "-c jit=off -c timezone=UTC -c datestyle=ISO -c search_path=public -c extra_float_digits=1 -c statement_timeout={timeout} \
+             -c idle_in_transaction_session_timeout={} -c plan_cache_mode=force_generic_plan -c lock_timeout={timeout}",
+            timeout * 2
+        ));
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => Tls::None,
+            _ if config.get_hosts().iter().all(|h| matches!(h, tokio_postgres::config::Host::Unix(_))) => Tls::None,
+            _ => Tls::Rustls(tokio_postgres_rustls::MakeRustlsConnect::new(certificates()?)),
+        };
+        let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match &tls {
+            Tls::None => Manager::from_config(config, NoTls, settings),
+            Tls::Rustls(tls) => Manager::from_config(config, tls.clone(), settings),
+        };
+        let age = limits.recycle;
+        let pool = Pool::builder(manager)
+            .max_size(limits.pool)
+            .wait_timeout(Some(limits.wait))
+            .create_timeout(Some(limits.connect))
+            .recycle_timeout(Some(limits.connect))
+            .pre_recycle(Hook::sync_fn(move |_, metrics| match metrics.age() > age {
+                true => Err(HookError::message("old")),
+                false => Ok(()),
+            }))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|e| e.to_string())?;
+        Ok(Store { pool, tls })
+    }
+
+    /// Runs one statement outside of any transaction.
+    ///
+    /// # Errors
+    /// 503 when PostgreSQL is away or busy; what the statement ran into otherwise.
+    pub async fn read(&self, statement: &Statement) -> Result<Vec<Row>> {
+        let mut guard = Scope { connection: Some(self.connection().await?), tls: self.tls.clone() };
+        let rows = guard.run(statement).await?;
+        guard.connection.take(); // finished: nothing to cancel or roll back
+        Ok(rows)
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// 503 when PostgreSQL is away or busy.
+    pub async fn begin(&self) -> Result<Scope> {
+        let scope = Scope { connection: Some(self.connection().await?), tls: self.tls.clone() };
+        scope.batch("begin").await?;
+        Ok(scope)
+    }
+
+    /// Whether PostgreSQL answers.
+    pub async fn is_ready(&self) -> bool {
+        self.read(&Statement::fixed("select 1", vec![])).await.is_ok()
+    }
+
+    /// Connections: in use, idle, most.
+    pub fn connections(&self) -> (usize, usize, usize) {
+        let status = self.pool.status();
+        (status.size - status.available, status.available, status.max_size)
+    }
+
+    /// Closes the pool: who waits is told 503.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
+    async fn connection(&self) -> Result<Object> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => translate(error),
+            other => {
+                tracing::warn!(error = %other, "no connection to PostgreSQL");
+                Error::Unavailable(2)
+            }
+        })
+    }
+}
+
+impl Scope {
+    /// Runs one statement.
+    ///
+    /// # Errors
+    /// What it ran into; after an error the transaction is worth nothing any more.
+    pub async fn run(&mut self, statement: &Statement) -> Result<Vec<Row>> {
+        let connection = self.connection()?;
+        let values: Vec<Text<'_>> = statement.values.iter().map(Text).collect();
+        let rows = if statement.keep {
+            let prepared = connection.prepare_cached(&statement.sql).await.map_err(translate)?;
+            let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
+            connection.query(&prepared, &values).await
+        } else {
+            let values: Vec<(&(dyn ToSql + Sync), Type)> = values.iter().map(|v| (v as _, Type::UNKNOWN)).collect();
+            connection.query_typed(&statement.sql, &values).await
+        };
+        Ok(rows.map_err(translate)?.into_iter().map(Row).collect())
+    }
+
+    /// Makes everything since [`Store::begin`] last.
+    ///
+    /// # Errors
+    /// What the commit ran into: then nothing lasts.
+    pub async fn commit(mut self) -> Result<()> {
+        self.batch("commit").await?;
+        self.connection.take();
+        Ok(())
+    }
+
+    async fn batch(&self, sql: &str) -> Result<()> {
+        self.connection()?.batch_execute(sql).await.map_err(translate)
+    }
+
+    fn connection(&self) -> Result<&Object> {
+        self.connection.as_ref().ok_or_else(|| Error::internal("a scope was used after its end"))
+    }
+}
+
+impl Drop for Scope {
+    /// Cancels what still runs, rolls back, and only then gives the connection back.
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            drop(Object::take(connection));
+            return;
+        };
+        let tls = self.tls.clone();
+        runtime.spawn(async move {
+            let token = connection.cancel_token();
+            let clean = async {
+                match tls {
+                    Tls::None => token.cancel_query(NoTls).await?,
+                    Tls::Rustls(tls) => token.cancel_query(tls).await?,
+                }
+                connection.batch_execute("rollback").await
+            };
+            if !matches!(tokio::time::timeout(Duration::from_secs(5), clean).await, Ok(Ok(()))) {
+                drop(Object::take(connection)); // in doubt: never to be used again
+            }
+        });
+    }
+}
+
+/// PostgreSQL's errors as ours. The one place that knows SQLSTATE.
+fn translate(error: tokio_postgres::Error) -> Error {
+    let Some(db) = error.as_db_error() else {
+        tracing::warn!(cause = ?Cause::new(error), "PostgreSQL is away");
+        return Error::Unavailable(2);
+    };
+    let code = db.code();
+    let class = &code.code()[..2];
+    if *code == SqlState::UNIQUE_VIOLATION {
+        let object = db.constraint().unwrap_or_default().to_owned();
+        return Error::Conflict(Fault::new("taken", object));
+    }
+    if *code == SqlState::FOREIGN_KEY_VIOLATION || *code == SqlState::RESTRICT_VIOLATION {
+        return Error::Conflict(Fault::new("in-use", "Other rows still need this one."));
+    }
+    let busy = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
+    if class == "08" || class == "57" || class == "53" || busy.contains(code) {
+        tracing::warn!(code = code.code(), message = db.message(), "PostgreSQL can't right now");
+        return Error::Unavailable(2);
+    }
+    Error::internal(error)
+}
+
+fn certificates() -> Result<rustls::ClientConfig, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
