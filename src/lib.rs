@@ -9,13 +9,23 @@
 //! - [`config`]: every key of the configuration in one table, layered.
 //! - [`permission`]: the rule, written once.
 //! - [`schema`]: what exists: entity files → a checked, immutable schema; the diff of catalog and schema → ordered DDL.
+//! - [`request`]: what was asked: URL, headers, body → a request, or all its faults.
+//! - [`plan`]: request × schema → a tree of nodes, names resolved, a guard on every node.
 //! - [`statement`]: the only place where the SQL of requests is spelled.
 //! - [`store`]: the only holder of connections: reads, transactions, migration, the managed local cluster.
+//! - [`account`]: tokens, and the secrets that sign them.
+//! - [`access`]: the phases: verdicts → rows or a refusal.
+//! - [`document`]: rows → JSON:API bytes.
 
 pub mod error;
 pub mod yaml;
 pub mod config;
 pub mod permission;
 pub mod schema;
+pub mod request;
+pub mod plan;
 pub mod statement;
 pub mod store;
+pub mod account;
+pub mod access;
+pub mod document;

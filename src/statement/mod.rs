@@ -3,6 +3,8 @@
 //! In charge of: text and values of statements, with the rule on every row they touch. It must not know
 //! connections: a [`Statement`] is text, values, and whether its shape is worth keeping prepared.
 
+pub mod read;
+
 /// A statement with its values. Values travel as text, and PostgreSQL does the typing.
 #[derive(Debug, Clone, Default)]
 pub struct Statement {

@@ -1,0 +1,116 @@
+//! The phases: which right is asked of entity and row, before and after, for every operation.
+//!
+//! In charge of: turning the verdicts that a statement brings into rows or a refusal. The only caller of the store's row
+//! functions for requests. It must not know HTTP or JSON.
+
+use crate::account::Caller;
+use crate::error::{Error, Result};
+use crate::plan::{Guard, Pick, Plan};
+use crate::schema::Schema;
+use crate::statement::read::{self, Branch, Layout, verdict};
+use crate::store::{Row, Store};
+
+/// Rows that may go out, by branch.
+pub struct Answer<'s> {
+    /// How to read them.
+    pub layout: Layout<'s>,
+    /// The rows of each branch of the layout.
+    pub rows: Vec<Vec<Row>>,
+    /// Whether there are more in the page's direction.
+    pub has_more: bool,
+}
+
+struct Verdict {
+    bits: i64,
+    caller: Caller,
+    entities: usize,
+}
+
+impl Verdict {
+    fn has(&self, bit: i64) -> bool {
+        self.bits & bit != 0
+    }
+
+    fn refusal(&self) -> Error {
+        let guest = !self.has(verdict::USER);
+        Error::refused(guest, guest && self.caller.sent_token)
+    }
+
+    fn require(&self, bit: i64) -> Result<()> {
+        if self.has(bit) { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    fn require_entities(&self) -> Result<()> {
+        (0..self.entities).try_for_each(|i| self.require(1 << (verdict::ENTITY as usize + i)))
+    }
+}
+
+/// Runs a read: entities first, then the row that is named, then faults of the query.
+///
+/// # Errors
+/// 401, 403, 404 as `permissions.md` §5 has them; 400 with all faults of the plan, after the entities' verdict.
+pub async fn read<'s>(store: &Store, schema: &'s Schema, caller: Caller, plan: &Plan<'s>) -> Result<Answer<'s>> {
+    let is_faulty = !plan.faults.is_empty();
+    let (statement, layout) = read::read(schema, plan, caller.session, is_faulty);
+    let mut rows: Vec<Vec<Row>> = layout.branches.iter().map(|_| vec![]).collect();
+    let mut bits = None;
+    for row in store.read(&statement).await? {
+        match usize::try_from(row.int(0).unwrap_or(0)).unwrap_or(0) {
+            0 => bits = row.int(1),
+            branch => rows[branch - 1].push(row),
+        }
+    }
+    let verdict = Verdict { bits: bits.unwrap_or(0), caller, entities: layout.entities };
+    if matches!(plan.pick, Pick::Mine) {
+        verdict.require(verdict::USER)?;
+    }
+    verdict.require_entities()?;
+    if is_faulty {
+        return Err(Error::Unreadable(plan.faults.clone()));
+    }
+    let is_empty = rows.first().is_none_or(Vec::is_empty);
+    match plan.pick {
+        Pick::Page => {}
+        Pick::One(_) | Pick::Mine => {
+            if !verdict.has(verdict::PEEKABLE) {
+                return Err(Error::NotFound);
+            }
+            if is_empty {
+                return Err(verdict.refusal());
+            }
+        }
+        Pick::Related { relation, .. } => {
+            if !verdict.has(verdict::PEEKABLE) {
+                return Err(Error::NotFound);
+            }
+            verdict.require(verdict::PARENT)?;
+            if !relation.is_many() && is_empty && plan.root.guard == Guard::READ && verdict.has(verdict::TARGET) {
+                return Err(verdict.refusal());
+            }
+        }
+    }
+    let has_more = cut(plan, &mut rows);
+    sort_links(&layout, &mut rows);
+    Ok(Answer { layout, rows, has_more })
+}
+
+/// Puts the page in order and takes off the row that only told that there is more.
+fn cut(plan: &Plan<'_>, rows: &mut [Vec<Row>]) -> bool {
+    let Some(page) = rows.first_mut() else { return false };
+    page.sort_by_key(|row| row.int(1));
+    let size = usize::try_from(plan.root.window.size).unwrap_or(usize::MAX);
+    let has_more = page.len() > size;
+    page.truncate(size);
+    if plan.root.window.before.is_some() {
+        page.reverse();
+    }
+    has_more
+}
+
+fn sort_links(layout: &Layout<'_>, rows: &mut [Vec<Row>]) {
+    for (branch, rows) in layout.branches.iter().zip(rows) {
+        if let Branch::Links { .. } = branch {
+            rows.sort_by_key(|row| row.int(1));
+        }
+    }
+}

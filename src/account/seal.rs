@@ -1,0 +1,86 @@
+//! Secrets at rest: AES-256-GCM under a key that never enters the database.
+//!
+//! In charge of: the master key (from the configuration, or made in the data folder) and what it seals.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::config::Secret;
+
+/// Seals and opens secrets.
+pub struct Seal(RandomizedNonceKey);
+
+impl Seal {
+    /// With the configured key, or the one in the data folder, which is made at first start.
+    ///
+    /// # Errors
+    /// Words for the person who starts the server.
+    pub fn open(configured: Option<&Secret>, data: &Path) -> Result<Seal, String> {
+        let text = match configured {
+            Some(secret) => secret.expose().to_owned(),
+            None => from_folder(data)?,
+        };
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| "the secret key is no base64".to_owned())?;
+        RandomizedNonceKey::new(&AES_256_GCM, &bytes).map(Seal).map_err(|_| "the secret key has not 32 bytes".to_owned())
+    }
+
+    /// Seals bytes for a purpose; only the same purpose opens them.
+    ///
+    /// # Panics
+    /// Never: sealing fails only beyond 64 GiB.
+    pub fn seal(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
+        let mut bytes = secret.to_vec();
+        let nonce = self.0.seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut bytes).unwrap_or_else(|_| unreachable!("too long"));
+        [nonce.as_ref().as_slice(), &bytes].concat()
+    }
+
+    /// Opens what was sealed; none where the key or the purpose is another.
+    pub fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut bytes = bytes.to_vec();
+        let open = self.0.open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut bytes).ok()?;
+        Some(open.to_vec())
+    }
+}
+
+fn from_folder(data: &Path) -> Result<String, String> {
+    let path = data.join("secret.key");
+    let told = |e: std::io::Error| format!("{}: {e}", path.display());
+    fs::create_dir_all(data).map_err(told)?;
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "no randomness".to_owned())?;
+    match File::options().create_new(true).write(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let text = STANDARD.encode(bytes);
+            file.write_all(text.as_bytes()).map_err(told)?;
+            Ok(text)
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => fs::read_to_string(&path).map_err(told),
+        Err(e) => Err(told(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_key_and_purpose_open() {
+        let key = |byte: u8| Secret::new(STANDARD.encode([byte; 32]));
+        let seal = Seal::open(Some(&key(1)), Path::new("/nowhere")).expect("a key");
+        let sealed = seal.seal("a", b"geheim");
+        assert_eq!(seal.unseal("a", &sealed).as_deref(), Some(b"geheim".as_slice()));
+        assert_eq!(seal.unseal("b", &sealed), None);
+        assert_eq!(seal.unseal("a", b"short"), None);
+        assert_ne!(seal.seal("a", b"geheim"), sealed, "a nonce is used once");
+        let other = Seal::open(Some(&key(2)), Path::new("/nowhere")).expect("a key");
+        assert_eq!(other.unseal("a", &sealed), None);
+    }
+}

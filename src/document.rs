@@ -1,0 +1,319 @@
+//! Rows → JSON:API documents, written straight from PostgreSQL's binary columns.
+//!
+//! In charge of: the bytes of documents and of errors. Pure. It must not know access: what it is given may go out.
+
+use std::collections::{HashMap, HashSet};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
+
+use crate::access::Answer;
+use crate::error::{Error, Source};
+use crate::plan::{Guard, Pick, Plan, page};
+use crate::schema::kind::Wire;
+use crate::schema::{Entity, Schema};
+use crate::statement::read::{Branch, Rows};
+use crate::store::Row;
+
+/// What may stand in a path's segment as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where a document is served: for its links.
+pub struct Place<'a> {
+    /// `public_url`, or nothing: then links are paths.
+    pub base: &'a str,
+    /// The request's path, as it came.
+    pub path: &'a str,
+    /// The request's query, as it came.
+    pub query: &'a str,
+}
+
+/// Who is linked to a row along a relation.
+type Links = HashMap<Uuid, (Vec<Uuid>, bool)>;
+
+struct Writer<'a, 's> {
+    out: Vec<u8>,
+    schema: &'s Schema,
+    place: &'a Place<'a>,
+    links: HashMap<(usize, &'s str), Links>,
+}
+
+/// Writes the document of a read.
+pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Vec<u8> {
+    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: links(answer) };
+    writer.put("{\"jsonapi\":{\"version\":\"1.1\"},\"links\":");
+    writer.top_links(plan, answer);
+    writer.put(",\"data\":");
+    let is_many = match plan.pick {
+        Pick::Page => true,
+        Pick::Related { relation, .. } => relation.is_many(),
+        Pick::One(_) | Pick::Mine => false,
+    };
+    let is_linkage = plan.root.guard == Guard::PEEK;
+    let mut seen = HashSet::new();
+    if let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) {
+        if is_many {
+            writer.put("[");
+        }
+        for (at, row) in rows.iter().enumerate() {
+            if at > 0 {
+                writer.put(",");
+            }
+            match is_linkage {
+                true => writer.identifier(layout.entity, row.uuid(3)),
+                false => writer.resource(layout, row),
+            }
+            seen.insert((layout.entity.at, row.uuid(3)));
+        }
+        if is_many {
+            writer.put("]");
+        } else if rows.is_empty() {
+            writer.put("null");
+        }
+    }
+    if plan.has_include() {
+        writer.put(",\"included\":[");
+        let mut is_first = true;
+        for (branch, rows) in answer.layout.branches.iter().zip(&answer.rows).skip(1) {
+            let Branch::Rows(layout) = branch else { continue };
+            for row in rows.iter().filter(|row| seen.insert((layout.entity.at, row.uuid(3)))) {
+                if !is_first {
+                    writer.put(",");
+                }
+                is_first = false;
+                writer.resource(layout, row);
+            }
+        }
+        writer.put("]");
+    }
+    writer.put("}");
+    writer.out
+}
+
+/// Linkage of every included to-many relationship: for each parent that was fetched, empty or not.
+fn links<'s>(answer: &Answer<'s>) -> HashMap<(usize, &'s str), Links> {
+    let mut all: HashMap<(usize, &'s str), Links> = HashMap::new();
+    for (branch, rows) in answer.layout.branches.iter().zip(&answer.rows) {
+        let Branch::Links { from, relation, size } = branch else { continue };
+        let Some(Branch::Rows(parents)) = answer.layout.branches.get(*from) else { continue };
+        let links = all.entry((parents.entity.at, relation.name.as_str())).or_default();
+        for id in answer.rows[*from].iter().filter_map(|row| row.uuid(3)) {
+            links.entry(id).or_default();
+        }
+        for row in rows {
+            let (Some(parent), Some(id)) = (row.uuid(2), row.uuid(3)) else { continue };
+            let (linked, is_cut) = links.entry(parent).or_default();
+            if row.int(1).is_some_and(|n| n > *size) {
+                *is_cut = true;
+            } else if !linked.contains(&id) {
+                linked.push(id);
+            }
+        }
+    }
+    all
+}
+
+impl<'s> Writer<'_, 's> {
+    fn put(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        _ = serde_json::to_writer(&mut self.out, text); // writing to memory can't fail
+    }
+
+    fn identifier(&mut self, entity: &Entity, id: Option<Uuid>) {
+        let Some(id) = id else { return self.put("null") };
+        self.put("{\"type\":");
+        self.text(&entity.name);
+        self.put(&format!(",\"id\":\"{id}\"}}"));
+    }
+
+    fn url(&self, entity: &Entity, id: Uuid) -> String {
+        format!("{}/api/{}/{id}", self.place.base, utf8_percent_encode(&entity.name, SEGMENT))
+    }
+
+    fn resource(&mut self, layout: &Rows<'s>, row: &Row) {
+        let entity = layout.entity;
+        let Some(id) = row.uuid(3) else { return self.put("null") };
+        let url = self.url(entity, id);
+        self.put("{\"type\":");
+        self.text(&entity.name);
+        self.put(&format!(",\"id\":\"{id}\",\"attributes\":{{"));
+        for (at, (column, slot)) in layout.columns.iter().enumerate() {
+            if at > 0 {
+                self.put(",");
+            }
+            self.text(&column.name);
+            self.put(":");
+            self.value(column.kind.wire(), row.raw(*slot));
+        }
+        self.put("},\"relationships\":{");
+        for (at, (relation, slot)) in layout.relations.iter().enumerate() {
+            if at > 0 {
+                self.put(",");
+            }
+            let name = utf8_percent_encode(&relation.name, SEGMENT).to_string();
+            self.text(&relation.name);
+            self.put(":{\"links\":{\"self\":");
+            self.text(&format!("{url}/relationships/{name}"));
+            self.put(",\"related\":");
+            self.text(&format!("{url}/{name}"));
+            let target = self.schema.target(relation);
+            let linked = self.links.get(&(entity.at, relation.name.as_str())).and_then(|l| l.get(&id)).cloned();
+            if let Some(slot) = slot {
+                self.put("},\"data\":");
+                self.identifier(target, row.uuid(*slot));
+            } else if let Some((linked, is_cut)) = linked {
+                self.put(if is_cut { "},\"meta\":{\"truncated\":true},\"data\":[" } else { "},\"data\":[" });
+                for (at, other) in linked.iter().enumerate() {
+                    if at > 0 {
+                        self.put(",");
+                    }
+                    self.identifier(target, Some(*other));
+                }
+                self.put("]");
+            } else {
+                self.put("}");
+            }
+            self.put("}");
+        }
+        self.put("},\"links\":{\"self\":");
+        self.text(&url);
+        self.put("}");
+        if !layout.may.is_empty() {
+            self.put(",\"meta\":{\"may\":{");
+            for (at, (right, slot)) in layout.may.iter().enumerate() {
+                let comma = if at > 0 { "," } else { "" };
+                let closed = entity.name == "world" && self.is_closed(layout, row, *right);
+                self.put(&format!("{comma}\"{}\":{}", right.word(), row.bool(*slot) && !closed));
+            }
+            self.put("}}");
+        }
+        self.put("}");
+    }
+
+    /// Whether the entity that a row of `world` is about refuses the right to everybody.
+    fn is_closed(&self, layout: &Rows<'s>, row: &Row, right: crate::permission::Right) -> bool {
+        let name = layout.columns.iter().find(|(c, _)| c.name == "name").and_then(|(_, slot)| row.text(*slot));
+        name.and_then(|n| self.schema.entity(n)).is_some_and(|e| e.is_closed(right))
+    }
+
+    fn value(&mut self, wire: Wire, raw: Option<&[u8]>) {
+        let Some(raw) = raw else { return self.put("null") };
+        match wire {
+            Wire::Text => self.text(&String::from_utf8_lossy(raw)),
+            Wire::Json => self.out.extend_from_slice(raw.get(1..).unwrap_or(b"null")), // the first byte is jsonb's version
+            Wire::Boolean => self.put(if raw == [1] { "true" } else { "false" }),
+            Wire::Integer => self.put(&number(raw).to_string()),
+            Wire::Float => {
+                let float = raw.try_into().map(f64::from_be_bytes).unwrap_or_default();
+                _ = serde_json::to_writer(&mut self.out, &float);
+            }
+            Wire::Uuid => {
+                let text = Uuid::from_slice(raw).map(|id| id.to_string()).unwrap_or_default();
+                self.text(&text);
+            }
+            Wire::Datetime => {
+                let instant = jiff::Timestamp::from_microsecond(number(raw).saturating_add(EPOCH)).map(|t| t.to_string());
+                self.text(&instant.unwrap_or_default());
+            }
+            Wire::Date => {
+                let days = raw.try_into().map(i32::from_be_bytes).unwrap_or_default();
+                let date = jiff::civil::date(2000, 1, 1).checked_add(jiff::Span::new().days(days)).map(|d| d.to_string());
+                self.text(&date.unwrap_or_default());
+            }
+            Wire::Time => {
+                let time = jiff::civil::Time::midnight().checked_add(jiff::Span::new().microseconds(number(raw))).map(|t| t.to_string());
+                self.text(&time.unwrap_or_default());
+            }
+        }
+    }
+
+    fn top_links(&mut self, plan: &Plan<'_>, answer: &Answer<'_>) {
+        let place = self.place;
+        let query = if place.query.is_empty() { String::new() } else { format!("?{}", place.query) };
+        self.put("{\"self\":");
+        self.text(&format!("{}{}{query}", place.base, place.path));
+        if plan.root.guard == Guard::PEEK {
+            self.put(",\"related\":");
+            let related = place.path.replacen("/relationships/", "/", 1);
+            self.text(&format!("{}{related}", place.base));
+        }
+        let is_paged = match plan.pick {
+            Pick::Page => true,
+            Pick::Related { relation, .. } => relation.is_many(),
+            Pick::One(_) | Pick::Mine => false,
+        };
+        if is_paged {
+            let [prev, next] = self.neighbours(plan, answer);
+            for (name, link) in [("first", Some(self.page(None))), ("prev", prev), ("next", next)] {
+                self.put(&format!(",\"{name}\":"));
+                match link {
+                    Some(link) => self.text(&link),
+                    None => self.put("null"),
+                }
+            }
+        }
+        self.put("}");
+    }
+
+    /// Links to the pages before and after, where there may be one (CP4).
+    fn neighbours(&self, plan: &Plan<'_>, answer: &Answer<'_>) -> [Option<String>; 2] {
+        let window = &plan.root.window;
+        let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) else { return [None, None] };
+        if let Some(number) = window.number {
+            let to = |n: i64| Some(self.page(Some(("page[number]", n.to_string()))));
+            return [if number > 1 { to(number - 1) } else { None }, if answer.has_more { to(number + 1) } else { None }];
+        }
+        let cursor = |row: &Row| page::encode(&layout.keys.iter().map(|k| row.text(*k)).collect::<Vec<_>>());
+        let before = rows.first().map(|row| self.page(Some(("page[before]", cursor(row)))));
+        let after = rows.last().map(|row| self.page(Some(("page[after]", cursor(row)))));
+        match (&window.before, &window.after) {
+            (Some(_), _) => [before.filter(|_| answer.has_more), after],
+            (_, Some(_)) => [before, after.filter(|_| answer.has_more)],
+            _ => [None, after.filter(|_| answer.has_more)],
+        }
+    }
+
+    /// The request's URL with another place to page from.
+    fn page(&self, to: Option<(&str, String)>) -> String {
+        let kept = form_urlencoded::parse(self.place.query.as_bytes())
+            .filter(|(name, _)| !matches!(name.as_ref(), "page[after]" | "page[before]" | "page[number]"));
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(kept);
+        if let Some((name, value)) = to {
+            query.append_pair(name, &value);
+        }
+        let query = query.finish();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{}{mark}{query}", self.place.base, self.place.path)
+    }
+}
+
+/// Microseconds from 1970 to PostgreSQL's year 2000.
+const EPOCH: i64 = 946_684_800_000_000;
+
+fn number(raw: &[u8]) -> i64 {
+    raw.try_into().map(i64::from_be_bytes).unwrap_or_default()
+}
+
+/// Writes an error document. The request's id stands in it only for 500, where somebody has to find the log line.
+pub fn errors(error: &Error, request_id: &str) -> Vec<u8> {
+    let status = error.status().to_string();
+    let faults = error.faults().into_iter().map(|fault| {
+        let mut object = serde_json::json!({"status": status, "code": fault.code, "title": error.title(), "detail": fault.detail});
+        match fault.source {
+            Source::None => {}
+            Source::Pointer(pointer) => object["source"] = serde_json::json!({"pointer": pointer}),
+            Source::Parameter(name) => object["source"] = serde_json::json!({"parameter": name}),
+            Source::Header(name) => object["source"] = serde_json::json!({"header": name}),
+        }
+        if let Error::Internal(_) = error {
+            object["id"] = request_id.into();
+        }
+        object
+    });
+    let errors: Vec<_> = faults.collect();
+    serde_json::json!({"jsonapi": {"version": "1.1"}, "errors": errors}).to_string().into_bytes()
+}

@@ -1,0 +1,303 @@
+//! Request × schema → plan: a tree of nodes, names resolved, a guard on every node.
+//!
+//! In charge of: resolving names, checking values against column types, and putting the right that is asked for on every
+//! node. Pure. It must not know SQL or callers. Faults stay in the plan: they are told only after the verdict.
+
+pub mod filter;
+pub mod page;
+
+use uuid::Uuid;
+
+use crate::config::{Limits, Page};
+use crate::error::{Error, Fault, Result};
+use crate::permission::Right;
+use crate::request::Query;
+use crate::schema::{Column, Entity, Relation, Schema};
+use filter::Filter;
+use page::{Key, Window};
+
+/// The right that a node asks of each of its rows. There is no node without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// Asked of every row.
+    right: Right,
+}
+
+impl Guard {
+    /// Rows whose data goes out.
+    pub const READ: Guard = Guard { right: Right::Read };
+    /// Rows of which only the identifier goes out.
+    pub const PEEK: Guard = Guard { right: Right::Peek };
+
+    /// The right.
+    pub fn right(self) -> Right {
+        self.right
+    }
+}
+
+/// A read.
+#[derive(Debug)]
+pub struct Plan<'s> {
+    /// Which rows.
+    pub pick: Pick<'s>,
+    /// What of them.
+    pub root: Node<'s>,
+    /// Entities that the request names: each must grant read, or the request is refused.
+    pub named: Vec<&'s Entity>,
+    /// What can't be planned.
+    pub faults: Vec<Fault>,
+    /// Whether the request shapes the answer (filter, sort, include, fields): such statements are not kept prepared.
+    pub has_client_shape: bool,
+    has_include: bool,
+}
+
+/// Which rows a plan is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Pick<'s> {
+    /// The row with this id.
+    One(Uuid),
+    /// The caller's own user row.
+    Mine,
+    /// A page of all.
+    Page,
+    /// What a row is linked to.
+    Related {
+        /// The row's entity.
+        parent: &'s Entity,
+        /// The row.
+        id: Uuid,
+        /// Along which relation.
+        relation: &'s Relation,
+    },
+}
+
+/// Rows of one entity at one place of the answer.
+#[derive(Debug)]
+pub struct Node<'s> {
+    /// Whose rows.
+    pub entity: &'s Entity,
+    /// What is asked of each.
+    pub guard: Guard,
+    /// The attributes that go out.
+    pub columns: Vec<&'s Column>,
+    /// The relationships that go out.
+    pub relations: Vec<&'s Relation>,
+    /// Conditions, all of which must hold.
+    pub filters: Vec<Filter<'s>>,
+    /// The order.
+    pub order: Vec<Key<'s>>,
+    /// Which part.
+    pub window: Window,
+    /// What is included.
+    pub includes: Vec<Include<'s>>,
+    /// Whether each row says what the caller may do with it.
+    pub tells_may: bool,
+}
+
+/// Rows along a relation.
+#[derive(Debug)]
+pub struct Include<'s> {
+    /// The relation.
+    pub relation: &'s Relation,
+    /// The rows.
+    pub node: Node<'s>,
+}
+
+impl<'s> Node<'s> {
+    fn new(entity: &'s Entity, guard: Guard, window: Window) -> Node<'s> {
+        let order = page::complete(entity, entity.default_order.iter().map(|(c, d)| Key::column(&entity.columns[*c], *d)).collect());
+        Node {
+            entity,
+            guard,
+            columns: vec![],
+            relations: vec![],
+            filters: vec![],
+            order,
+            window,
+            includes: vec![],
+            tells_may: entity.name == "world" && guard == Guard::READ,
+        }
+    }
+}
+
+/// Where planning happens: the schema and the limits.
+#[derive(Clone, Copy)]
+pub struct Planner<'s> {
+    /// What exists.
+    pub schema: &'s Schema,
+    /// How much may be asked.
+    pub limits: &'s Limits,
+    /// Sizes of pages.
+    pub page: &'s Page,
+}
+
+impl<'s> Planner<'s> {
+    /// The entity that a URL names.
+    ///
+    /// # Errors
+    /// 404.
+    pub fn entity(&self, name: &str) -> Result<&'s Entity> {
+        self.schema.entity(name).ok_or(Error::NotFound)
+    }
+
+    /// Plans a read of resources.
+    pub fn read(&self, entity: &'s Entity, pick: Pick<'s>, query: &Query) -> Plan<'s> {
+        self.plan(entity, pick, query, Guard::READ)
+    }
+
+    /// Plans a read of linkage.
+    pub fn linkage(&self, parent: &'s Entity, id: Uuid, relation: &'s Relation, query: &Query) -> Plan<'s> {
+        let pick = Pick::Related { parent, id, relation };
+        self.plan(self.schema.target(relation), pick, query, Guard::PEEK)
+    }
+
+    fn plan(&self, entity: &'s Entity, pick: Pick<'s>, query: &Query, guard: Guard) -> Plan<'s> {
+        let mut faults = query.faults.clone();
+        let is_many = match pick {
+            Pick::Page => true,
+            Pick::Related { relation, .. } => relation.is_many(),
+            Pick::One(_) | Pick::Mine => false,
+        };
+        let mut named = vec![];
+        if let Pick::Related { parent, .. } = pick {
+            named.push(parent);
+        }
+        name(&mut named, entity);
+        let window = if is_many { page::window(query, self, &mut faults) } else { Window::one() };
+        let mut root = Node::new(entity, guard, window);
+        if is_many {
+            root.order = self.order(entity, query, &mut named, &mut faults);
+            page::check_cursor(&root, &mut faults);
+            let filters = query.filters.iter().filter_map(|raw| filter::plan(self, entity, raw, &mut named, &mut faults));
+            root.filters = filters.collect();
+        } else {
+            let unfit = query.filters.is_empty() && query.sort.is_empty() && query.page.is_empty();
+            if !unfit {
+                faults.push(Fault::new("unknown-parameter", "sort, filter and page are for collections."));
+            }
+        }
+        if guard == Guard::READ {
+            self.includes(&mut root, query, &mut named, &mut faults);
+        } else if query.include.is_some() {
+            faults.push(Fault::new("unknown-parameter", "include is for resources, not for linkage.").parameter("include"));
+        }
+        for (kind, names) in &query.fields {
+            self.check_fields(kind, names, &mut faults);
+        }
+        self.fields(&mut root, query);
+        let has_client_shape = !query.filters.is_empty() || !query.sort.is_empty() || query.include.is_some() || !query.fields.is_empty();
+        Plan { pick, root, named, faults, has_client_shape, has_include: query.include.is_some() }
+    }
+
+    fn order(&self, entity: &'s Entity, query: &Query, named: &mut Vec<&'s Entity>, faults: &mut Vec<Fault>) -> Vec<Key<'s>> {
+        let mut keys = vec![];
+        for (path, descends) in &query.sort {
+            match self.path(entity, path, named) {
+                Ok((steps, Some(column))) if column.kind.is_ordered() && steps.iter().all(|r| !r.is_many()) => {
+                    keys.push(Key { steps, column: Some(column), descends: *descends });
+                }
+                Ok((steps, None)) if steps.is_empty() => keys.push(Key { steps, column: None, descends: *descends }),
+                _ => {
+                    let words = format!("{} has no field `{}` to sort by.", entity.name, path.join("."));
+                    faults.push(Fault::new("unknown-field", words).parameter("sort"));
+                }
+            }
+        }
+        if keys.is_empty() {
+            keys = entity.default_order.iter().map(|(c, d)| Key::column(&entity.columns[*c], *d)).collect();
+        }
+        page::complete(entity, keys)
+    }
+
+    /// Resolves a path: relations, then a column; no column where it ends in `id` or at a relation.
+    fn path(
+        &self,
+        entity: &'s Entity,
+        path: &[String],
+        named: &mut Vec<&'s Entity>,
+    ) -> Result<(Vec<&'s Relation>, Option<&'s Column>), ()> {
+        let (mut at, mut steps) = (entity, vec![]);
+        for (place, step) in path.iter().enumerate() {
+            let is_last = place + 1 == path.len();
+            if is_last && let Some(column) = at.served(step) {
+                return Ok((steps, Some(column)));
+            }
+            if is_last && step == "id" {
+                return Ok((steps, None));
+            }
+            let relation = at.relation(step).filter(|_| steps.len() < self.limits.include_depth).ok_or(())?;
+            at = self.schema.target(relation);
+            name(named, at);
+            steps.push(relation);
+        }
+        if steps.is_empty() { Err(()) } else { Ok((steps, None)) }
+    }
+
+    fn includes(&self, root: &mut Node<'s>, query: &Query, named: &mut Vec<&'s Entity>, faults: &mut Vec<Fault>) {
+        for path in query.include.iter().flatten() {
+            if path.len() > self.limits.include_depth {
+                let words = format!("An include has at most {} steps.", self.limits.include_depth);
+                faults.push(Fault::new("too-deep", words).parameter("include"));
+                continue;
+            }
+            let mut node = &mut *root;
+            for step in path {
+                let entity = node.entity;
+                let Some(relation) = entity.relation(step) else {
+                    let words = format!("{} has no relationship `{step}` to include.", entity.name);
+                    faults.push(Fault::new("unknown-relationship", words).parameter("include"));
+                    break;
+                };
+                let target = self.schema.target(relation);
+                name(named, target);
+                let place = match node.includes.iter().position(|i| i.relation.name == *step) {
+                    Some(place) => place,
+                    None => {
+                        let window = Window::first(i64::try_from(self.limits.included).unwrap_or(i64::MAX));
+                        node.includes.push(Include { relation, node: Node::new(target, Guard::READ, window) });
+                        node.includes.len() - 1
+                    }
+                };
+                node = &mut node.includes[place].node;
+            }
+        }
+    }
+
+    fn check_fields(&self, kind: &str, names: &[String], faults: &mut Vec<Fault>) {
+        let parameter = format!("fields[{kind}]");
+        let Some(entity) = self.schema.entity(kind) else {
+            faults.push(Fault::new("unknown-type", format!("There is no type `{kind}`.")).parameter(parameter));
+            return;
+        };
+        for name in names.iter().filter(|n| !entity.fields().any(|f| f == n.as_str())) {
+            faults.push(Fault::new("unknown-field", format!("{kind} has no field `{name}`.")).parameter(&parameter));
+        }
+    }
+
+    /// Puts on each node the fields that go out.
+    fn fields(&self, node: &mut Node<'s>, query: &Query) {
+        let entity = node.entity;
+        let only = query.fields.iter().find(|(kind, _)| *kind == entity.name).map(|(_, names)| names);
+        let wanted = |name: &String| only.is_none_or(|names| names.contains(name));
+        if node.guard == Guard::READ {
+            node.columns = entity.columns.iter().filter(|c| c.is_served() && wanted(&c.name)).collect();
+            node.relations = entity.relations.iter().filter(|r| wanted(&r.name)).collect();
+        }
+        for include in &mut node.includes {
+            self.fields(&mut include.node, query);
+        }
+    }
+}
+
+fn name<'s>(named: &mut Vec<&'s Entity>, entity: &'s Entity) {
+    if !named.iter().any(|e| e.at == entity.at) {
+        named.push(entity);
+    }
+}
+
+impl Plan<'_> {
+    /// Whether the request has the parameter `include`, so that the answer has `included` (FE7).
+    pub fn has_include(&self) -> bool {
+        self.has_include
+    }
+}

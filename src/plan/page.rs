@@ -1,0 +1,173 @@
+//! Orders, pages and cursors.
+//!
+//! In charge of: completing every order to a unique one (CP1), and the cursor's form: base64 of the row's sort keys as
+//! text. Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use super::{Node, Planner};
+use crate::error::Fault;
+use crate::request::{Query, RawPage};
+use crate::schema::{Column, Entity, Relation};
+
+/// One key of an order.
+#[derive(Debug, Clone)]
+pub struct Key<'s> {
+    /// To-one relations that lead to the column.
+    pub steps: Vec<&'s Relation>,
+    /// The column; none: the id.
+    pub column: Option<&'s Column>,
+    /// Whether it descends.
+    pub descends: bool,
+}
+
+impl<'s> Key<'s> {
+    /// A column of the entity itself.
+    pub fn column(column: &'s Column, descends: bool) -> Key<'s> {
+        Key { steps: vec![], column: Some(column), descends }
+    }
+
+    /// Whether its value may be null.
+    pub fn is_nullable(&self) -> bool {
+        self.column.is_some_and(|c| !self.steps.is_empty() || !c.required && c.name != "permission")
+    }
+}
+
+/// Which part of an ordered set of rows.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// How many rows; one more is fetched to know whether there is more.
+    pub size: i64,
+    /// Rows skipped.
+    pub offset: i64,
+    /// Only rows after these keys.
+    pub after: Option<Vec<Option<String>>>,
+    /// Only rows before these keys, the last ones first.
+    pub before: Option<Vec<Option<String>>>,
+    /// `page[number]`, where it was asked for.
+    pub number: Option<i64>,
+}
+
+impl Window {
+    /// A single row.
+    pub fn one() -> Window {
+        Window::first(1)
+    }
+
+    /// The first so many.
+    pub fn first(size: i64) -> Window {
+        Window { size, offset: 0, after: None, before: None, number: None }
+    }
+}
+
+impl RawPage {
+    /// Whether nothing was asked.
+    pub fn is_empty(&self) -> bool {
+        self.size.is_none() && self.number.is_none() && self.after.is_none() && self.before.is_none()
+    }
+}
+
+/// Completes an order with the id, which goes the way of the last key.
+pub fn complete<'s>(_: &'s Entity, mut keys: Vec<Key<'s>>) -> Vec<Key<'s>> {
+    let at = keys.iter().position(|k| k.column.is_none() && k.steps.is_empty());
+    match at {
+        Some(at) => keys.truncate(at + 1), // nothing after the id can decide
+        None => {
+            let descends = keys.last().is_some_and(|k| k.descends);
+            keys.push(Key { steps: vec![], column: None, descends });
+        }
+    }
+    keys
+}
+
+/// The window that a query asks for (CP2, CP3).
+pub fn window(query: &Query, planner: &Planner<'_>, faults: &mut Vec<Fault>) -> Window {
+    let raw = &query.page;
+    let mut window = Window::first(raw.size.unwrap_or(planner.page.size));
+    if window.size > planner.page.most {
+        let words = format!("page[size] is at most {}.", planner.page.most);
+        faults.push(Fault::new("max-size-exceeded", words).parameter("page[size]"));
+    }
+    if let Some(number) = raw.number {
+        window.number = Some(number);
+        window.offset = number.saturating_sub(1).saturating_mul(window.size);
+        if window.offset > planner.limits.offset {
+            let words = format!("page[number] skips at most {} rows; page[after] has no such limit.", planner.limits.offset);
+            faults.push(Fault::new("bad-page", words).parameter("page[number]"));
+        }
+        if raw.after.is_some() || raw.before.is_some() {
+            faults.push(Fault::new("bad-page", "page[number] goes with neither page[after] nor page[before].").parameter("page[number]"));
+        }
+    }
+    if raw.after.is_some() && raw.before.is_some() {
+        let words = "page[after] and page[before] together (a range) are not supported.";
+        faults.push(Fault::new("range-pagination-not-supported", words).parameter("page[before]"));
+    }
+    for (parameter, text, place) in [("page[after]", &raw.after, &mut window.after), ("page[before]", &raw.before, &mut window.before)] {
+        if let Some(text) = text {
+            *place = decode(text);
+            if place.is_none() {
+                faults.push(bad_cursor(parameter));
+            }
+        }
+    }
+    window
+}
+
+fn bad_cursor(parameter: &str) -> Fault {
+    Fault::new("bad-cursor", format!("`{parameter}` is no cursor of this collection and order.")).parameter(parameter)
+}
+
+/// Checks that a cursor's values fit the order that it is used with.
+pub fn check_cursor(node: &Node<'_>, faults: &mut Vec<Fault>) {
+    for (parameter, cursor) in [("page[after]", &node.window.after), ("page[before]", &node.window.before)] {
+        let Some(values) = cursor else { continue };
+        let fits = |(key, value): (&Key<'_>, &Option<String>)| match (key.column, value) {
+            (None, Some(id)) => Uuid::try_parse(id).is_ok(),
+            (Some(_), None) => key.is_nullable(),
+            (Some(column), Some(value)) => fits_column(column, value),
+            (None, None) => false,
+        };
+        if values.len() != node.order.len() || !node.order.iter().zip(values).all(fits) {
+            faults.push(bad_cursor(parameter));
+        }
+    }
+}
+
+/// Whether PostgreSQL can read the value as the column's type, so that a forged cursor can't raise an error there.
+fn fits_column(column: &Column, value: &str) -> bool {
+    use crate::schema::kind::Wire;
+    match column.kind.wire() {
+        Wire::Text => column.kind.is_text() && !value.contains('\0') || column.kind.check_query(value).is_ok(),
+        Wire::Datetime => value.len() < 40 && value.parse::<jiff::Timestamp>().is_ok(),
+        Wire::Float => value.parse::<f64>().is_ok(),
+        _ => column.kind.check_query(value).is_ok(),
+    }
+}
+
+/// A cursor from a row's sort keys.
+pub fn encode(values: &[Option<&str>]) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(values).unwrap_or_default())
+}
+
+fn decode(text: &str) -> Option<Vec<Option<String>>> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_come_back_as_they_went() {
+        let values = [Some("größe \"x\""), None, Some("")];
+        let back = decode(&encode(&values)).expect("a cursor");
+        assert_eq!(back.iter().map(Option::as_deref).collect::<Vec<_>>(), values);
+        for bad in ["", "x", "!!", "e30"] {
+            assert!(decode(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! JSON bodies: read strictly, and JSON:API documents taken apart.
+//!
+//! In charge of: refusing what JSON leaves open (a key twice, endless nesting), and the shape of resource objects and
+//! linkage. Pure; knows no schema.
+
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value as Json};
+use uuid::Uuid;
+
+use crate::error::Fault;
+
+/// A resource object of a request.
+#[derive(Debug, Default)]
+pub struct Resource {
+    /// Its `type`.
+    pub kind: String,
+    /// Its `id`, if it has one.
+    pub id: Option<String>,
+    /// Attributes by name.
+    pub attributes: Map<String, Json>,
+    /// Relationships by name.
+    pub relationships: Vec<(String, Linkage)>,
+}
+
+/// The `data` of a relationship.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Linkage {
+    /// To-one.
+    One(Option<Identifier>),
+    /// To-many.
+    Many(Vec<Identifier>),
+}
+
+/// A resource identifier object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identifier {
+    /// Its `type`.
+    pub kind: String,
+    /// Its `id`; none where it is no UUID, so nothing can have it.
+    pub id: Option<Uuid>,
+    /// `meta.permission`, where it was sent: a number, or null for the row's own bits.
+    pub permission: Option<Json>,
+}
+
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(Strict)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+    fn visit_bool<E>(self, v: bool) -> Result<Json, E> {
+        Ok(Json::Bool(v))
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Json, E> {
+        Ok(v.into())
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Json, E> {
+        Ok(v.into())
+    }
+    fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Json, E> {
+        Number::from_f64(v).map(Json::Number).ok_or_else(|| E::custom("a number out of range"))
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Json, E> {
+        Ok(Json::String(v.to_owned()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        let mut items = vec![];
+        while let Some(item) = seq.next_element_seed(Strict)? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut entries = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value_seed(Strict)?;
+            if entries.contains_key(&key) {
+                return Err(serde::de::Error::custom("a key stands twice in one object"));
+            }
+            entries.insert(key, value);
+        }
+        Ok(Json::Object(entries))
+    }
+}
+
+struct Whole(Json);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {
+        Strict.deserialize(deserializer).map(Whole)
+    }
+}
+
+/// Reads JSON; a key that stands twice, or nesting beyond 128, is refused.
+///
+/// # Errors
+/// A fault with line and column.
+pub fn json(bytes: &[u8]) -> Result<Json, Fault> {
+    serde_json::from_slice::<Whole>(bytes)
+        .map(|whole| whole.0)
+        .map_err(|e| Fault::new("bad-json", format!("The body is not the JSON that is wanted: {e}.")).at(""))
+}
+
+/// A JSON pointer's step.
+pub fn step(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+fn object<'j>(json: &'j Json, at: &str) -> Result<&'j Map<String, Json>, Vec<Fault>> {
+    json.as_object().ok_or_else(|| vec![Fault::new("bad-document", "An object is wanted here.").at(at)])
+}
+
+/// The resource object of a create or update (CU2, CU9).
+///
+/// # Errors
+/// Every fault of the document's shape.
+pub fn resource(document: &Json) -> Result<Resource, Vec<Fault>> {
+    let missing = || vec![Fault::new("bad-document", "A document with `data`, one resource object, is wanted.").at("")];
+    let data = object(document, "")?.get("data").ok_or_else(missing)?;
+    let data = object(data, "/data")?;
+    let mut faults = vec![];
+    let mut resource = Resource::default();
+    match data.get("type").map(Json::as_str) {
+        Some(Some(kind)) => resource.kind = kind.to_owned(),
+        Some(None) => faults.push(Fault::new("bad-document", "`type` must be text.").at("/data/type")),
+        None => faults.push(Fault::new("bad-document", "`type` is missing.").at("/data")),
+    }
+    match data.get("id").map(Json::as_str) {
+        Some(Some(id)) => resource.id = Some(id.to_owned()),
+        Some(None) => faults.push(Fault::new("bad-document", "`id` must be text.").at("/data/id")),
+        None => {}
+    }
+    match data.get("attributes") {
+        None => {}
+        Some(Json::Object(attributes)) => {
+            resource.attributes = attributes.iter().filter(|(n, _)| !n.starts_with('@')).map(|(n, v)| (n.clone(), v.clone())).collect();
+        }
+        Some(_) => faults.push(Fault::new("bad-document", "`attributes` must be an object.").at("/data/attributes")),
+    }
+    match data.get("relationships") {
+        None => {}
+        Some(Json::Object(relationships)) => {
+            for (name, value) in relationships.iter().filter(|(n, _)| !n.starts_with('@')) {
+                let at = format!("/data/relationships{}", step(name));
+                match value.as_object().and_then(|o| o.get("data")) {
+                    None => faults.push(Fault::new("bad-document", "A relationship needs `data`.").at(at)),
+                    Some(data) => match linkage(data, &format!("{at}/data")) {
+                        Ok(linkage) => resource.relationships.push((name.clone(), linkage)),
+                        Err(more) => faults.extend(more),
+                    },
+                }
+            }
+        }
+        Some(_) => faults.push(Fault::new("bad-document", "`relationships` must be an object.").at("/data/relationships")),
+    }
+    if faults.is_empty() { Ok(resource) } else { Err(faults) }
+}
+
+/// The linkage of a request to `/relationships/x`.
+///
+/// # Errors
+/// Every fault of the document's shape.
+pub fn relationship(document: &Json) -> Result<Linkage, Vec<Fault>> {
+    let missing = || vec![Fault::new("bad-document", "A document with `data`, resource linkage, is wanted.").at("")];
+    linkage(object(document, "")?.get("data").ok_or_else(missing)?, "/data")
+}
+
+fn linkage(data: &Json, at: &str) -> Result<Linkage, Vec<Fault>> {
+    match data {
+        Json::Null => Ok(Linkage::One(None)),
+        Json::Array(items) => {
+            let read = items.iter().enumerate().map(|(i, item)| identifier(item, &format!("{at}/{i}")));
+            let (good, bad): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
+            match bad.is_empty() {
+                true => Ok(Linkage::Many(good.into_iter().flatten().collect())),
+                false => Err(bad.into_iter().filter_map(Result::err).flatten().collect()),
+            }
+        }
+        one => Ok(Linkage::One(Some(identifier(one, at)?))),
+    }
+}
+
+fn identifier(json: &Json, at: &str) -> Result<Identifier, Vec<Fault>> {
+    let object = object(json, at)?;
+    match (object.get("type").and_then(Json::as_str), object.get("id").and_then(Json::as_str)) {
+        (Some(kind), Some(id)) => Ok(Identifier {
+            kind: kind.to_owned(),
+            id: uuid(id),
+            permission: object.get("meta").and_then(|m| m.get("permission")).cloned(),
+        }),
+        _ => Err(vec![Fault::new("bad-document", "A resource identifier needs `type` and `id`, both text.").at(at)]),
+    }
+}
+
+/// An id as we write them: lower case, with hyphens. Others name nothing.
+pub fn uuid(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|id| id.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn json_is_read_strictly() {
+        for bad in ["", "{", "{\"a\":1,\"a\":2}", "[1,]", "nul", "{\"a\":{\"b\":1,\"b\":1}}", "1e999", "\"\\ud800\"", "{} {}"] {
+            assert!(json(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(json("[".repeat(10_000).as_bytes()).is_err());
+        assert!(json(b"{\"a\": \"\xff\"}").is_err());
+        assert_eq!(json(br#"{"a":[1,null,"x"]}"#), Ok(json!({"a": [1, null, "x"]})));
+    }
+
+    #[test]
+    fn ds20_cu2_resources_are_taken_apart_with_all_faults() {
+        let faults = resource(&json!({"data": {"id": 7, "attributes": [], "relationships": {"a/b": {}, "c": {"data": [{"type": 1}]}}}})).expect_err("faults");
+        assert_eq!(faults.len(), 5, "{faults:?}");
+        assert!(format!("{faults:?}").contains("/data/relationships/a~1b"));
+        let good = resource(&json!({"data": {"type": "t", "attributes": {"@x": 1, "y": 2}}, "unknown": 1})).expect("good");
+        assert_eq!(good.attributes.len(), 1);
+    }
+}

@@ -1,0 +1,200 @@
+//! What was asked: URL, headers and body → a request, or all of its faults at once.
+//!
+//! In charge of: JSON:API's grammar. Pure; it knows no schema: names are resolved in `plan`.
+
+pub mod body;
+pub mod media;
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Fault, Result};
+
+/// A query string, taken apart.
+#[derive(Debug, Default)]
+pub struct Query {
+    /// Paths of `include`; none when the parameter is missing, empty when it is empty.
+    pub include: Option<Vec<Vec<String>>>,
+    /// `fields[type]` → names.
+    pub fields: Vec<(String, Vec<String>)>,
+    /// Paths of `sort`, and whether each descends.
+    pub sort: Vec<(Vec<String>, bool)>,
+    /// Conditions.
+    pub filters: Vec<RawFilter>,
+    /// The page.
+    pub page: RawPage,
+    /// What can't be understood.
+    pub faults: Vec<Fault>,
+}
+
+/// A condition as it was written.
+#[derive(Debug)]
+pub enum RawFilter {
+    /// `filter[a.b][op]=value`
+    Plain {
+        /// The parameter's name, for faults.
+        parameter: String,
+        /// `a`, `b`
+        path: Vec<String>,
+        /// `eq` where none is written.
+        operator: String,
+        /// The text.
+        value: String,
+    },
+    /// `filter={…}`
+    Tree(serde_json::Value),
+}
+
+/// `page[…]` as it was written.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct RawPage {
+    pub size: Option<i64>,
+    pub number: Option<i64>,
+    pub after: Option<String>,
+    pub before: Option<String>,
+}
+
+/// The segments of a path, decoded.
+///
+/// # Errors
+/// A fault where the percent-encoding is broken, or decodes to NUL or to no UTF-8.
+pub fn segments(path: &str) -> Result<Vec<String>, Fault> {
+    let decode = |s: &str| decode(s).ok_or_else(|| Fault::new("bad-encoding", "The path's percent-encoding is broken."));
+    path.split('/').skip(1).map(decode).collect()
+}
+
+fn decode(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let hex = |b: Option<&u8>| b.is_some_and(u8::is_ascii_hexdigit);
+    let whole = bytes.iter().enumerate().all(|(i, b)| *b != b'%' || hex(bytes.get(i + 1)) && hex(bytes.get(i + 2)));
+    let decoded = percent_decode_str(text).decode_utf8().ok().filter(|t| whole && !t.contains('\0'))?;
+    Some(decoded.into_owned())
+}
+
+/// A query string's parameters, decoded (`+` is a space).
+pub fn parameters(query: &str) -> (Vec<(String, String)>, Vec<Fault>) {
+    let (mut found, mut faults) = (vec![], vec![]);
+    for pair in query.split('&').filter(|p| !p.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match (decode(&name.replace('+', " ")), decode(&value.replace('+', " "))) {
+            (Some(name), Some(value)) => found.push((name, value)),
+            (name, _) => {
+                let shown = name.unwrap_or_else(|| "?".to_owned());
+                faults.push(Fault::new("bad-encoding", "The query's percent-encoding is broken.").parameter(shown));
+            }
+        }
+    }
+    (found, faults)
+}
+
+impl Query {
+    /// Takes a query string apart. Faults are kept in it: they wait for the verdict of the permissions.
+    pub fn read(query: &str) -> Query {
+        let mut read = Query::default();
+        let (found, faults) = parameters(query);
+        read.faults = faults;
+        let mut seen: Vec<&str> = vec![];
+        for (name, value) in &found {
+            if seen.contains(&name.as_str()) {
+                read.fault(name, "twice", "is given twice");
+                continue;
+            }
+            seen.push(name);
+            read.parameter(name, value);
+        }
+        read
+    }
+
+    fn fault(&mut self, parameter: &str, code: &'static str, words: &str) {
+        self.faults.push(Fault::new(code, format!("`{parameter}` {words}.")).parameter(parameter));
+    }
+
+    fn parameter(&mut self, name: &str, value: &str) {
+        let Some((family, members)) = family(name) else {
+            return self.fault(name, "bad-parameter", "is not a legal parameter name");
+        };
+        match (family, members.as_slice()) {
+            ("include", []) => self.include = Some(list(value).map(path).collect()),
+            ("sort", []) => {
+                self.sort = list(value).map(|s| s.strip_prefix('-').map_or((path(s), false), |s| (path(s), true))).collect();
+            }
+            ("fields", [kind]) => self.fields.push(((*kind).to_owned(), list(value).map(str::to_owned).collect())),
+            ("filter", []) => match body::json(value.as_bytes()) {
+                Ok(tree @ serde_json::Value::Object(_)) => self.filters.push(RawFilter::Tree(tree)),
+                _ => self.fault(name, "bad-filter", "must be a JSON object, or be written filter[field]=value"),
+            },
+            ("filter", [field, operator @ ..]) if operator.len() <= 1 => self.filters.push(RawFilter::Plain {
+                parameter: name.to_owned(),
+                path: path(field),
+                operator: operator.first().map_or("eq", |o| *o).to_owned(),
+                value: value.to_owned(),
+            }),
+            ("page", ["size"]) => self.page.size = self.number(name, value),
+            ("page", ["number"]) => self.page.number = self.number(name, value),
+            ("page", ["after"]) => self.page.after = Some(value.to_owned()),
+            ("page", ["before"]) => self.page.before = Some(value.to_owned()),
+            _ => self.fault(name, "unknown-parameter", "is unknown here; known: include, fields[type], sort, filter[field], page[size|after|before|number]"),
+        }
+    }
+
+    fn number(&mut self, name: &str, value: &str) -> Option<i64> {
+        let number = value.parse().ok().filter(|n: &i64| *n > 0);
+        if number.is_none() {
+            self.fault(name, "bad-page", "must be a whole number above 0");
+        }
+        number
+    }
+}
+
+fn list(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').filter(|v| !v.is_empty())
+}
+
+fn path(value: &str) -> Vec<String> {
+    value.split('.').map(str::to_owned).collect()
+}
+
+/// `filter[a][b]` → `filter`, [`a`, `b`]; none where brackets don't match.
+fn family(name: &str) -> Option<(&str, Vec<&str>)> {
+    let Some(open) = name.find('[') else { return (!name.contains(']')).then_some((name, vec![])) };
+    let (family, mut rest) = name.split_at(open);
+    let mut members = vec![];
+    while !rest.is_empty() {
+        let (member, after) = rest.strip_prefix('[')?.split_once(']')?;
+        if member.contains('[') {
+            return None;
+        }
+        members.push(member);
+        rest = after;
+    }
+    Some((family, members))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qp4_qp5_brackets_and_plus_are_read_as_forms_write_them() {
+        let query = Query::read("filter%5Ba.b%5D%5Bcontains%5D=x+y%2B&fields[a]=b,c&fields[d]=&sort=-a,b.c");
+        assert!(query.faults.is_empty(), "{:?}", query.faults);
+        let RawFilter::Plain { path, operator, value, .. } = &query.filters[0] else { panic!("plain") };
+        assert_eq!((path.join("/").as_str(), operator.as_str(), value.as_str()), ("a/b", "contains", "x y+"));
+        assert_eq!(query.fields[1], ("d".to_owned(), vec![]));
+        assert_eq!(query.sort[0], (vec!["a".to_owned()], true));
+    }
+
+    #[test]
+    fn qp1_qp3_every_fault_is_told_at_once() {
+        let query = Query::read("foo=1&filter[_=1&page[size]=0&page[x]=1&include=a&include=b&fields=x&q=%zz");
+        assert_eq!(query.faults.len(), 7, "{:?}", query.faults);
+    }
+
+    #[test]
+    fn broken_encoding_and_nul_are_no_path() {
+        assert_eq!(segments("/api/gr%C3%B6%C3%9Fe").expect("good"), ["api", "größe"]);
+        for bad in ["/a%", "/%zz", "/%ff", "/a%00b"] {
+            assert!(segments(bad).is_err(), "{bad}");
+        }
+    }
+}
