@@ -114,3 +114,16 @@ fn sort_links(layout: &Layout<'_>, rows: &mut [Vec<Row>]) {
         }
     }
 }
+
+/// Lets administrators through.
+///
+/// # Errors
+/// 401 for guests, 403 for others.
+pub async fn require_administrator(store: &Store, caller: Caller) -> Result<()> {
+    let mut statement = crate::statement::Statement { keep: true, ..Default::default() };
+    let who = read::who(&mut statement, caller.session);
+    statement.sql = format!("with {who} select id, admin from who");
+    let rows = store.read(&statement).await?;
+    let (is_guest, is_administrator) = rows.first().map_or((true, false), |row| (row.uuid(0).is_none(), row.bool(1)));
+    if is_administrator { Ok(()) } else { Err(Error::refused(is_guest, is_guest && caller.sent_token)) }
+}

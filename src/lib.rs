@@ -16,6 +16,9 @@
 //! - [`account`]: tokens, and the secrets that sign them.
 //! - [`access`]: the phases: verdicts → rows or a refusal.
 //! - [`document`]: rows → JSON:API bytes.
+//! - [`project`]: the embedded files and the user's.
+//! - [`http`]: listen, edge, routes, replies: the only place that knows warp.
+//! - [`start`]: everything in order, from a configuration to a server.
 
 pub mod error;
 pub mod yaml;
@@ -29,3 +32,6 @@ pub mod store;
 pub mod account;
 pub mod access;
 pub mod document;
+pub mod project;
+pub mod http;
+pub mod start;

@@ -1,2 +1,167 @@
-//! The command line.
-fn main() {}
+//! The command line; no decisions.
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use rowhouse::config::{self, Config};
+use rowhouse::schema::diff::Risk;
+use rowhouse::start::{self, Destructive};
+use rowhouse::store::migrate;
+
+#[derive(Parser)]
+#[command(name = "rowhouse", version, about = "PostgreSQL behind, JSON:API in front, a permission on every row.")]
+struct Line {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Flags {
+    /// Folder with schema/, actions/, templates/ of your own
+    #[arg(long, global = true)]
+    project: Option<String>,
+    /// Folder for the local database cluster and its secrets
+    #[arg(long, global = true)]
+    data: Option<String>,
+    /// Address and port to serve on; port 0 takes a free one
+    #[arg(long, global = true)]
+    listen: Option<String>,
+    /// PostgreSQL 14 or newer; without it a local cluster is managed in the data folder
+    #[arg(long, global = true)]
+    database_url: Option<String>,
+    /// Folder with initdb and postgres for the local cluster
+    #[arg(long, global = true)]
+    database_binaries: Option<String>,
+    /// Any other key of `rowhouse config`
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
+    sets: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve
+    Serve,
+    /// Check all files and say what is wrong
+    Check,
+    /// Print what `apply` would do to the database
+    Plan,
+    /// Bring the database to the schema
+    Apply {
+        /// Also do what loses or rewrites data
+        #[arg(long)]
+        allow_destructive: bool,
+    },
+    /// Print every key with meaning, value and where it came from
+    Config,
+}
+
+fn flags(flags: &Flags) -> Result<Vec<(&'static str, String)>, String> {
+    let named = [
+        ("project", &flags.project),
+        ("data", &flags.data),
+        ("listen", &flags.listen),
+        ("database.url", &flags.database_url),
+        ("database.binaries", &flags.database_binaries),
+    ];
+    let mut all: Vec<_> = named.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+    for set in &flags.sets {
+        let (name, value) = set.split_once('=').ok_or_else(|| format!("--set {set}: KEY=VALUE is wanted"))?;
+        let key = config::KEYS.iter().find(|k| k.name == name).ok_or_else(|| format!("--set {set}: there is no key {name}"))?;
+        all.push((key.name, value.to_owned()));
+    }
+    Ok(all)
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr)] // this is the terminal's side
+fn main() -> ExitCode {
+    let line = Line::parse();
+    let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    let loaded = flags(&line.flags).map_err(|e| vec![e]).and_then(|flags| config::load(&environment, &flags));
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            faults.iter().for_each(|fault| eprintln!("{fault}"));
+            return ExitCode::from(2);
+        }
+    };
+    // The driver's debug lines hold values of statements: never beyond info.
+    let filter = format!("{},tokio_postgres=info,deadpool=info,hyper=info", loaded.config.log);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if let Command::Config = line.command {
+        print!("{}", loaded.describe());
+        return ExitCode::SUCCESS;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(line.command, loaded.config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(words) => {
+            eprintln!("{words}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stdout)]
+async fn run(command: Command, config: Config) -> Result<(), String> {
+    match command {
+        Command::Serve => start::serve(config, |url| println!("listening on {url}"), stopped()).await,
+        Command::Check => {
+            let schema = start::schema(&config)?;
+            println!("{} entities, no complaints", schema.entities().len());
+            Ok(())
+        }
+        Command::Plan => {
+            let schema = start::schema(&config)?;
+            let opened = start::open(&config).await?;
+            let report = migrate::plan(&opened.store, &schema, &[]).await.map_err(start::told);
+            opened.close().await;
+            print(&report?);
+            Ok(())
+        }
+        Command::Apply { allow_destructive } => {
+            let schema = start::schema(&config)?;
+            let opened = start::open(&config).await?;
+            let destructive = if allow_destructive { Destructive::Allowed } else { Destructive::Refused };
+            let report = start::apply(&opened.store, &schema, destructive).await;
+            opened.close().await;
+            print(&report?);
+            Ok(())
+        }
+        Command::Config => Ok(()),
+    }
+}
+
+#[allow(clippy::print_stdout)]
+fn print(report: &migrate::Report) {
+    for step in &report.steps {
+        match &step.risk {
+            Risk::Additive => println!("{};", step.sql),
+            Risk::Loses(what) => println!("-- needs --allow-destructive, loses {what}\n{};", step.sql),
+            Risk::Rewrites(what) => println!("-- needs --allow-destructive, rewrites {what}\n{};", step.sql),
+        }
+    }
+    report.values.iter().for_each(|said| println!("-- {said}"));
+    if report.steps.is_empty() && report.values.is_empty() {
+        println!("-- nothing to do");
+    }
+}
+
+/// Done at SIGTERM or Ctrl-C.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => _ = tokio::signal::ctrl_c().await,
+    }
+}

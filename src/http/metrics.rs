@@ -1,0 +1,65 @@
+//! What is counted, in Prometheus' text form. Label values come from closed sets only, never from requests.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::store::Store;
+
+/// The media type of [`Metrics::text`].
+pub const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels = [(&'static str, String); 2];
+
+/// Counters of one server.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Labels, Counter>,
+    seconds: Histogram,
+    connections: Family<[(&'static str, String); 1], Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("rowhouse"),
+            requests: Family::default(),
+            seconds: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
+            connections: Family::default(),
+        };
+        metrics.registry.register("requests", "Requests by method and status", metrics.requests.clone());
+        metrics.registry.register("request_seconds", "Time to answer", metrics.seconds.clone());
+        metrics.registry.register("database_connections", "Connections to PostgreSQL by state", metrics.connections.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts a request.
+    pub fn count(&self, method: &Method, status: StatusCode, time: Duration) {
+        let method = match method.as_str() {
+            known @ ("GET" | "POST" | "PATCH" | "PUT" | "DELETE" | "OPTIONS") => known,
+            _ => "other",
+        };
+        let labels = [("method", method.to_owned()), ("status", status.as_str().to_owned())];
+        self.requests.get_or_create(&labels).inc();
+        self.seconds.observe(time.as_secs_f64());
+    }
+
+    /// Everything, as text.
+    pub fn text(&self, store: &Store) -> String {
+        let (in_use, idle, most) = store.connections();
+        for (state, count) in [("in use", in_use), ("idle", idle), ("most", most)] {
+            self.connections.get_or_create(&[("state", state.to_owned())]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        _ = encode(&mut text, &self.registry); // writing to memory can't fail
+        text
+    }
+}

@@ -1,0 +1,178 @@
+//! The edge: the only place that knows HTTP and warp.
+//!
+//! In charge of: one warp filter that takes a request apart, the time and size limits around it, and the layers. Routes are
+//! in [`route`], answers in [`reply`], connections in [`listen`].
+
+pub mod listen;
+pub mod metrics;
+pub mod reply;
+pub mod route;
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use uuid::Uuid;
+use warp::Filter as _;
+
+use crate::account::Caller;
+use crate::account::token::Tokens;
+use crate::config::Config;
+use crate::error::{Error, Fault, Result};
+use crate::schema::Schema;
+use crate::store::Store;
+use metrics::Metrics;
+use reply::Response;
+
+/// Everything that a request needs. Nothing in here says who may do what.
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// What exists.
+    pub schema: Schema,
+    /// PostgreSQL.
+    pub store: Store,
+    /// Who signs and verifies tokens.
+    pub tokens: Tokens,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// A request, taken apart.
+pub struct Asked {
+    /// The method; HEAD is GET.
+    pub method: Method,
+    /// The path as it came, percent-encoded.
+    pub path: String,
+    /// The query as it came.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// Who it says it comes from.
+    pub caller: Caller,
+    /// Its id.
+    pub id: String,
+}
+
+/// The header that carries a request's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The service that answers requests, with all layers around it.
+pub fn service(
+    app: &Arc<App>,
+) -> impl tower::Service<
+    Request<hyper::body::Incoming>,
+    Response = http::Response<impl http_body_util::BodyExt<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static>,
+    Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    Future: Send,
+> + Clone
++ Send
++ 'static {
+    let inner = app.clone();
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let edge = warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, body| {
+            let app = inner.clone();
+            async move { edge(&app, method, path.as_str().to_owned(), query, headers, body).await }
+        });
+    ServiceBuilder::new()
+        .layer(cors(&app.config.cors_origins))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a request panicked");
+            reply::error(&Error::internal("a panic"), &Uuid::now_v7().to_string()).map(http_body_util::Full::new)
+        }))
+        .service(warp::service(edge))
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let allowed = match origins {
+        [any] if any == "*" => AllowOrigin::any(),
+        some => AllowOrigin::list(some.iter().filter_map(|o| HeaderValue::from_str(o).ok())),
+    };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH, header::IF_NONE_MATCH, REQUEST_ID])
+        .expose_headers([header::LOCATION, header::ETAG, header::RETRY_AFTER, REQUEST_ID])
+        .max_age(std::time::Duration::from_secs(600))
+}
+
+async fn edge<B: bytes::Buf>(
+    app: &App,
+    method: Method,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>> + Send,
+) -> http::Response<Bytes> {
+    let started = std::time::Instant::now();
+    let id = request_id(&headers);
+    let caller = caller(app, &headers);
+    let method = if method == Method::HEAD { Method::GET } else { method };
+    let asked = Asked { method, path, query, headers, caller, id };
+    let answered = tokio::time::timeout(app.config.limits.request, answer(app, &asked, body)).await;
+    let mut response = match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => refuse(&error, &asked),
+        Err(_) => refuse(&Error::Unavailable(2), &asked),
+    };
+    if let Ok(value) = HeaderValue::from_str(&asked.id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    app.metrics.count(&asked.method, response.status(), started.elapsed());
+    tracing::info!(id = asked.id, method = %asked.method, path = asked.path, status = response.status().as_u16(), ms = started.elapsed().as_secs_f64() * 1000.0, "request");
+    response
+}
+
+fn refuse(error: &Error, asked: &Asked) -> Response {
+    if let Error::Internal(cause) = error {
+        tracing::error!(id = asked.id, ?cause, "internal error");
+    }
+    reply::error(error, &asked.id)
+}
+
+async fn answer<B: bytes::Buf>(app: &App, asked: &Asked, body: impl Stream<Item = Result<B, warp::Error>> + Send) -> Result<Response> {
+    if asked.path.len() + asked.query.len() > app.config.limits.url {
+        return Err(Error::TooLarge(format!("A URL has at most {} bytes.", app.config.limits.url)));
+    }
+    let route = route::find(asked)?;
+    // A GET's body means nothing, but what is sent must fit and arrive in time like any other.
+    let body = tokio::time::timeout(app.config.limits.body_time, read(body, app.config.limits.body)).await.map_err(|_| Error::Timeout)??;
+    route::answer(app, asked, &route, &body).await
+}
+
+async fn read<B: bytes::Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send, most: usize) -> Result<Bytes> {
+    let mut body = std::pin::pin!(body);
+    let mut whole = BytesMut::new();
+    while let Some(part) = body.next().await {
+        let mut part = part.map_err(|_| Error::Unreadable(vec![Fault::new("broken-body", "The body broke off.")]))?;
+        if whole.len() + part.remaining() > most {
+            return Err(Error::TooLarge(format!("A body has at most {most} bytes.")));
+        }
+        whole.extend_from_slice(&part.copy_to_bytes(part.remaining()));
+    }
+    Ok(whole.freeze())
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    let sent = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
+    let good = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    sent.filter(good).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+fn caller(app: &App, headers: &HeaderMap) -> Caller {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Caller::default() };
+    let token = value.to_str().ok().and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let session = token.and_then(|(_, token)| app.tokens.verify(token.trim())).map(|claims| claims.sid);
+    Caller { session, sent_token: true }
+}

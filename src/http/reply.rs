@@ -1,0 +1,54 @@
+//! Answers: status, headers and bytes.
+//!
+//! In charge of: the headers that every answer carries.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+
+use crate::document;
+use crate::error::Error;
+use crate::request::media::JSON_API;
+
+/// An answer.
+pub type Response = http::Response<Bytes>;
+
+/// A JSON:API document.
+pub fn document(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = with_type(status, JSON_API, body);
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response
+}
+
+/// Bytes of some type.
+pub fn with_type(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// An error document with the headers that belong to it.
+pub fn error(error: &Error, request_id: &str) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = document(status, document::errors(error, request_id));
+    let headers = response.headers_mut();
+    let mut put = |name, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    match error {
+        Error::Unauthenticated { bad_token: true } => put(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+        Error::Unauthenticated { bad_token: false } | Error::WrongPassword => put(header::WWW_AUTHENTICATE, "Bearer"),
+        Error::MethodNotAllowed(allow) => put(header::ALLOW, allow),
+        _ => {}
+    }
+    if let Some(seconds) = error.retry_after() {
+        put(header::RETRY_AFTER, &seconds.to_string());
+    }
+    response
+}

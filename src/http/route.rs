@@ -1,0 +1,130 @@
+//! Routes: one literal table, and what each does.
+//!
+//! In charge of: 404 and 405 with the right `Allow`, and the order of answers: what can't be read first, then media types,
+//! then what access says.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use matchit::Router;
+
+use super::reply::{self, Response};
+use super::{App, Asked};
+use crate::access;
+use crate::document::{self, Place};
+use crate::error::{Error, Result};
+use crate::plan::{Pick, Plan, Planner};
+use crate::request::body::uuid;
+use crate::request::{self, Query, media};
+use crate::schema::{Entity, Relation};
+
+/// What a route is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Health,
+    Ready,
+    Metrics,
+    Keys,
+    Collection,
+    Row,
+    Related,
+    Linkage,
+}
+
+/// Every path, what it is about, and the methods it has.
+const ROUTES: &[(&str, What, &[Method])] = &[
+    ("/healthz", What::Health, &[Method::GET]),
+    ("/readyz", What::Ready, &[Method::GET]),
+    ("/metrics", What::Metrics, &[Method::GET]),
+    ("/.well-known/jwks.json", What::Keys, &[Method::GET]),
+    ("/api/{entity}", What::Collection, &[Method::GET]),
+    ("/api/{entity}/{id}", What::Row, &[Method::GET]),
+    ("/api/{entity}/{id}/{relation}", What::Related, &[Method::GET]),
+    ("/api/{entity}/{id}/relationships/{relation}", What::Linkage, &[Method::GET]),
+];
+
+static ROUTER: LazyLock<Router<usize>> = LazyLock::new(|| {
+    let mut router = Router::new();
+    for (at, (path, _, _)) in ROUTES.iter().enumerate() {
+        if let Err(error) = router.insert(*path, at) {
+            unreachable!("{path}: {error}"); // the table is literal, and every test goes through here
+        }
+    }
+    router
+});
+
+/// A route that was found, with its parameters decoded.
+pub struct Route {
+    what: What,
+    entity: String,
+    id: String,
+    relation: String,
+}
+
+/// Finds the route of a request.
+///
+/// # Errors
+/// 400 for a path that can't be decoded, 404, and 405 with the methods that there are.
+pub fn find(asked: &Asked) -> Result<Route> {
+    request::segments(&asked.path).map_err(|fault| Error::Unreadable(vec![fault]))?;
+    let found = ROUTER.at(&asked.path).map_err(|_| Error::NotFound)?;
+    let (_, what, methods) = &ROUTES[*found.value];
+    if !methods.contains(&asked.method) {
+        let mut allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
+        if methods.contains(&Method::GET) {
+            allow.insert(1, "HEAD");
+        }
+        return Err(Error::MethodNotAllowed(allow.join(", ")));
+    }
+    let parameter = |name: &str| {
+        let raw = found.params.get(name).unwrap_or_default();
+        percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned()
+    };
+    Ok(Route { what: *what, entity: parameter("entity"), id: parameter("id"), relation: parameter("relation") })
+}
+
+/// Answers a request.
+///
+/// # Errors
+/// What the request ran into.
+pub async fn answer(app: &App, asked: &Asked, route: &Route, _body: &Bytes) -> Result<Response> {
+    match route.what {
+        What::Health => Ok(reply::with_type(StatusCode::OK, "text/plain; charset=utf-8", b"ok\n".to_vec())),
+        What::Ready if app.store.is_ready().await => Ok(reply::with_type(StatusCode::OK, "text/plain; charset=utf-8", b"ready\n".to_vec())),
+        What::Ready => Err(Error::Unavailable(2)),
+        What::Metrics => {
+            access::require_administrator(&app.store, asked.caller).await?;
+            Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
+        }
+        What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),
+        What::Collection | What::Row | What::Related | What::Linkage => read(app, asked, route).await,
+    }
+}
+
+async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
+    media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
+    let planner = Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page };
+    let entity = planner.entity(&route.entity)?;
+    let query = Query::read(&asked.query);
+    // What is no id is nobody's id: the same answer, by the same way, as for a row that isn't there.
+    let id = uuid(&route.id).unwrap_or_default();
+    let plan: Plan<'_> = match route.what {
+        What::Collection => planner.read(entity, Pick::Page, &query),
+        What::Row if entity.name == "user_account" && route.id == "mine" => planner.read(entity, Pick::Mine, &query),
+        What::Related => {
+            let relation = relation(entity, &route.relation)?;
+            planner.read(app.schema.target(relation), Pick::Related { parent: entity, id, relation }, &query)
+        }
+        What::Linkage => planner.linkage(entity, id, relation(entity, &route.relation)?, &query),
+        _ => planner.read(entity, Pick::One(id), &query),
+    };
+    let answer = access::read(&app.store, &app.schema, asked.caller, &plan).await?;
+    let base = app.config.public_url.as_deref().unwrap_or_default();
+    let place = Place { base, path: &asked.path, query: &asked.query };
+    Ok(reply::document(StatusCode::OK, document::render(&app.schema, &plan, &answer, &place)))
+}
+
+fn relation<'s>(entity: &'s Entity, name: &str) -> Result<&'s Relation> {
+    entity.relation(name).ok_or(Error::NotFound)
+}

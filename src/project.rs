@@ -1,0 +1,50 @@
+//! A project: the embedded files, and those of the user's folder that add to them or override them.
+//!
+//! In charge of: finding files. What is in them is checked by `schema::file`.
+
+use std::fs;
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+
+use crate::schema::Schema;
+use crate::schema::file::{self, File};
+use crate::yaml::Complaint;
+
+static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
+
+/// Reads and checks all files of a project.
+///
+/// # Errors
+/// Every complaint about every file.
+pub fn load(folder: &Path) -> Result<Schema, Vec<Complaint>> {
+    let embedded = SCHEMA.files().map(|f| File {
+        path: format!("schema/{}", f.path().display()),
+        text: f.contents_utf8().unwrap_or_default().to_owned(),
+    });
+    let own = read(folder, "schema").map_err(|complaint| vec![complaint])?;
+    file::load(&embedded.chain(own).collect::<Vec<_>>())
+}
+
+fn read(folder: &Path, below: &str) -> Result<Vec<File>, Complaint> {
+    let complain = |path: &str, words: String| Complaint { file: path.to_owned(), line: 0, column: 0, words };
+    if !folder.is_dir() {
+        return Err(complain(&folder.display().to_string(), "there is no such project folder".to_owned()));
+    }
+    let entries = match fs::read_dir(folder.join(below)) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(complain(below, e.to_string())),
+    };
+    let mut files = vec![];
+    for entry in entries.flatten().filter(|e| e.path().extension().is_some_and(|x| x == "yaml" || x == "yml")) {
+        let path = format!("{below}/{}", entry.file_name().to_string_lossy());
+        if path.ends_with(".yml") {
+            return Err(complain(&path, "schema files end in .yaml".to_owned()));
+        }
+        let text = fs::read_to_string(entry.path()).map_err(|e| complain(&path, e.to_string()))?;
+        files.push(File { path, text });
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}

@@ -1,0 +1,133 @@
+//! From a configuration to a server: files, database, keys, socket, in this order.
+//!
+//! In charge of: refusing loudly, with words for the person at the terminal, before anything is served.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::account::seal::Seal;
+use crate::account::token::Tokens;
+use crate::config::Config;
+use crate::error::Error;
+use crate::http::metrics::Metrics;
+use crate::http::{App, listen};
+use crate::project;
+use crate::schema::Schema;
+use crate::store::Store;
+use crate::store::local::{Cluster, Options};
+use crate::store::migrate::{self, Report};
+
+/// The database of a configuration: the configured one, or the local cluster.
+pub struct Opened {
+    /// PostgreSQL.
+    pub store: Store,
+    cluster: Option<Cluster>,
+}
+
+/// Whether what would be lost may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Destructive {
+    Refused,
+    Allowed,
+}
+
+impl Opened {
+    /// Lets go of the database; a local cluster that nobody else uses stops.
+    pub async fn close(self) {
+        self.store.close();
+        if let Some(cluster) = self.cluster {
+            _ = tokio::task::spawn_blocking(move || cluster.leave()).await;
+        }
+    }
+}
+
+/// Reads and checks the project's files.
+///
+/// # Errors
+/// Every complaint, a line each.
+pub fn schema(config: &Config) -> Result<Schema, String> {
+    project::load(&config.project).map_err(|complaints| complaints.iter().map(|c| c.to_string()).collect::<Vec<_>>().join("\n"))
+}
+
+/// Opens the database, and waits for nothing: whether it answers the first statement tells.
+///
+/// # Errors
+/// Words for the person at the terminal.
+pub async fn open(config: &Config) -> Result<Opened, String> {
+    let (url, cluster) = match &config.database.url {
+        Some(url) => (url.expose().to_owned(), None),
+        None => {
+            let (data, binaries, user) = (config.data.clone(), config.database.binaries.clone(), config.database.user.clone());
+            let start = move || {
+                let options = Options { data: &data, binaries: binaries.as_deref(), user: &user, settings: &[] };
+                Cluster::start(&options)
+            };
+            let cluster = tokio::task::spawn_blocking(start).await.map_err(|e| e.to_string())??;
+            (cluster.url(), Some(cluster))
+        }
+    };
+    Ok(Opened { store: Store::open(&url, &config.database)?, cluster })
+}
+
+/// Brings the database to the schema.
+///
+/// # Errors
+/// Words that name what would be lost or rewritten, or what PostgreSQL ran into.
+pub async fn apply(store: &Store, schema: &Schema, destructive: Destructive) -> Result<Report, String> {
+    let allowed = destructive == Destructive::Allowed;
+    let report = migrate::apply(store, schema, &[], allowed).await.map_err(told)?;
+    let rewrites: Vec<_> = report.rewrites().collect();
+    match rewrites.is_empty() || allowed {
+        true => Ok(report),
+        false => Err(format!(
+            "the schema changes types, which rewrites values:\n  {}\nLook at `rowhouse plan`, then run `rowhouse apply --allow-destructive`.",
+            rewrites.join("\n  ")
+        )),
+    }
+}
+
+/// What a person is told of an error while starting: with its cause, which no client ever sees.
+pub fn told(error: Error) -> String {
+    match error {
+        Error::Internal(cause) => format!("PostgreSQL refused: {cause:?}"),
+        Error::Unavailable(_) => "PostgreSQL doesn't answer (the log says more)".to_owned(),
+        other => other.detail(),
+    }
+}
+
+/// Makes everything that requests need.
+///
+/// # Errors
+/// Words for the person at the terminal.
+pub async fn app(config: Config, schema: Schema, store: &Store) -> Result<Arc<App>, String> {
+    let seal = Seal::open(config.secret_key.as_ref(), &config.data)?;
+    let tokens = Tokens::load(store, &seal, &config.token).await.map_err(told)?;
+    Ok(Arc::new(App { config, schema, store: store.clone(), tokens, metrics: Metrics::default() }))
+}
+
+/// Serves until `stop` is done. `listening` is told the address.
+///
+/// # Errors
+/// Words for the person at the terminal.
+pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Future<Output = ()>) -> Result<(), String> {
+    let schema = schema(&config)?;
+    let listener = TcpListener::bind(&config.listen).await.map_err(|e| format!("can't listen on {}: {e}", config.listen))?;
+    let opened = open(&config).await?;
+    let served = async {
+        let report = apply(&opened.store, &schema, Destructive::Refused).await?;
+        for loss in report.losses() {
+            tracing::warn!("not in the schema any more, and kept: {loss} (rowhouse apply --allow-destructive removes it)");
+        }
+        let app = app(config, schema, &opened.store).await?;
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        listening(&format!("http://{address}"));
+        listen::serve(app, listener, stop).await;
+        Ok(())
+    };
+    let result = served.await;
+    opened.close().await;
+    result
+}
