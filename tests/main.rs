@@ -1,4 +1,6 @@
 //! The contents page of the tests.
 
+mod house;
+mod jsonapi;
 mod schema;
 mod tidy;

@@ -1,0 +1,194 @@
+//! The house that tests live in: a world (server and database of its own), someone who asks, what is answered, and the
+//! wire to PostgreSQL.
+
+pub mod answer;
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use rowhouse::config::{self, Config, Secret};
+use rowhouse::http::{App, listen};
+use rowhouse::start::{self, Destructive};
+use rowhouse::statement::Statement;
+use rowhouse::store::local::{Cluster, Options};
+use rowhouse::store::{Row, Store};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use answer::Answer;
+use wire::Wire;
+
+/// The word that rows carry which somebody may not see. Whoever hears it has heard too much.
+pub const CANARY: &str = "canary-0f7d";
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static TEMPLATE: OnceLock<String> = OnceLock::new();
+
+/// The cluster of all tests; `make test` stops it.
+pub fn cluster() -> &'static Cluster {
+    CLUSTER.get_or_init(|| {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-cluster");
+        let settings = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "autovacuum=off"];
+        Cluster::start(&Options { data: &data, binaries: None, user: "postgres", settings: &settings }).expect("a cluster")
+    })
+}
+
+/// The URL of a database of the tests' cluster.
+pub fn database_url(name: &str) -> String {
+    cluster().url().replace("/postgres", &format!("/{name}"))
+}
+
+fn settings(url: &str) -> Config {
+    let loaded = config::load(&BTreeMap::new(), &[("listen", "127.0.0.1:0".to_owned())]).expect("defaults");
+    let mut config = loaded.config;
+    config.project = PathBuf::from("examples/newsroom");
+    config.database.url = Some(Secret::new(url));
+    config.database.pool = 4;
+    config.secret_key = Some(Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+    config.password_cost = 4;
+    config
+}
+
+/// Runs on a thread and runtime of its own: for what is made once for all tests.
+fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let run = move || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work);
+    std::thread::spawn(run).join().expect("no panic")
+}
+
+fn admin_store() -> Store {
+    Store::open(&cluster().url(), &settings("postgres://x/y").database).expect("a store")
+}
+
+/// A new empty database; gives its URL.
+pub async fn empty_database() -> String {
+    let name = format!("w{}", Uuid::now_v7().simple());
+    admin_store().read(&once(&format!("create database {name}"))).await.expect("created");
+    database_url(&name)
+}
+
+fn template() -> &'static str {
+    TEMPLATE.get_or_init(|| {
+        let name = format!("t{}", Uuid::now_v7().simple());
+        let made = name.clone();
+        apart(async move {
+            let admin = admin_store();
+            admin.read(&once(&format!("create database {made}"))).await.expect("created");
+            let config = settings(&database_url(&made));
+            let store = Store::open(&database_url(&made), &config.database).expect("a store");
+            start::apply(&store, &start::schema(&config).expect("a schema"), Destructive::Refused).await.expect("applied");
+            store.close();
+        });
+        name
+    })
+}
+
+fn once(sql: &str) -> Statement {
+    Statement { sql: sql.to_owned(), values: vec![], keep: false }
+}
+
+/// A server with a database of its own.
+pub struct World {
+    /// Where it listens.
+    pub url: String,
+    /// What it is made of.
+    pub app: Arc<App>,
+    /// What goes between it and PostgreSQL.
+    pub wire: Wire,
+    client: reqwest::Client,
+    _stop: oneshot::Sender<()>,
+}
+
+impl World {
+    /// A new world from the template.
+    pub async fn new() -> World {
+        World::with(|_| {}).await
+    }
+
+    /// A new world with other settings.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> World {
+        let name = format!("w{}", Uuid::now_v7().simple());
+        let template = tokio::task::spawn_blocking(template).await.expect("no panic");
+        admin_store().read(&once(&format!("create database {name} template {template}"))).await.expect("created");
+        let (wire, url) = Wire::before(&database_url(&name)).await;
+        let mut config = settings(&url);
+        change(&mut config);
+        let schema = start::schema(&config).expect("a schema");
+        let store = Store::open(&url, &config.database).expect("a store");
+        let app = start::app(config, schema, &store).await.expect("an app");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(listen::serve(app.clone(), listener, async move { _ = stopped.await }));
+        World { url, app, wire, client: reqwest::Client::new(), _stop: stop }
+    }
+
+    /// Runs SQL past all permissions: for setting scenes.
+    pub async fn sql(&self, sql: &str) -> Vec<Row> {
+        self.app.store.read(&once(sql)).await.expect("good SQL")
+    }
+
+    /// Nobody in particular.
+    pub fn guest(&self) -> Someone<'_> {
+        Someone { world: self, id: Uuid::nil(), token: None, hears_canaries: false }
+    }
+
+    /// A new user, signed in, in the group `users` and those named.
+    pub async fn user(&self, name: &str, groups: &[&str]) -> Someone<'_> {
+        let (id, session) = (Uuid::now_v7(), Uuid::now_v7());
+        let email = format!("{name}@example.org");
+        self.sql(&format!(
+            "insert into user_account (id, owner, permission, name, email, active, email_verified) values ('{id}', '{id}', 16257, '{name}', '{email}', true, false)"
+        ))
+        .await;
+        for group in ["users"].iter().chain(groups) {
+            let group = format!("(select id from usergroup where declared and name = '{group}')");
+            self.sql(&format!("insert into \"usergroup.members\" (source, target, created_at) values ({group}, '{id}', now())")).await;
+        }
+        self.sql(&format!(
+            "insert into session (id, owner, permission, expires_at, \"user\") values ('{session}', '{id}', 4480, now() + interval '1 hour', '{id}')"
+        ))
+        .await;
+        let token = self.app.tokens.sign(id, session, &email).expect("a token");
+        Someone { world: self, id, token: Some(token), hears_canaries: groups.contains(&"administrators") }
+    }
+
+    /// An administrator.
+    pub async fn administrator(&self) -> Someone<'_> {
+        self.user("admin", &["administrators"]).await
+    }
+}
+
+/// Who asks.
+#[derive(Clone)]
+pub struct Someone<'w> {
+    world: &'w World,
+    /// The user's id; nil for a guest.
+    pub id: Uuid,
+    /// What is sent as `Authorization`.
+    pub token: Option<String>,
+    /// Whether rows marked with the canary may be served to them.
+    pub hears_canaries: bool,
+}
+
+impl Someone<'_> {
+    /// GET.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(reqwest::Method::GET, path)).await
+    }
+
+    /// A request that may be changed before it is sent.
+    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.world.client.request(method, format!("{}{path}", self.world.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends a request; what comes back is checked for leaks and form.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::check(request.send().await.expect("an answer"), self.hears_canaries).await
+    }
+}

@@ -1,0 +1,3 @@
+//! JSON:API: each test names the rules that it holds.
+
+mod fetching;
