@@ -4,11 +4,12 @@ CARGO_DENY = 0.20.2
 .PHONY: run test fmt deny postgres
 
 run: postgres
-	cargo run --release -- serve
+	cargo run --release -- serve --project examples/newsroom --data .rowhouse
 
 test: postgres fmt deny
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo test --locked
+	cargo test --locked; status=$$?; \
+	cargo run -q --locked -- plan --data target/test-cluster >/dev/null 2>&1; exit $$status # the last user stops the tests' cluster
 
 fmt:
 	cargo fmt --check

@@ -8,7 +8,17 @@ use crate::error::{Error, Result};
 use crate::plan::{Guard, Pick, Plan};
 use crate::schema::Schema;
 use crate::statement::read::{self, Branch, Layout, verdict};
-use crate::store::{Row, Store};
+use crate::store::{Row, Scope, Store};
+
+pub mod write;
+
+/// Where a read runs: on its own, or inside a transaction.
+pub enum Source<'a> {
+    /// On its own.
+    Store(&'a Store),
+    /// Inside a transaction, so that it sees what was changed there.
+    Scope(&'a mut Scope),
+}
 
 /// Rows that may go out, by branch.
 pub struct Answer<'s> {
@@ -49,12 +59,16 @@ impl Verdict {
 ///
 /// # Errors
 /// 401, 403, 404 as `permissions.md` §5 has them; 400 with all faults of the plan, after the entities' verdict.
-pub async fn read<'s>(store: &Store, schema: &'s Schema, caller: Caller, plan: &Plan<'s>) -> Result<Answer<'s>> {
+pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, plan: &Plan<'s>) -> Result<Answer<'s>> {
     let is_faulty = !plan.faults.is_empty();
     let (statement, layout) = read::read(schema, plan, caller.session, is_faulty);
     let mut rows: Vec<Vec<Row>> = layout.branches.iter().map(|_| vec![]).collect();
     let mut bits = None;
-    for row in store.read(&statement).await? {
+    let found = match source {
+        Source::Store(store) => store.read(&statement).await?,
+        Source::Scope(scope) => scope.run(&statement).await?,
+    };
+    for row in found {
         match usize::try_from(row.int(0).unwrap_or(0)).unwrap_or(0) {
             0 => bits = row.int(1),
             branch => rows[branch - 1].push(row),

@@ -224,7 +224,8 @@ impl<'s> Writer<'_, 's> {
                 self.text(&date.unwrap_or_default());
             }
             Wire::Time => {
-                let time = jiff::civil::Time::midnight().checked_add(jiff::Span::new().microseconds(number(raw))).map(|t| t.to_string());
+                let time =
+                    jiff::civil::Time::midnight().checked_add(jiff::Span::new().microseconds(number(raw))).map(|t| t.to_string());
                 self.text(&time.unwrap_or_default());
             }
         }
@@ -261,7 +262,9 @@ impl<'s> Writer<'_, 's> {
     /// Links to the pages before and after, where there may be one (CP4).
     fn neighbours(&self, plan: &Plan<'_>, answer: &Answer<'_>) -> [Option<String>; 2] {
         let window = &plan.root.window;
-        let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) else { return [None, None] };
+        let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) else {
+            return [None, None];
+        };
         if let Some(number) = window.number {
             let to = |n: i64| Some(self.page(Some(("page[number]", n.to_string()))));
             return [if number > 1 { to(number - 1) } else { None }, if answer.has_more { to(number + 1) } else { None }];
@@ -302,7 +305,8 @@ fn number(raw: &[u8]) -> i64 {
 pub fn errors(error: &Error, request_id: &str) -> Vec<u8> {
     let status = error.status().to_string();
     let faults = error.faults().into_iter().map(|fault| {
-        let mut object = serde_json::json!({"status": status, "code": fault.code, "title": error.title(), "detail": fault.detail});
+        let mut object =
+            serde_json::json!({"status": status, "code": fault.code, "title": error.title(), "detail": fault.detail});
         match fault.source {
             Source::None => {}
             Source::Pointer(pointer) => object["source"] = serde_json::json!({"pointer": pointer}),

@@ -86,8 +86,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // The driver's debug lines hold values of statements: never beyond info.
-    let filter = format!("{},tokio_postgres=info,deadpool=info,hyper=info", loaded.config.log);
+    let filter = format!("{},{},hyper=info", loaded.config.log, rowhouse::store::QUIET);
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     if let Command::Config = line.command {
         print!("{}", loaded.describe());

@@ -3,6 +3,7 @@
 //! In charge of: resolving names, checking values against column types, and putting the right that is asked for on every
 //! node. Pure. It must not know SQL or callers. Faults stay in the plan: they are told only after the verdict.
 
+pub mod change;
 pub mod filter;
 pub mod page;
 
@@ -105,7 +106,7 @@ pub struct Include<'s> {
 
 impl<'s> Node<'s> {
     fn new(entity: &'s Entity, guard: Guard, window: Window) -> Node<'s> {
-        let order = page::complete(entity, entity.default_order.iter().map(|(c, d)| Key::column(&entity.columns[*c], *d)).collect());
+        let order = page::complete(entity.default_order.iter().map(|(c, d)| Key::column(&entity.columns[*c], *d)).collect());
         Node {
             entity,
             guard,
@@ -185,7 +186,8 @@ impl<'s> Planner<'s> {
             self.check_fields(kind, names, &mut faults);
         }
         self.fields(&mut root, query);
-        let has_client_shape = !query.filters.is_empty() || !query.sort.is_empty() || query.include.is_some() || !query.fields.is_empty();
+        let has_client_shape =
+            !query.filters.is_empty() || !query.sort.is_empty() || query.include.is_some() || !query.fields.is_empty();
         Plan { pick, root, named, faults, has_client_shape, has_include: query.include.is_some() }
     }
 
@@ -206,7 +208,7 @@ impl<'s> Planner<'s> {
         if keys.is_empty() {
             keys = entity.default_order.iter().map(|(c, d)| Key::column(&entity.columns[*c], *d)).collect();
         }
-        page::complete(entity, keys)
+        page::complete(keys)
     }
 
     /// Resolves a path: relations, then a column; no column where it ends in `id` or at a relation.

@@ -18,10 +18,9 @@ static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 /// # Errors
 /// Every complaint about every file.
 pub fn load(folder: &Path) -> Result<Schema, Vec<Complaint>> {
-    let embedded = SCHEMA.files().map(|f| File {
-        path: format!("schema/{}", f.path().display()),
-        text: f.contents_utf8().unwrap_or_default().to_owned(),
-    });
+    let embedded = SCHEMA
+        .files()
+        .map(|f| File { path: format!("schema/{}", f.path().display()), text: f.contents_utf8().unwrap_or_default().to_owned() });
     let own = read(folder, "schema").map_err(|complaint| vec![complaint])?;
     file::load(&embedded.chain(own).collect::<Vec<_>>())
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::config::Config;
@@ -105,7 +106,8 @@ pub fn told(error: Error) -> String {
 pub async fn app(config: Config, schema: Schema, store: &Store) -> Result<Arc<App>, String> {
     let seal = Seal::open(config.secret_key.as_ref(), &config.data)?;
     let tokens = Tokens::load(store, &seal, &config.token).await.map_err(told)?;
-    Ok(Arc::new(App { config, schema, store: store.clone(), tokens, metrics: Metrics::default() }))
+    let hasher = Hasher::new(&config)?;
+    Ok(Arc::new(App { config, schema, store: store.clone(), tokens, hasher, seal, metrics: Metrics::default() }))
 }
 
 /// Serves until `stop` is done. `listening` is told the address.

@@ -1,6 +1,10 @@
 //! The contents page of the tests.
 
+mod failure;
 mod house;
 mod jsonapi;
+mod migration;
+mod permission;
+mod readme;
 mod schema;
 mod tidy;

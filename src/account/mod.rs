@@ -2,6 +2,7 @@
 //!
 //! In charge of: tokens and the secrets that sign them. It must not know HTTP.
 
+pub mod password;
 pub mod seal;
 pub mod token;
 

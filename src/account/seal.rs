@@ -36,7 +36,10 @@ impl Seal {
     /// Never: sealing fails only beyond 64 GiB.
     pub fn seal(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
         let mut bytes = secret.to_vec();
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut bytes).unwrap_or_else(|_| unreachable!("too long"));
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut bytes)
+            .unwrap_or_else(|_| unreachable!("too long"));
         [nonce.as_ref().as_slice(), &bytes].concat()
     }
 

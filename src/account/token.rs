@@ -59,13 +59,16 @@ impl Tokens {
         let insert = "insert into rowhouse.signing_key (kid, public, sealed) select $1, decode($2, 'hex'), decode($3, 'hex') \
              where not exists (select from rowhouse.signing_key where retired_at is null)";
         scope.run(&Statement::fixed(insert, vec![Some(made.0), Some(made.1), Some(made.2)])).await?;
-        let find = "select kid, public, sealed from rowhouse.signing_key where retired_at is null order by created_at desc limit 1";
+        let find =
+            "select kid, public, sealed from rowhouse.signing_key where retired_at is null order by created_at desc limit 1";
         let rows = scope.run(&Statement::fixed(find, vec![])).await?;
         scope.commit().await?;
         let row = rows.first().ok_or_else(|| Error::internal("no signing key"))?;
         let (kid, public) = (row.text(0).unwrap_or_default().to_owned(), row.raw(1).unwrap_or_default());
         let private = row.raw(2).and_then(|sealed| seal.unseal("signing-key", sealed));
-        let private = private.ok_or_else(|| Error::internal("the database's keys were sealed with another secret_key than the one configured here"))?;
+        let private = private.ok_or_else(|| {
+            Error::internal("the database's keys were sealed with another secret_key than the one configured here")
+        })?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&[&settings.audience]);
@@ -108,7 +111,8 @@ impl Tokens {
     /// What a token says, if it is one of ours and in time.
     pub fn verify(&self, token: &str) -> Option<Claims> {
         let header = jsonwebtoken::decode_header(token).ok()?;
-        let ours = header.typ.as_deref() == Some("at+jwt") && header.kid.as_deref() == Some(&self.kid) && header.alg == Algorithm::EdDSA;
+        let ours =
+            header.typ.as_deref() == Some("at+jwt") && header.kid.as_deref() == Some(&self.kid) && header.alg == Algorithm::EdDSA;
         if !ours || token.len() > 4096 {
             return None;
         }

@@ -41,7 +41,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Outpu
             let io = TokioIo::new(stream);
             if is_http2 {
                 let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                http.timer(TokioTimer::new()).keep_alive_interval(limits.idle).keep_alive_timeout(limits.header).max_concurrent_streams(100);
+                http.timer(TokioTimer::new())
+                    .keep_alive_interval(limits.idle)
+                    .keep_alive_timeout(limits.header)
+                    .max_concurrent_streams(100);
                 _ = watcher.watch(http.serve_connection(io, service)).await;
             } else {
                 let mut http = hyper::server::conn::http1::Builder::new();

@@ -21,6 +21,8 @@ use uuid::Uuid;
 use warp::Filter as _;
 
 use crate::account::Caller;
+use crate::account::password::Hasher;
+use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::config::Config;
 use crate::error::{Error, Fault, Result};
@@ -39,6 +41,10 @@ pub struct App {
     pub store: Store,
     /// Who signs and verifies tokens.
     pub tokens: Tokens,
+    /// Who hashes passwords.
+    pub hasher: Hasher,
+    /// Who seals secrets.
+    pub seal: Seal,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -67,7 +73,9 @@ pub fn service(
     app: &Arc<App>,
 ) -> impl tower::Service<
     Request<hyper::body::Incoming>,
-    Response = http::Response<impl http_body_util::BodyExt<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static>,
+    Response = http::Response<
+        impl http_body_util::BodyExt<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    >,
     Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     Future: Send,
 > + Clone
@@ -75,15 +83,13 @@ pub fn service(
 + 'static {
     let inner = app.clone();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let edge = warp::method()
-        .and(warp::path::full())
-        .and(query)
-        .and(warp::header::headers_cloned())
-        .and(warp::body::stream())
-        .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, body| {
-            let app = inner.clone();
-            async move { edge(&app, method, path.as_str().to_owned(), query, headers, body).await }
-        });
+    let edge =
+        warp::method().and(warp::path::full()).and(query).and(warp::header::headers_cloned()).and(warp::body::stream()).then(
+            move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, body| {
+                let app = inner.clone();
+                async move { edge(&app, method, path.as_str().to_owned(), query, headers, body).await }
+            },
+        );
     ServiceBuilder::new()
         .layer(cors(&app.config.cors_origins))
         .layer(CompressionLayer::new())
@@ -102,7 +108,14 @@ fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH, header::IF_NONE_MATCH, REQUEST_ID])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            REQUEST_ID,
+        ])
         .expose_headers([header::LOCATION, header::ETAG, header::RETRY_AFTER, REQUEST_ID])
         .max_age(std::time::Duration::from_secs(600))
 }
@@ -141,13 +154,19 @@ fn refuse(error: &Error, asked: &Asked) -> Response {
     reply::error(error, &asked.id)
 }
 
-async fn answer<B: bytes::Buf>(app: &App, asked: &Asked, body: impl Stream<Item = Result<B, warp::Error>> + Send) -> Result<Response> {
+async fn answer<B: bytes::Buf>(
+    app: &App,
+    asked: &Asked,
+    body: impl Stream<Item = Result<B, warp::Error>> + Send,
+) -> Result<Response> {
     if asked.path.len() + asked.query.len() > app.config.limits.url {
         return Err(Error::TooLarge(format!("A URL has at most {} bytes.", app.config.limits.url)));
     }
     let route = route::find(asked)?;
     // A GET's body means nothing, but what is sent must fit and arrive in time like any other.
-    let body = tokio::time::timeout(app.config.limits.body_time, read(body, app.config.limits.body)).await.map_err(|_| Error::Timeout)??;
+    let body = tokio::time::timeout(app.config.limits.body_time, read(body, app.config.limits.body))
+        .await
+        .map_err(|_| Error::Timeout)??;
     route::answer(app, asked, &route, &body).await
 }
 
@@ -166,7 +185,8 @@ async fn read<B: bytes::Buf>(body: impl Stream<Item = Result<B, warp::Error>> + 
 
 fn request_id(headers: &HeaderMap) -> String {
     let sent = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
-    let good = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let good =
+        |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     sent.filter(good).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 

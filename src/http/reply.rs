@@ -21,6 +21,13 @@ pub fn document(status: StatusCode, body: Vec<u8>) -> Response {
     response
 }
 
+/// 204.
+pub fn nothing() -> Response {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// Bytes of some type.
 pub fn with_type(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response {
     let mut response = Response::new(body.into());

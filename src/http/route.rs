@@ -3,6 +3,8 @@
 //! In charge of: 404 and 405 with the right `Allow`, and the order of answers: what can't be read first, then media types,
 //! then what access says.
 
+pub mod write;
+
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -38,10 +40,10 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/readyz", What::Ready, &[Method::GET]),
     ("/metrics", What::Metrics, &[Method::GET]),
     ("/.well-known/jwks.json", What::Keys, &[Method::GET]),
-    ("/api/{entity}", What::Collection, &[Method::GET]),
-    ("/api/{entity}/{id}", What::Row, &[Method::GET]),
+    ("/api/{entity}", What::Collection, &[Method::GET, Method::POST]),
+    ("/api/{entity}/{id}", What::Row, &[Method::GET, Method::PATCH, Method::PUT, Method::DELETE]),
     ("/api/{entity}/{id}/{relation}", What::Related, &[Method::GET]),
-    ("/api/{entity}/{id}/relationships/{relation}", What::Linkage, &[Method::GET]),
+    ("/api/{entity}/{id}/relationships/{relation}", What::Linkage, &[Method::GET, Method::POST, Method::PATCH, Method::DELETE]),
 ];
 
 static ROUTER: LazyLock<Router<usize>> = LazyLock::new(|| {
@@ -88,17 +90,24 @@ pub fn find(asked: &Asked) -> Result<Route> {
 ///
 /// # Errors
 /// What the request ran into.
-pub async fn answer(app: &App, asked: &Asked, route: &Route, _body: &Bytes) -> Result<Response> {
+pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
     match route.what {
         What::Health => Ok(reply::with_type(StatusCode::OK, "text/plain; charset=utf-8", b"ok\n".to_vec())),
-        What::Ready if app.store.is_ready().await => Ok(reply::with_type(StatusCode::OK, "text/plain; charset=utf-8", b"ready\n".to_vec())),
+        What::Ready if app.store.is_ready().await => {
+            Ok(reply::with_type(StatusCode::OK, "text/plain; charset=utf-8", b"ready\n".to_vec()))
+        }
         What::Ready => Err(Error::Unavailable(2)),
         What::Metrics => {
             access::require_administrator(&app.store, asked.caller).await?;
             Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
         }
         What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),
-        What::Collection | What::Row | What::Related | What::Linkage => read(app, asked, route).await,
+        What::Collection | What::Row | What::Related | What::Linkage => match (asked.method.clone(), route.what) {
+            (Method::GET, _) => read(app, asked, route).await,
+            (Method::DELETE, What::Row) => write::delete(app, asked, route).await,
+            (_, What::Linkage) => write::link(app, asked, route, body).await,
+            _ => write::put(app, asked, route, body).await,
+        },
     }
 }
 
@@ -119,7 +128,7 @@ async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         What::Linkage => planner.linkage(entity, id, relation(entity, &route.relation)?, &query),
         _ => planner.read(entity, Pick::One(id), &query),
     };
-    let answer = access::read(&app.store, &app.schema, asked.caller, &plan).await?;
+    let answer = access::read(access::Source::Store(&app.store), &app.schema, asked.caller, &plan).await?;
     let base = app.config.public_url.as_deref().unwrap_or_default();
     let place = Place { base, path: &asked.path, query: &asked.query };
     Ok(reply::document(StatusCode::OK, document::render(&app.schema, &plan, &answer, &place)))

@@ -108,7 +108,9 @@ impl<'s> Reader<'_, 's> {
             }
             ("not", part) => Ok(Filter::Not(Box::new(self.tree(part, depth + 1)?))),
             (operator, Json::Array(parts)) if parts.len() == 2 => {
-                let Some(path) = parts[0].as_str() else { return bad("An operator takes a field's name and a value.".to_owned()) };
+                let Some(path) = parts[0].as_str() else {
+                    return bad("An operator takes a field's name and a value.".to_owned());
+                };
                 let path: Vec<_> = path.split('.').map(str::to_owned).collect();
                 self.compare(&path, operator, &parts[1], false)
             }
@@ -119,7 +121,10 @@ impl<'s> Reader<'_, 's> {
     fn compare(&mut self, path: &[String], operator: &str, value: &Json, is_query: bool) -> Result<Filter<'s>, Fault> {
         self.terms += 1;
         if self.terms > self.planner.limits.filter_terms {
-            return Err(Fault::new("bad-filter", format!("A filter has at most {} conditions.", self.planner.limits.filter_terms)));
+            return Err(Fault::new(
+                "bad-filter",
+                format!("A filter has at most {} conditions.", self.planner.limits.filter_terms),
+            ));
         }
         let field = path.join(".");
         let unknown = || Fault::new("unknown-field", format!("{} has no field `{field}` to filter by.", self.entity.name));
@@ -132,7 +137,9 @@ impl<'s> Reader<'_, 's> {
         };
         let wrong = |words: String| Fault::new("bad-filter", format!("`{field}` {words}."));
         let one = |value: &Json| match (value, is_query) {
-            (Json::String(text), _) if is_query || kind.wire() != crate::schema::kind::Wire::Boolean => kind.check_query(text).map_err(wrong),
+            (Json::String(text), _) if is_query || kind.wire() != crate::schema::kind::Wire::Boolean => {
+                kind.check_query(text).map_err(wrong)
+            }
             (Json::Number(_) | Json::Bool(_), false) => kind.check_query(&value.to_string()).map_err(wrong),
             _ => Err(wrong("can't be compared to this".to_owned())),
         };
@@ -147,7 +154,9 @@ impl<'s> Reader<'_, 's> {
                 let listed = match value {
                     Json::Array(items) => items.clone(),
                     Json::String(text) if text.starts_with('[') => match crate::request::body::json(text.as_bytes()) {
-                        Ok(Json::Array(items)) => items.into_iter().map(|i| if i.is_string() { i } else { Json::String(i.to_string()) }).collect(),
+                        Ok(Json::Array(items)) => {
+                            items.into_iter().map(|i| if i.is_string() { i } else { Json::String(i.to_string()) }).collect()
+                        }
                         _ => return Err(wrong("takes values with commas between them, or a JSON array".to_owned())),
                     },
                     Json::String(text) => text.split(',').map(|t| Json::String(t.to_owned())).collect(),
@@ -169,7 +178,9 @@ fn fits(kind: &Kind, operator: Operator) -> bool {
         Operator::Null | Operator::NotNull => true,
         Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn => *kind != Kind::Json,
         Operator::Contains | Operator::ContainsIgnoringCase | Operator::Starts => kind.is_text(),
-        Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge => kind.is_ordered() && !matches!(kind, Kind::Enum { .. } | Kind::Uuid),
+        Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge => {
+            kind.is_ordered() && !matches!(kind, Kind::Enum { .. } | Kind::Uuid)
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Node, Planner};
 use crate::error::Fault;
 use crate::request::{Query, RawPage};
-use crate::schema::{Column, Entity, Relation};
+use crate::schema::{Column, Relation};
 
 /// One key of an order.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ impl RawPage {
 }
 
 /// Completes an order with the id, which goes the way of the last key.
-pub fn complete<'s>(_: &'s Entity, mut keys: Vec<Key<'s>>) -> Vec<Key<'s>> {
+pub fn complete(mut keys: Vec<Key<'_>>) -> Vec<Key<'_>> {
     let at = keys.iter().position(|k| k.column.is_none() && k.steps.is_empty());
     match at {
         Some(at) => keys.truncate(at + 1), // nothing after the id can decide
@@ -98,14 +98,18 @@ pub fn window(query: &Query, planner: &Planner<'_>, faults: &mut Vec<Fault>) -> 
             faults.push(Fault::new("bad-page", words).parameter("page[number]"));
         }
         if raw.after.is_some() || raw.before.is_some() {
-            faults.push(Fault::new("bad-page", "page[number] goes with neither page[after] nor page[before].").parameter("page[number]"));
+            faults.push(
+                Fault::new("bad-page", "page[number] goes with neither page[after] nor page[before].").parameter("page[number]"),
+            );
         }
     }
     if raw.after.is_some() && raw.before.is_some() {
         let words = "page[after] and page[before] together (a range) are not supported.";
         faults.push(Fault::new("range-pagination-not-supported", words).parameter("page[before]"));
     }
-    for (parameter, text, place) in [("page[after]", &raw.after, &mut window.after), ("page[before]", &raw.before, &mut window.before)] {
+    for (parameter, text, place) in
+        [("page[after]", &raw.after, &mut window.after), ("page[before]", &raw.before, &mut window.before)]
+    {
         if let Some(text) = text {
             *place = decode(text);
             if place.is_none() {

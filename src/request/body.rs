@@ -148,7 +148,8 @@ pub fn resource(document: &Json) -> Result<Resource, Vec<Fault>> {
     match data.get("attributes") {
         None => {}
         Some(Json::Object(attributes)) => {
-            resource.attributes = attributes.iter().filter(|(n, _)| !n.starts_with('@')).map(|(n, v)| (n.clone(), v.clone())).collect();
+            resource.attributes =
+                attributes.iter().filter(|(n, _)| !n.starts_with('@')).map(|(n, v)| (n.clone(), v.clone())).collect();
         }
         Some(_) => faults.push(Fault::new("bad-document", "`attributes` must be an object.").at("/data/attributes")),
     }
@@ -229,7 +230,9 @@ mod tests {
 
     #[test]
     fn ds20_cu2_resources_are_taken_apart_with_all_faults() {
-        let faults = resource(&json!({"data": {"id": 7, "attributes": [], "relationships": {"a/b": {}, "c": {"data": [{"type": 1}]}}}})).expect_err("faults");
+        let faults =
+            resource(&json!({"data": {"id": 7, "attributes": [], "relationships": {"a/b": {}, "c": {"data": [{"type": 1}]}}}}))
+                .expect_err("faults");
         assert_eq!(faults.len(), 5, "{faults:?}");
         assert!(format!("{faults:?}").contains("/data/relationships/a~1b"));
         let good = resource(&json!({"data": {"type": "t", "attributes": {"@x": 1, "y": 2}}, "unknown": 1})).expect("good");

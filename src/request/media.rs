@@ -104,8 +104,15 @@ mod tests {
 
     #[test]
     fn cn4_cn5_cn6_accept() {
-        for good in ["*/*", "application/*", "text/html, application/vnd.api+json", "application/vnd.api+json;profile=\"http://x\"",
-            "application/vnd.api+json;foo=1, application/vnd.api+json", "application/vnd.api+json;q=0.5", "application/json, text/plain, */*"] {
+        for good in [
+            "*/*",
+            "application/*",
+            "text/html, application/vnd.api+json",
+            "application/vnd.api+json;profile=\"http://x\"",
+            "application/vnd.api+json;foo=1, application/vnd.api+json",
+            "application/vnd.api+json;q=0.5",
+            "application/json, text/plain, */*",
+        ] {
             assert!(accept(Some(good)).is_ok(), "{good}");
         }
         for bad in ["text/html", "application/vnd.api+json;charset=utf-8", "application/vnd.api+json;ext=\"http://x\"", "x"] {
@@ -116,10 +123,16 @@ mod tests {
 
     #[test]
     fn cn2_cn3_cn7_content() {
-        for good in ["application/vnd.api+json", "Application/Vnd.Api+Json; profile=\"http://a http://b\"", "application/json;charset=UTF-8"] {
+        for good in [
+            "application/vnd.api+json",
+            "Application/Vnd.Api+Json; profile=\"http://a http://b\"",
+            "application/json;charset=UTF-8",
+        ] {
             assert!(content(Some(good)).is_ok(), "{good}");
         }
-        for bad in ["application/vnd.api+json;charset=utf-8", "application/vnd.api+json; ext=\"http://x\"", "text/plain", "", "a/b/c"] {
+        for bad in
+            ["application/vnd.api+json;charset=utf-8", "application/vnd.api+json; ext=\"http://x\"", "text/plain", "", "a/b/c"]
+        {
             assert!(content(Some(bad)).is_err(), "{bad}");
         }
         assert!(content(None).is_err() && action_content(None).is_ok());

@@ -133,7 +133,11 @@ impl Query {
             ("page", ["number"]) => self.page.number = self.number(name, value),
             ("page", ["after"]) => self.page.after = Some(value.to_owned()),
             ("page", ["before"]) => self.page.before = Some(value.to_owned()),
-            _ => self.fault(name, "unknown-parameter", "is unknown here; known: include, fields[type], sort, filter[field], page[size|after|before|number]"),
+            _ => self.fault(
+                name,
+                "unknown-parameter",
+                "is unknown here; known: include, fields[type], sort, filter[field], page[size|after|before|number]",
+            ),
         }
     }
 

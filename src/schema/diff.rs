@@ -133,7 +133,9 @@ fn columns(want: &Wanted, have: &Table, then: &mut Vec<Step>, lost: &mut Vec<Ste
                 let sql = format!("alter table {table} alter column {column} type {kind} using {column}::text::{kind}");
                 lost.push(Step { sql, risk });
             }
-            Some((_, true)) if !required => then.push(additive(format!("alter table {table} alter column {column} drop not null"))),
+            Some((_, true)) if !required => {
+                then.push(additive(format!("alter table {table} alter column {column} drop not null")))
+            }
             Some((_, false)) if *required => {
                 if let Some(default) = default {
                     then.push(additive(format!("update {table} set {column} = {default} where {column} is null")));

@@ -4,6 +4,7 @@
 //! connections: a [`Statement`] is text, values, and whether its shape is worth keeping prepared.
 
 pub mod read;
+pub mod write;
 
 /// A statement with its values. Values travel as text, and PostgreSQL does the typing.
 #[derive(Debug, Clone, Default)]

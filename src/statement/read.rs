@@ -106,7 +106,9 @@ pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only
     if !only_entities {
         head.extend(speller.root(plan));
     }
-    head.extend((0..plan.named.len()).map(|i| format!("case when a.g{i} then {} else 0 end", 1_i64 << (verdict::ENTITY as usize + i))));
+    head.extend(
+        (0..plan.named.len()).map(|i| format!("case when a.g{i} then {} else 0 end", 1_i64 << (verdict::ENTITY as usize + i))),
+    );
     speller.finish(&who, &head.join(" + "))
 }
 
@@ -150,13 +152,19 @@ impl<'s> Speller<'s> {
         match plan.pick {
             Pick::One(id) => {
                 let id = self.statement.bind(Some(id.to_string()));
-                let found = format!("select 1::bigint as n, t.* from {table} t where {gate} and t.id = {id}::uuid and {}", rule(right, subject));
+                let found = format!(
+                    "select 1::bigint as n, t.* from {table} t where {gate} and t.id = {id}::uuid and {}",
+                    rule(right, subject)
+                );
                 self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
                 let peek = format!("exists (select from {table} t where t.id = {id}::uuid and {})", rule(Right::Peek, subject));
                 head.push(format!("case when exists (select from r0) or {peek} then {} else 0 end", verdict::PEEKABLE));
             }
             Pick::Mine => {
-                let found = format!("select 1::bigint as n, t.* from {table} t where {gate} and t.id = a.id and {}", rule(right, subject));
+                let found = format!(
+                    "select 1::bigint as n, t.* from {table} t where {gate} and t.id = a.id and {}",
+                    rule(right, subject)
+                );
                 self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
                 let peek = format!("exists (select from {table} t where t.id = a.id and {})", rule(Right::Peek, subject));
                 head.push(format!("case when exists (select from r0) or {peek} then {} else 0 end", verdict::PEEKABLE));
@@ -166,10 +174,15 @@ impl<'s> Speller<'s> {
                 let id = self.statement.bind(Some(id.to_string()));
                 let from = parent.subject("t");
                 let open = self.gate(parent, Right::Read);
-                let start = format!("select t.* from {} t where {open} and t.id = {id}::uuid and {}", parent.table(), rule(Right::Read, from));
+                let start = format!(
+                    "select t.* from {} t where {open} and t.id = {id}::uuid and {}",
+                    parent.table(),
+                    rule(Right::Read, from)
+                );
                 self.ctes.push(format!("p0 as materialized (select t.* from a cross join lateral ({start}) t)"));
                 self.page("r0", node, Some((parent, relation)), &gate);
-                let peek = format!("exists (select from {} t where t.id = {id}::uuid and {})", parent.table(), rule(Right::Peek, from));
+                let peek =
+                    format!("exists (select from {} t where t.id = {id}::uuid and {})", parent.table(), rule(Right::Peek, from));
                 head.push(format!("case when exists (select from p0) or {peek} then {} else 0 end", verdict::PEEKABLE));
                 head.push(format!("case when exists (select from p0) then {} else 0 end", verdict::PARENT));
                 if !relation.is_many() {
@@ -198,7 +211,7 @@ impl<'s> Speller<'s> {
         }
         conditions.push(held);
         for filter in &node.filters {
-            let spelled = self.filter(entity, filter, "t", 0);
+            let spelled = self.filter(entity, filter, "t");
             conditions.push(spelled);
         }
         let keys: Vec<String> = node.order.iter().map(|key| self.key(key)).collect();
@@ -236,7 +249,9 @@ impl<'s> Speller<'s> {
             });
             rows.relations.push((relation, slot));
         }
-        let is_paged = cte == "r0" && !node.order.is_empty() && node.window.size != 1 || node.window.after.is_some() || node.window.before.is_some();
+        let is_paged = cte == "r0" && !node.order.is_empty() && node.window.size != 1
+            || node.window.after.is_some()
+            || node.window.before.is_some();
         if is_paged {
             for i in 0..node.order.len() {
                 rows.keys.push(slots.len());
@@ -250,7 +265,12 @@ impl<'s> Speller<'s> {
             }
         }
         let n = if cte == "r0" { "t.n" } else { "0" };
-        self.branches.push(Spelled { n: n.to_owned(), parent: "null::uuid".to_owned(), from: format!("a cross join {cte} t"), slots });
+        self.branches.push(Spelled {
+            n: n.to_owned(),
+            parent: "null::uuid".to_owned(),
+            from: format!("a cross join {cte} t"),
+            slots,
+        });
         self.layout.branches.push(Branch::Rows(rows));
         let from = self.layout.branches.len() - 1;
         for include in &node.includes {
@@ -325,7 +345,11 @@ impl<'s> Speller<'s> {
             let target = self.schema.target(relation);
             let (row, parent) = (format!("x{}", depth + 1), if depth == 0 { "t".to_owned() } else { format!("x{depth}") });
             let link = self.link(target, relation, &parent, &row, true);
-            spelled = format!("(select {spelled} from {} {row} where {link} and {})", target.table(), rule(Right::Read, target.subject(&row)));
+            spelled = format!(
+                "(select {spelled} from {} {row} where {link} and {})",
+                target.table(),
+                rule(Right::Read, target.subject(&row))
+            );
         }
         spelled
     }
@@ -351,16 +375,18 @@ impl<'s> Speller<'s> {
         spelled
     }
 
-    fn filter(&mut self, entity: &'s Entity, filter: &Filter<'s>, row: &str, depth: usize) -> String {
+    fn filter(&mut self, entity: &'s Entity, filter: &Filter<'s>, row: &str) -> String {
         let mut joined = |parts: &[Filter<'s>], word: &str| {
-            let parts: Vec<_> = parts.iter().map(|p| self.filter(entity, p, row, depth)).collect();
+            let parts: Vec<_> = parts.iter().map(|p| self.filter(entity, p, row)).collect();
             format!("({})", parts.join(word))
         };
         match filter {
             Filter::And(parts) => joined(parts, " and "),
             Filter::Or(parts) => joined(parts, " or "),
-            Filter::Not(part) => format!("({}) is not true", self.filter(entity, part, row, depth)),
-            Filter::Compare { steps, column, operator, values } => self.compare(entity, steps, *column, *operator, values, row, 0),
+            Filter::Not(part) => format!("({}) is not true", self.filter(entity, part, row)),
+            Filter::Compare { steps, column, operator, values } => {
+                self.compare(entity, steps, *column, *operator, values, row, 0)
+            }
         }
     }
 

@@ -146,7 +146,8 @@ impl Cluster {
 
     fn can_enter(&self, data: &Path, user: &str) -> Result<(), String> {
         let Some((uid, gid)) = self.user else { return Ok(()) };
-        let status = Command::new("/bin/sh").args(["-c", "cd \"$1\"", "sh"]).arg(data).uid(uid).gid(gid).stderr(Stdio::null()).status();
+        let status =
+            Command::new("/bin/sh").args(["-c", "cd \"$1\"", "sh"]).arg(data).uid(uid).gid(gid).stderr(Stdio::null()).status();
         match status.is_ok_and(|s| s.success()) {
             true => Ok(()),
             false => Err(format!(
@@ -162,7 +163,13 @@ fn text(output: &Output) -> String {
 }
 
 fn lock_file(path: &Path) -> Result<File, String> {
-    File::options().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(|e| format!("{}: {e}", path.display()))
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn give(path: &Path, user: Option<(u32, u32)>) -> Result<(), String> {
@@ -229,7 +236,8 @@ fn find_binaries(configured: Option<&Path>, wanted: Option<&str>) -> Result<Path
             ("/Applications/Postgres.app/Contents/Versions", "bin"),
             ("/usr", "bin"),
         ] {
-            let mut found: Vec<PathBuf> = fs::read_dir(base).into_iter().flatten().flatten().map(|e| e.path().join(inside)).collect();
+            let mut found: Vec<PathBuf> =
+                fs::read_dir(base).into_iter().flatten().flatten().map(|e| e.path().join(inside)).collect();
             found.sort();
             folders.extend(found.into_iter().rev());
             folders.push(PathBuf::from(base).join(inside));

@@ -79,7 +79,9 @@ pub async fn apply(store: &Store, schema: &Schema, actions: &[DeclaredAction], a
 
 async fn begin(store: &Store) -> Result<Scope> {
     let mut scope = store.begin().await?;
-    for sql in ["set local statement_timeout = 0", "set local lock_timeout = 0", "select pg_advisory_xact_lock(8245092418331501413)"] {
+    for sql in
+        ["set local statement_timeout = 0", "set local lock_timeout = 0", "select pg_advisory_xact_lock(8245092418331501413)"]
+    {
         scope.run(&once(sql)).await?;
     }
     Ok(scope)
@@ -106,7 +108,9 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], all
 
 async fn core(scope: &mut Scope) -> Result<()> {
     scope.run(&once("create schema if not exists rowhouse")).await?;
-    scope.run(&once("create table if not exists rowhouse.core (step integer primary key, at timestamptz not null default now())")).await?;
+    scope
+        .run(&once("create table if not exists rowhouse.core (step integer primary key, at timestamptz not null default now())"))
+        .await?;
     let rows = scope.run(&once("select coalesce(max(step), 0)::bigint from rowhouse.core")).await?;
     let done = usize::try_from(rows[0].int(0).unwrap_or(0)).unwrap_or(0);
     for (at, sql) in CORE.iter().enumerate().skip(done) {
@@ -129,7 +133,7 @@ async fn catalog(scope: &mut Scope) -> Result<Catalog> {
         table.columns.insert(column.unwrap_or_default().to_owned(), (kind.unwrap_or_default().to_owned(), row.bool(3)));
     }
     let objects = "select c.relname::text, i.relname::text, false from pg_index x join pg_class c on c.oid = x.indrelid \
-         join pg_class i on i.oid = x.indexrelid where c.relnamespace = 'public'::regnamespace \
+         join pg_class i on i.oid = x.indexrelid where not x.indisprimary and c.relnamespace = 'public'::regnamespace \
          union all select c.relname::text, k.conname::text, true from pg_constraint k join pg_class c on c.oid = k.conrelid \
          where c.relnamespace = 'public'::regnamespace and k.contype in ('f', 'c')";
     for row in scope.run(&once(objects)).await? {
@@ -177,7 +181,13 @@ fn permission(key: &'static str, bits: i32) -> Filed {
     Filed { key, value: json!(bits), columns: vec![(key, Some(bits.to_string()))] }
 }
 
-fn grants(key: &'static str, ids: &'static str, bits: Option<&'static str>, grants: &[Grant], groups: &HashMap<String, Uuid>) -> Filed {
+fn grants(
+    key: &'static str,
+    ids: &'static str,
+    bits: Option<&'static str>,
+    grants: &[Grant],
+    groups: &HashMap<String, Uuid>,
+) -> Filed {
     let own = grants.iter().map(|g| g.permission.map(|p| p.bits().to_string()));
     let mut columns = vec![(ids, Some(array(grants.iter().filter_map(|g| groups.get(&g.group)).map(|id| Some(id.to_string())))))];
     if let Some(bits) = bits {
@@ -257,7 +267,8 @@ async fn put(
                 said.push(format!("{table} {name}: {} is set to {}, as the file now says", value.key, value.value));
             }
         } else if let Some(row) = &row
-            && row.text(at + 2).map(str::to_owned) != value.columns[0].1
+            && row.text(at + 2).map(str::to_owned) != value.columns[0].1.as_ref().map(|v| v.replace('"', ""))
+        // as arrays of uuids come back
         {
             let live = row.text(at + 2).unwrap_or("nothing");
             said.push(format!("{table} {name}: {} stays {live}, as it was set live; the file says {}", value.key, value.value));

@@ -19,6 +19,9 @@ use crate::config::Database;
 use crate::error::{Cause, Error, Fault, Result};
 use crate::statement::Statement;
 
+/// What is never logged beyond `info`, as a log filter: the driver's debug lines hold the values of statements.
+pub const QUIET: &str = "tokio_postgres=info,deadpool=info";
+
 /// PostgreSQL, through a pool with limits and time-outs. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -33,6 +36,8 @@ pub struct Row(tokio_postgres::Row);
 pub struct Scope {
     connection: Option<Object>,
     tls: Tls,
+    /// Whether a statement was sent whose answer was not read to its end.
+    is_running: bool,
 }
 
 #[derive(Clone)]
@@ -158,7 +163,7 @@ impl Store {
     /// # Errors
     /// 503 when PostgreSQL is away or busy; what the statement ran into otherwise.
     pub async fn read(&self, statement: &Statement) -> Result<Vec<Row>> {
-        let mut guard = Scope { connection: Some(self.connection().await?), tls: self.tls.clone() };
+        let mut guard = Scope { connection: Some(self.connection().await?), tls: self.tls.clone(), is_running: false };
         let rows = guard.run(statement).await?;
         guard.connection.take(); // finished: nothing to cancel or roll back
         Ok(rows)
@@ -169,7 +174,7 @@ impl Store {
     /// # Errors
     /// 503 when PostgreSQL is away or busy.
     pub async fn begin(&self) -> Result<Scope> {
-        let scope = Scope { connection: Some(self.connection().await?), tls: self.tls.clone() };
+        let scope = Scope { connection: Some(self.connection().await?), tls: self.tls.clone(), is_running: false };
         scope.batch("begin").await?;
         Ok(scope)
     }
@@ -207,6 +212,13 @@ impl Scope {
     /// # Errors
     /// What it ran into; after an error the transaction is worth nothing any more.
     pub async fn run(&mut self, statement: &Statement) -> Result<Vec<Row>> {
+        self.is_running = true;
+        let result = self.execute(statement).await;
+        self.is_running = false;
+        result
+    }
+
+    async fn execute(&self, statement: &Statement) -> Result<Vec<Row>> {
         let connection = self.connection()?;
         let values: Vec<Text<'_>> = statement.values.iter().map(Text).collect();
         let rows = if statement.keep {
@@ -240,24 +252,24 @@ impl Scope {
 }
 
 impl Drop for Scope {
-    /// Cancels what still runs, rolls back, and only then gives the connection back.
+    /// Rolls back before the connection is used again. A statement that still runs is cancelled, and its connection is
+    /// thrown away: the cancel may arrive late, and must not hit the next user.
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             drop(Object::take(connection));
             return;
         };
-        let tls = self.tls.clone();
+        let (tls, is_running) = (self.tls.clone(), self.is_running);
         runtime.spawn(async move {
-            let token = connection.cancel_token();
-            let clean = async {
-                match tls {
-                    Tls::None => token.cancel_query(NoTls).await?,
-                    Tls::Rustls(tls) => token.cancel_query(tls).await?,
-                }
-                connection.batch_execute("rollback").await
-            };
-            if !matches!(tokio::time::timeout(Duration::from_secs(5), clean).await, Ok(Ok(()))) {
+            let patience = Duration::from_secs(5);
+            if is_running {
+                let token = Object::take(connection).cancel_token();
+                _ = match tls {
+                    Tls::None => tokio::time::timeout(patience, token.cancel_query(NoTls)).await,
+                    Tls::Rustls(tls) => tokio::time::timeout(patience, token.cancel_query(tls)).await,
+                };
+            } else if !matches!(tokio::time::timeout(patience, connection.batch_execute("rollback")).await, Ok(Ok(()))) {
                 drop(Object::take(connection)); // in doubt: never to be used again
             }
         });
@@ -279,7 +291,12 @@ fn translate(error: tokio_postgres::Error) -> Error {
     if *code == SqlState::FOREIGN_KEY_VIOLATION || *code == SqlState::RESTRICT_VIOLATION {
         return Error::Conflict(Fault::new("in-use", "Other rows still need this one."));
     }
-    let busy = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
+    let busy = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::QUERY_CANCELED,
+    ];
     if class == "08" || class == "57" || class == "53" || busy.contains(code) {
         tracing::warn!(code = code.code(), message = db.message(), "PostgreSQL can't right now");
         return Error::Unavailable(2);

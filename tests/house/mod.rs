@@ -14,6 +14,7 @@ use rowhouse::start::{self, Destructive};
 use rowhouse::statement::Statement;
 use rowhouse::store::local::{Cluster, Options};
 use rowhouse::store::{Row, Store};
+use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -57,8 +58,13 @@ fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T
     std::thread::spawn(run).join().expect("no panic")
 }
 
+/// Limits of a database, as the defaults have them.
+pub fn limits() -> config::Database {
+    settings("postgres://x/y").database
+}
+
 fn admin_store() -> Store {
-    Store::open(&cluster().url(), &settings("postgres://x/y").database).expect("a store")
+    Store::open(&cluster().url(), &limits()).expect("a store")
 }
 
 /// A new empty database; gives its URL.
@@ -144,7 +150,8 @@ impl World {
         .await;
         for group in ["users"].iter().chain(groups) {
             let group = format!("(select id from usergroup where declared and name = '{group}')");
-            self.sql(&format!("insert into \"usergroup.members\" (source, target, created_at) values ({group}, '{id}', now())")).await;
+            self.sql(&format!("insert into \"usergroup.members\" (source, target, created_at) values ({group}, '{id}', now())"))
+                .await;
         }
         self.sql(&format!(
             "insert into session (id, owner, permission, expires_at, \"user\") values ('{session}', '{id}', 4480, now() + interval '1 hour', '{id}')"
@@ -176,6 +183,37 @@ impl Someone<'_> {
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(reqwest::Method::GET, path)).await
+    }
+
+    /// POST of JSON:API.
+    pub async fn post(&self, path: &str, body: Json) -> Answer {
+        self.write(reqwest::Method::POST, path, &body).await
+    }
+
+    /// PATCH of JSON:API.
+    pub async fn patch(&self, path: &str, body: Json) -> Answer {
+        self.write(reqwest::Method::PATCH, path, &body).await
+    }
+
+    /// DELETE with a body, as linkage wants it.
+    pub async fn unlink(&self, path: &str, body: Json) -> Answer {
+        self.write(reqwest::Method::DELETE, path, &body).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(reqwest::Method::DELETE, path)).await
+    }
+
+    async fn write(&self, method: reqwest::Method, path: &str, body: &Json) -> Answer {
+        self.send(self.request(method, path).header("Content-Type", "application/vnd.api+json").body(body.to_string())).await
+    }
+
+    /// Creates a row, gives its id.
+    pub async fn make(&self, entity: &str, attributes: Json, relationships: Json) -> String {
+        let data = json!({"data": {"type": entity, "attributes": attributes, "relationships": relationships}});
+        let made = self.post(&format!("/api/{entity}"), data).await.is(201);
+        made.header("location").rsplit('/').next().expect("an id").to_owned()
     }
 
     /// A request that may be changed before it is sent.

@@ -7,7 +7,8 @@ use crate::house::{CANARY, World};
 /// Two authors, five articles (one hidden), comments, tags. Gives the world ready to be read.
 async fn newsroom(world: &World) {
     let editors = "(select id from usergroup where declared and name = 'editors')";
-    for (n, title, permission) in [(1, "größe 'x'", 2), (2, "100 % \"quoted\"", 2), (3, "c", 2), (4, "peeked", 1), (5, CANARY, 0)] {
+    for (n, title, permission) in [(1, "größe 'x'", 2), (2, "100 % \"quoted\"", 2), (3, "c", 2), (4, "peeked", 1), (5, CANARY, 0)]
+    {
         world
             .sql(&format!(
                 "insert into article (id, permission, groups, title, words, price, published_at, author, secret_note, settings) \
@@ -107,7 +108,8 @@ async fn fe6_fe9_includes_hold_only_what_may_be_read_in_one_statement() {
     let list = ada.get("/api/article?include=author,comments.article,tags&sort=words").await.is(200);
     assert_eq!(world.wire.executed(), 1);
     assert!(!world.wire.heard(CANARY));
-    let kinds: Vec<_> = list.json["included"].as_array().expect("included").iter().map(|r| r["type"].as_str().expect("a type")).collect();
+    let kinds: Vec<_> =
+        list.json["included"].as_array().expect("included").iter().map(|r| r["type"].as_str().expect("a type")).collect();
     assert_eq!(kinds.iter().filter(|k| **k == "comment").count(), 2, "{kinds:?}");
     assert_eq!(kinds.iter().filter(|k| **k == "tag").count(), 1);
     let first = &list.json["data"][0]["relationships"];
@@ -170,7 +172,15 @@ async fn fe12_sort_and_filter_by_columns_and_along_relations() {
     let world = World::new().await;
     let ada = world.user("ada", &[]).await;
     newsroom(&world).await;
-    let get = async |query: &str| ada.get(&format!("/api/article?{query}")).await.is(200).all("words").iter().map(|w| w.as_i64().expect("a number")).collect::<Vec<_>>();
+    let get = async |query: &str| {
+        ada.get(&format!("/api/article?{query}"))
+            .await
+            .is(200)
+            .all("words")
+            .iter()
+            .map(|w| w.as_i64().expect("a number"))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(get("sort=words").await, [1, 2, 3]);
     assert_eq!(get("sort=author.name,-words").await, [3, 2, 1]);
     assert_eq!(get("filter[title]=gr%C3%B6%C3%9Fe+%27x%27").await, [1]);
@@ -191,10 +201,28 @@ async fn fe12_sort_and_filter_by_columns_and_along_relations() {
     assert_eq!(get("filter={\"or\":[{\"eq\":[\"words\",1]},{\"not\":{\"le\":[\"words\",2]}}]}&sort=words").await, [1, 3]);
     assert_eq!(get(&format!("filter[id]={}", id(2))).await, [2]);
     for bad in [
-        "sort=secret_note", "sort=nothing", "sort=comments.text", "filter[secret_note]=x", "filter[author.password][null]=true", "filter[nothing]=x",
-        "filter[words]=x", "filter[words][contains]=1", "filter[title][like]=x", "filter[id]=x", "filter=[]", "filter={}", "filter={\"eq\":1}",
-        "filter[status]=nonsense", "filter[published_at]=today", "filter[words]=99999999999999999999", "filter[title]=%00", "foo=1", "filter[_=1",
-        "filter[words][in]=1,x", "filter[author][null]=perhaps", "filter[settings]=1",
+        "sort=secret_note",
+        "sort=nothing",
+        "sort=comments.text",
+        "filter[secret_note]=x",
+        "filter[author.password][null]=true",
+        "filter[nothing]=x",
+        "filter[words]=x",
+        "filter[words][contains]=1",
+        "filter[title][like]=x",
+        "filter[id]=x",
+        "filter=[]",
+        "filter={}",
+        "filter={\"eq\":1}",
+        "filter[status]=nonsense",
+        "filter[published_at]=today",
+        "filter[words]=99999999999999999999",
+        "filter[title]=%00",
+        "foo=1",
+        "filter[_=1",
+        "filter[words][in]=1,x",
+        "filter[author][null]=perhaps",
+        "filter[settings]=1",
     ] {
         let answer = ada.get(&format!("/api/article?{bad}")).await.is(400);
         assert!(!answer.json["errors"][0]["source"].is_null() || bad.contains("%00"), "{bad}: {}", answer.text);
@@ -241,7 +269,16 @@ async fn cp1_cp5_pages_join_up_in_both_directions() {
     let second = ada.get("/api/article?sort=title&page[size]=10&page[number]=2").await.is(200);
     assert_eq!(second.ids().len(), 10);
     assert!(second.json["links"]["next"].as_str().expect("next").contains("page%5Bnumber%5D=3"));
-    for bad in ["page[size]=0", "page[size]=101", "page[size]=x", "page[after]=x", "page[after]=WyJ4Il0", "page[number]=0", "page[number]=99999999", "page[x]=1"] {
+    for bad in [
+        "page[size]=0",
+        "page[size]=101",
+        "page[size]=x",
+        "page[after]=x",
+        "page[after]=WyJ4Il0",
+        "page[number]=0",
+        "page[number]=99999999",
+        "page[x]=1",
+    ] {
         ada.get(&format!("/api/article?{bad}")).await.is(400);
     }
 }
@@ -250,7 +287,9 @@ async fn cp1_cp5_pages_join_up_in_both_directions() {
 async fn cn4_cn5_accept_is_honoured() {
     let world = World::new().await;
     let guest = world.guest();
-    let get = async |accept: &str| guest.send(guest.request(reqwest::Method::GET, "/api/article").header("Accept", accept)).await.status;
+    let get = async |accept: &str| {
+        guest.send(guest.request(reqwest::Method::GET, "/api/article").header("Accept", accept)).await.status
+    };
     assert_eq!(get("application/vnd.api+json").await, 200);
     assert_eq!(get("application/json, text/plain, */*").await, 200);
     assert_eq!(get("application/vnd.api+json;profile=\"http://x/y\"").await, 200);
@@ -267,10 +306,12 @@ async fn world_lists_what_the_caller_may_read_with_what_they_may_do() {
     let list = ada.get("/api/world?page[size]=100").await.is(200);
     let names = list.all("name");
     assert!(names.contains(&json!("article")) && !names.contains(&json!("memo")), "{names:?}");
-    let article = list.json["data"].as_array().expect("a list").iter().find(|w| w["attributes"]["name"] == "article").expect("there");
+    let article =
+        list.json["data"].as_array().expect("a list").iter().find(|w| w["attributes"]["name"] == "article").expect("there");
     assert_eq!(article["meta"]["may"]["create"], true);
     assert!(article["attributes"]["columns"].as_array().expect("columns").iter().all(|c| c["name"] != "secret_note"));
-    let section = list.json["data"].as_array().expect("a list").iter().find(|w| w["attributes"]["name"] == "section").expect("there");
+    let section =
+        list.json["data"].as_array().expect("a list").iter().find(|w| w["attributes"]["name"] == "section").expect("there");
     assert_eq!(section["meta"]["may"]["create"], false);
     let admin = world.administrator().await;
     assert!(admin.get("/api/world?page[size]=100").await.is(200).all("name").contains(&json!("memo")));

@@ -1,0 +1,482 @@
+//! Writes: verdicts in the order of `permissions.md` §5, then the change, all in one transaction.
+//!
+//! In charge of: which rights a create, update, delete or change of links asks of which rows, by the kind of the link.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::Verdict;
+use crate::account::Caller;
+use crate::error::{Error, Fault, Result};
+use crate::permission::Right;
+use crate::plan::change::{Change, LinkChange, Target, Verb};
+use crate::plan::{Guard, Pick, Planner};
+use crate::request::Query;
+use crate::schema::diff::field_of;
+use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Schema, Write};
+use crate::statement::write::{self, Asks};
+use crate::store::{Scope, Store};
+
+/// What is asked before an operation: of the entity, and of the row.
+struct Phases {
+    entity: Right,
+    row: Option<Right>,
+}
+
+const CREATE: Phases = Phases { entity: Right::Create, row: None };
+const UPDATE: Phases = Phases { entity: Right::Update, row: Some(Right::Update) };
+const DELETE: Phases = Phases { entity: Right::Delete, row: Some(Right::Delete) };
+
+/// A transaction in which somebody changes rows.
+pub struct Deed<'s> {
+    planner: Planner<'s>,
+    caller: Caller,
+    /// The transaction, for reading back what was done.
+    pub scope: Scope,
+    guards_administrators: bool,
+}
+
+/// What the caller holds on rows that they may peek.
+struct Held {
+    verdict: Verdict,
+    caller: Option<Uuid>,
+    rows: HashMap<Uuid, i64>,
+}
+
+impl Held {
+    fn has(&self, id: Uuid, right: Right) -> bool {
+        self.bits(id) & i64::from(right.bit()) != 0
+    }
+
+    fn bits(&self, id: Uuid) -> i64 {
+        self.rows.get(&id).copied().unwrap_or(0)
+    }
+
+    fn is_administrator(&self) -> bool {
+        self.verdict.has(write::ADMIN)
+    }
+
+    /// 404 where the row may not be peeked, 401 or 403 where the right is missing.
+    fn require(&self, id: Uuid, right: Right) -> Result<()> {
+        match self.rows.contains_key(&id) {
+            false => Err(Error::NotFound),
+            true if self.has(id, right) => Ok(()),
+            true => Err(self.verdict.refusal()),
+        }
+    }
+}
+
+impl<'s> Deed<'s> {
+    /// Begins.
+    ///
+    /// # Errors
+    /// 503.
+    pub async fn begin(store: &Store, planner: Planner<'s>, caller: Caller) -> Result<Deed<'s>> {
+        Ok(Deed { planner, caller, scope: store.begin().await?, guards_administrators: false })
+    }
+
+    /// Makes it last.
+    ///
+    /// # Errors
+    /// 409 when it would leave no active administrator; what the commit ran into.
+    pub async fn commit(mut self) -> Result<()> {
+        if self.guards_administrators && self.administrators().await? == 0 {
+            return Err(Error::Conflict(Fault::new("last-administrator", "This would leave no active administrator.")));
+        }
+        self.scope.commit().await
+    }
+
+    async fn administrators(&mut self) -> Result<i64> {
+        Ok(self.scope.run(&write::administrators()).await?.first().and_then(|row| row.int(0)).unwrap_or(0))
+    }
+
+    /// From here on the last active administrator is protected, under one lock.
+    async fn guard_administrators(&mut self) -> Result<()> {
+        if !self.guards_administrators {
+            self.scope.run(&write::administrators_lock()).await?;
+            self.guards_administrators = self.administrators().await? > 0;
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self, entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], lock: &str) -> Result<Held> {
+        let statement = write::judge(entity, ids, gates, self.caller.session, lock);
+        let mut held =
+            Held { verdict: Verdict { bits: 0, caller: self.caller, entities: gates.len() }, caller: None, rows: HashMap::new() };
+        for row in self.scope.run(&statement).await? {
+            match (row.int(0), row.int(1), row.uuid(2)) {
+                (Some(0), Some(bits), caller) => (held.verdict.bits, held.caller) = (bits, caller),
+                (_, Some(bits), Some(id)) => _ = held.rows.insert(id, bits),
+                _ => {}
+            }
+        }
+        if gates.iter().any(|(entity, right)| entity.is_closed(*right)) {
+            return Err(held.verdict.refusal());
+        }
+        held.verdict.require_entities()?;
+        Ok(held)
+    }
+
+    fn schema(&self) -> &'s Schema {
+        self.planner.schema
+    }
+
+    /// Creates a row.
+    ///
+    /// # Errors
+    /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
+    pub async fn create(&mut self, mut change: Change<'s>) -> Result<()> {
+        let entity = change.entity;
+        let gates = gates(self.schema(), entity, CREATE.entity, &change.links);
+        let held = self.judge(entity, &[], &gates, "").await?;
+        for link in &change.links {
+            self.judge_create_link(&held, link).await?;
+        }
+        change.check()?;
+        let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
+        let defaults =
+            entity.relations.iter().filter(|r| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name));
+        let callers: Vec<&str> =
+            defaults.filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None }).collect();
+        let statement = write::insert(entity, change.id, &change.sets, &ones, &callers, self.caller.session);
+        let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
+        if rows.is_empty() {
+            return Err(held.verdict.refusal());
+        }
+        if entity.name == "user_account" {
+            self.scope.run(&write::join_groups(change.id)).await?;
+        }
+        let links = std::mem::take(&mut change.links);
+        for link in links.into_iter().filter(|l| l.relation.is_many()) {
+            self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }).await?;
+        }
+        self.check_group(entity, change.id, &held).await
+    }
+
+    /// What a create may link its row to: refer on each; itself as the owner.
+    async fn judge_create_link(&mut self, held: &Held, link: &LinkChange<'s>) -> Result<()> {
+        match link.relation.rule {
+            LinkRule::System => {
+                Err(Error::Forbidden(Some(Fault::new("read-only", format!("`{}` is set by the system.", link.relation.name)))))
+            }
+            LinkRule::Owner => match link.targets.first() {
+                Some(target) if Some(target.id) == held.caller => Ok(()),
+                _ => Err(held.verdict.refusal()),
+            },
+            LinkRule::Membership => Ok(()), // judged when it is made
+            _ if matches!(link.relation.link, Link::Inverse { .. }) => Ok(()),
+            _ => self.refer(link).await,
+        }
+    }
+
+    async fn refer(&mut self, link: &LinkChange<'s>) -> Result<()> {
+        let target = self.schema().target(link.relation);
+        let ids: Vec<Uuid> = link.targets.iter().map(|t| t.id).collect();
+        let held = self.judge(target, &ids, &[(target, Right::Refer)], "for key share").await?;
+        ids.iter().try_for_each(|id| held.require(*id, Right::Refer))
+    }
+
+    /// Updates a row.
+    ///
+    /// # Errors
+    /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
+    pub async fn update(&mut self, mut change: Change<'s>) -> Result<()> {
+        let (entity, id) = (change.entity, change.id);
+        let gates = gates(self.schema(), entity, UPDATE.entity, &change.links);
+        let held = self.judge(entity, &[id], &gates, "for update").await?;
+        let only_links =
+            change.sets.is_empty() && change.echoes.is_empty() && change.faults.is_empty() && !change.links.is_empty();
+        // A change of links alone asks what its links ask; anything else asks update.
+        let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
+        held.require(id, right)?;
+        let chmods = change.sets.iter().any(|(c, _)| c.write == Write::Owner);
+        let gives_away = change.links.iter().any(|l| l.relation.rule == LinkRule::Owner);
+        if (chmods || gives_away) && (held.bits(id) & write::CHMOD == 0 || !held.has(id, Right::Update)) {
+            return Err(held.verdict.refusal());
+        }
+        let after_create = change.sets.iter().find(|(c, _)| c.write == Write::OnCreate);
+        if let Some((column, _)) = after_create.filter(|_| !held.is_administrator()) {
+            let words = format!("`{}` is changed by actions.", column.name);
+            return Err(Error::Forbidden(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", column.name)))));
+        }
+        for link in change.links.iter().filter(|l| !l.relation.is_many()) {
+            if link.relation.rule == LinkRule::System {
+                return Err(Error::Forbidden(Some(Fault::new(
+                    "read-only",
+                    format!("`{}` is set by the system.", link.relation.name),
+                ))));
+            }
+            held.require(id, Right::Update)?;
+            self.refer(link).await?;
+        }
+        if !change.faults.is_empty() {
+            // It fails anyway; but what is wrong is told only to those who may do what they ask.
+            for link in change.links.iter().filter(|l| l.relation.rule == LinkRule::Declared && l.relation.is_many()) {
+                self.refer(link).await?;
+            }
+        }
+        if !change.echoes.is_empty() {
+            let same = self.scope.run(&write::unchanged(entity, id, &change.echoes)).await?;
+            if !same.first().is_some_and(|row| row.bool(0)) {
+                let name = &change.echoes[0].0.name;
+                change.forbidden = Some(
+                    Fault::new("read-only", format!("`{name}` is set by the system.")).at(format!("/data/attributes/{name}")),
+                );
+            }
+        }
+        change.check()?;
+        if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "active") {
+            self.guard_administrators().await?;
+        }
+        let mut ones: Vec<_> = ones(&change.links).collect();
+        self.keep_hidden(entity, id, &change.links, &mut ones).await?;
+        if !change.sets.is_empty() || !ones.is_empty() {
+            let statement = write::update(entity, id, &change.sets, &ones, self.caller.session);
+            let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
+            if rows.is_empty() {
+                return Err(held.verdict.refusal());
+            }
+        }
+        let links = std::mem::take(&mut change.links);
+        for link in links.into_iter().filter(|l| l.relation.is_many()) {
+            self.change_links(entity, id, link).await?;
+        }
+        self.check_group(entity, id, &held).await
+    }
+
+    /// `null` over a target that the caller can't see changes nothing.
+    async fn keep_hidden(
+        &mut self,
+        entity: &'s Entity,
+        id: Uuid,
+        links: &[LinkChange<'s>],
+        ones: &mut Vec<(&'s str, Option<Uuid>)>,
+    ) -> Result<()> {
+        for link in links.iter().filter(|l| !l.relation.is_many() && l.targets.is_empty()) {
+            if self.visible(entity, id, link).await?.is_empty() {
+                ones.retain(|(column, _)| !matches!(&link.relation.link, Link::One { column: c } if c == column));
+            }
+        }
+        Ok(())
+    }
+
+    /// The linked rows that the caller sees.
+    async fn visible(&mut self, entity: &'s Entity, id: Uuid, link: &LinkChange<'s>) -> Result<Vec<Uuid>> {
+        let mut plan = self.planner.linkage(entity, id, link.relation, &Query::default());
+        debug_assert!(plan.root.guard == Guard::PEEK && matches!(plan.pick, Pick::Related { .. }));
+        plan.root.window.size = i64::try_from(self.planner.limits.links).unwrap_or(i64::MAX);
+        let schema = self.schema();
+        match super::read(super::Source::Scope(&mut self.scope), schema, self.caller, &plan).await {
+            Ok(answer) => Ok(answer.rows.first().into_iter().flatten().filter_map(|row| row.uuid(3)).collect()),
+            Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => Ok(vec![]),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes the to-many links of a row, from either side.
+    ///
+    /// # Errors
+    /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
+    pub async fn link(
+        &mut self,
+        entity: &'s Entity,
+        id: Uuid,
+        link: Option<LinkChange<'s>>,
+        relation: &crate::schema::Relation,
+        faults: Vec<Fault>,
+    ) -> Result<()> {
+        let target = self.schema().target(relation);
+        let holder = if matches!(relation.link, Link::Inverse { .. }) { target } else { entity };
+        let held = self.judge(entity, &[id], &[(holder, Right::Update)], "for update").await?;
+        held.require(id, Right::Peek)?;
+        let Some(link) = link.filter(|_| faults.is_empty()) else {
+            self.require_link(entity, id, relation, &held)?;
+            return Err(Error::Invalid(faults));
+        };
+        self.change_links(entity, id, link).await
+    }
+
+    /// What a change of links asks of the row in the path.
+    fn require_link(&self, entity: &Entity, id: Uuid, relation: &crate::schema::Relation, held: &Held) -> Result<()> {
+        let is_own = held.bits(id) & write::SELF != 0;
+        match (relation.rule, &relation.link) {
+            (LinkRule::System, _) => Err(held.verdict.refusal()),
+            (LinkRule::Grant | LinkRule::Owner, _) if held.bits(id) & write::CHMOD == 0 => Err(held.verdict.refusal()),
+            (LinkRule::Declared, Link::Through { .. } | Link::One { .. }) => held.require(id, Right::Update),
+            (LinkRule::Membership, _) if entity.name == "usergroup" && !is_own => Ok(()), // judged member by member
+            _ => Ok(()),
+        }
+    }
+
+    async fn change_links(&mut self, entity: &'s Entity, id: Uuid, link: LinkChange<'s>) -> Result<()> {
+        let relation = link.relation;
+        let target = self.schema().target(relation);
+        let held = self.judge(entity, &[id], &[], "for update").await?;
+        self.require_link(entity, id, relation, &held)?;
+        let (added, removed) = match link.verb {
+            Verb::Add => (link.targets, vec![]),
+            Verb::Remove => (vec![], link.targets),
+            Verb::Replace => {
+                let seen = self.visible(entity, id, &link).await?;
+                let gone = seen
+                    .iter()
+                    .filter(|s| !link.targets.iter().any(|t| t.id == **s))
+                    .map(|s| Target { id: *s, bits: None })
+                    .collect();
+                let new = link.targets.into_iter().filter(|t| !seen.contains(&t.id) || t.bits.is_some()).collect();
+                (new, gone)
+            }
+        };
+        for (verb, targets) in [(Verb::Remove, removed), (Verb::Add, added)] {
+            if targets.is_empty() {
+                continue;
+            }
+            let asks = self.judge_targets(entity, id, link.relation, target, verb, &targets, &held).await?;
+            let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
+            self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
+        }
+        Ok(())
+    }
+
+    /// What a change of links asks of the other rows.
+    #[allow(clippy::too_many_arguments)] // both ends of a link
+    async fn judge_targets(
+        &mut self,
+        entity: &'s Entity,
+        id: Uuid,
+        relation: &crate::schema::Relation,
+        target: &'s Entity,
+        verb: Verb,
+        targets: &[Target],
+        held: &Held,
+    ) -> Result<Asks> {
+        let ids: Vec<Uuid> = targets.iter().map(|t| t.id).collect();
+        let is_added = verb == Verb::Add;
+        let refer: &[(&Entity, Right)] = if is_added { &[(target, Right::Refer)] } else { &[] };
+        match (relation.rule, &relation.link) {
+            (LinkRule::Membership, _) => self.judge_membership(entity, id, target, is_added, &ids, held).await,
+            (LinkRule::Declared, Link::Inverse { column }) => {
+                let others = self.judge(target, &ids, &[(target, Right::Update)], "for update").await?;
+                ids.iter().try_for_each(|i| others.require(*i, Right::Update))?;
+                if is_added {
+                    held.require(id, Right::Refer)?;
+                } else if self.schema().inverse(relation).is_some_and(|r| r.required) {
+                    return Err(Error::Invalid(vec![
+                        Fault::new("required", format!("`{column}` of {} is required.", target.name)).at("/data"),
+                    ]));
+                }
+                Ok(Asks::Judged)
+            }
+            (rule, _) => {
+                let others = self.judge(target, &ids, refer, "for key share").await?;
+                if is_added {
+                    ids.iter().try_for_each(|i| others.require(*i, Right::Refer))?;
+                }
+                Ok(if rule == LinkRule::Grant { Asks::Chmod } else { Asks::Update })
+            }
+        }
+    }
+
+    /// A membership is made and removed by whoever has update on the group; adding also asks refer on the person; a person
+    /// may always leave. Only administrators change who is an administrator.
+    async fn judge_membership(
+        &mut self,
+        entity: &'s Entity,
+        id: Uuid,
+        target: &'s Entity,
+        is_added: bool,
+        ids: &[Uuid],
+        held: &Held,
+    ) -> Result<Asks> {
+        let from_group = entity.name == "usergroup";
+        let gate: &[(&Entity, Right)] = if is_added && from_group { &[(target, Right::Refer)] } else { &[] };
+        let others = self.judge(target, ids, gate, "for key share").await?;
+        for other in ids {
+            let (group, person) = if from_group { (id, *other) } else { (*other, id) };
+            let leaves = !is_added && Some(person) == held.caller;
+            if group == ADMINISTRATORS {
+                self.guard_administrators().await?;
+                if !held.is_administrator() && !leaves {
+                    return Err(held.verdict.refusal());
+                }
+            }
+            if leaves {
+                continue;
+            }
+            let (groups, people) = if from_group { (held, &others) } else { (&others, held) };
+            groups.require(group, Right::Update)?;
+            match is_added {
+                true => people.require(person, Right::Refer)?,
+                false => people.require(person, Right::Peek)?,
+            }
+        }
+        Ok(Asks::Judged)
+    }
+
+    /// Deletes a row.
+    ///
+    /// # Errors
+    /// 401, 403, 404, 409, in the order of `permissions.md` §5.
+    pub async fn delete(&mut self, entity: &'s Entity, id: Uuid) -> Result<()> {
+        let held = self.judge(entity, &[id], &[(entity, DELETE.entity)], "for update").await?;
+        held.require(id, DELETE.row.unwrap_or(Right::Delete))?;
+        if entity.name == "usergroup" && self.scope.run(&write::group_name(id)).await?.first().is_some_and(|row| row.bool(0)) {
+            return Err(Error::Forbidden(Some(Fault::new("declared", "A group that a schema file names can't be deleted."))));
+        }
+        if entity.name == "user_account" {
+            self.guard_administrators().await?;
+        }
+        let rows = self.scope.run(&write::delete(entity, id, self.caller.session)).await?;
+        if rows.is_empty() { Err(held.verdict.refusal()) } else { Ok(()) }
+    }
+
+    /// The names of declared groups are theirs; they themselves are for administrators.
+    async fn check_group(&mut self, entity: &Entity, id: Uuid, held: &Held) -> Result<()> {
+        if entity.name != "usergroup" {
+            return Ok(());
+        }
+        let rows = self.scope.run(&write::group_name(id)).await?;
+        let (is_declared, is_taken) = rows.first().map_or((false, false), |row| (row.bool(0), row.bool(1)));
+        if is_taken {
+            return Err(Error::Conflict(
+                Fault::new("taken", "This name is reserved for a group that a schema file names.").at("/data/attributes/name"),
+            ));
+        }
+        if is_declared && !held.is_administrator() { Err(held.verdict.refusal()) } else { Ok(()) }
+    }
+}
+
+/// The entities that a change names, and what is asked of each.
+fn gates<'s>(schema: &'s Schema, entity: &'s Entity, right: Right, links: &[LinkChange<'s>]) -> Vec<(&'s Entity, Right)> {
+    let mut gates = vec![(entity, right)];
+    for link in links.iter().filter(|l| !l.targets.is_empty() && l.relation.rule != LinkRule::Owner) {
+        let target = schema.target(link.relation);
+        let asked = if matches!(link.relation.link, Link::Inverse { .. }) { Right::Update } else { Right::Refer };
+        if !gates.iter().any(|(e, r)| e.at == target.at && *r == asked) {
+            gates.push((target, asked));
+        }
+    }
+    gates
+}
+
+/// To-one links, as columns.
+fn ones<'s>(links: &[LinkChange<'s>]) -> impl Iterator<Item = (&'s str, Option<Uuid>)> {
+    links.iter().filter_map(|l| match &l.relation.link {
+        Link::One { column } => Some((column.as_str(), l.targets.first().map(|t| t.id))),
+        _ => None,
+    })
+}
+
+/// A clash of a unique value, with the attribute's pointer and nothing of the other row.
+fn explain(schema: &Schema, entity: &Entity, error: Error) -> Error {
+    match error {
+        Error::Conflict(fault) if fault.code == "taken" => match field_of(schema, entity, &fault.detail) {
+            Some(field) => {
+                Error::Conflict(Fault::new("taken", format!("`{field}` is taken.")).at(format!("/data/attributes/{field}")))
+            }
+            None => Error::Conflict(Fault::new("taken", "A row with this id or value is there already.")),
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,139 @@
+//! Routes that change rows: body → change → deed → what may be shown of it.
+//!
+//! In charge of: the order of answers, and hashing before a connection is taken.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use uuid::Uuid;
+
+use super::{Route, relation};
+use crate::access::write::Deed;
+use crate::access::{self, Source};
+use crate::document::{self, Place};
+use crate::error::{Error, Result};
+use crate::http::reply::{self, Response};
+use crate::http::{App, Asked};
+use crate::plan::change::{Change, Verb};
+use crate::plan::{Pick, Planner};
+use crate::request::body::{self, uuid};
+use crate::request::{Query, media};
+use crate::schema::Entity;
+use crate::schema::kind::Kind;
+
+fn planner(app: &App) -> Planner<'_> {
+    Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page }
+}
+
+/// Reads the body as JSON, media types first.
+fn document(asked: &Asked, body: &Bytes) -> Result<serde_json::Value> {
+    let header = |name| asked.headers.get(name).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
+    let read = body::json(body);
+    let unreadable = |fault| Error::Unreadable(vec![fault]);
+    // What can't be read at all comes before 406, and 415 after it.
+    if header(header::CONTENT_TYPE).is_some_and(|t| media::content(Some(t)).is_ok()) && read.is_err() {
+        return read.map_err(unreadable);
+    }
+    media::accept(header(header::ACCEPT))?;
+    media::content(header(header::CONTENT_TYPE))?;
+    read.map_err(unreadable)
+}
+
+/// POST on a collection, PATCH and PUT on a row.
+pub async fn put(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
+    let document = document(asked, body)?;
+    let planner = planner(app);
+    let entity = planner.entity(&route.entity)?;
+    let resource = body::resource(&document).map_err(Error::Unreadable)?;
+    let is_new = asked.method == Method::POST;
+    let id = if is_new { Uuid::now_v7() } else { uuid(&route.id).unwrap_or_default() };
+    let mut change = planner.change(entity, id, is_new, &resource);
+    keep_secrets(app, &mut change).await?;
+    let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+    match is_new {
+        true => deed.create(change).await?,
+        false => deed.update(change).await?,
+    }
+    let shown = show(app, asked, &mut deed, entity, id).await?;
+    deed.commit().await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = reply::document(status, shown);
+    if is_new {
+        let base = app.config.public_url.as_deref().unwrap_or_default();
+        let location = format!("{base}{}/{id}", asked.path);
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+    }
+    Ok(response)
+}
+
+/// Hashes passwords and seals secrets, before a connection is taken.
+async fn keep_secrets(app: &App, change: &mut Change<'_>) -> Result<()> {
+    for (column, value) in &mut change.sets {
+        let Some(text) = value.take() else { continue };
+        *value = Some(match column.kind {
+            Kind::Password if change.faults.is_empty() => app.hasher.hash(text).await?,
+            Kind::Encrypted => {
+                let sealed = app.seal.seal("column", text.as_bytes());
+                sealed.iter().fold("\\x".to_owned(), |hex, b| format!("{hex}{b:02x}"))
+            }
+            _ => text,
+        });
+    }
+    Ok(())
+}
+
+/// The row as the caller may see it; where they may not read it, a document with `meta` only: the work stands.
+async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<Vec<u8>> {
+    let plan = planner(app).read(entity, Pick::One(id), &Query::read(&asked.query));
+    match access::read(Source::Scope(&mut deed.scope), &app.schema, asked.caller, &plan).await {
+        Ok(answer) => {
+            let base = app.config.public_url.as_deref().unwrap_or_default();
+            let path = if asked.method == Method::POST { format!("{}/{id}", asked.path) } else { asked.path.clone() };
+            Ok(document::render(&app.schema, &plan, &answer, &Place { base, path: &path, query: &asked.query }))
+        }
+        Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => {
+            Ok(b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// DELETE on a row.
+pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
+    media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
+    let planner = planner(app);
+    let entity = planner.entity(&route.entity)?;
+    let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+    deed.delete(entity, uuid(&route.id).unwrap_or_default()).await?;
+    deed.commit().await?;
+    Ok(reply::nothing())
+}
+
+/// POST, PATCH and DELETE on linkage.
+pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
+    let document = document(asked, body)?;
+    let planner = planner(app);
+    let entity = planner.entity(&route.entity)?;
+    let relation = relation(entity, &route.relation)?;
+    let verb = match asked.method {
+        Method::POST => Verb::Add,
+        Method::DELETE => Verb::Remove,
+        _ => Verb::Replace,
+    };
+    if !relation.is_many() && verb != Verb::Replace {
+        return Err(Error::MethodNotAllowed("GET, HEAD, PATCH".to_owned()));
+    }
+    let linkage = body::relationship(&document).map_err(Error::Unreadable)?;
+    let id = uuid(&route.id).unwrap_or_default();
+    let mut faults = vec![];
+    let link = planner.link(relation, verb, &linkage, "", &mut faults);
+    let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+    if relation.is_many() {
+        deed.link(entity, id, link, relation, faults).await?;
+    } else {
+        deed.update(Change::links(entity, id, link, faults)).await?;
+    }
+    deed.commit().await?;
+    Ok(reply::nothing())
+}

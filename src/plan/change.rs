@@ -1,0 +1,254 @@
+//! Bodies × schema → changes: columns with checked values, links with their targets.
+//!
+//! In charge of: which attributes and relationships a body may name, and all faults of its values. Pure. Whether the
+//! caller may is decided by `access`, before any of these faults is told.
+
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use super::Planner;
+use crate::error::{Error, Fault};
+use crate::permission::Permission;
+use crate::request::body::{Identifier, Linkage, Resource, step};
+use crate::schema::kind::Kind;
+use crate::schema::{Column, Entity, LinkRule, Relation, Write};
+
+/// A row to be made or changed.
+#[derive(Debug)]
+pub struct Change<'s> {
+    /// Whose row.
+    pub entity: &'s Entity,
+    /// Which.
+    pub id: Uuid,
+    /// Whether it is to be made.
+    pub is_new: bool,
+    /// Columns and their values as text; none is null.
+    pub sets: Vec<(&'s Column, Option<String>)>,
+    /// Read-only columns that were sent back: ignored where unchanged, refused where not.
+    pub echoes: Vec<(&'s Column, Option<String>)>,
+    /// Links.
+    pub links: Vec<LinkChange<'s>>,
+    /// 422.
+    pub faults: Vec<Fault>,
+    /// 403 that speak of one field.
+    pub forbidden: Option<Fault>,
+    /// 409: the document is of another type or row than the URL.
+    pub conflict: Option<Fault>,
+}
+
+/// A change of what a row is linked to.
+#[derive(Debug)]
+pub struct LinkChange<'s> {
+    /// Along which relation.
+    pub relation: &'s Relation,
+    /// How.
+    pub verb: Verb,
+    /// The other rows.
+    pub targets: Vec<Target>,
+}
+
+/// How links change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// These, too.
+    Add,
+    /// These no more.
+    Remove,
+    /// These, and of those that the caller sees no others.
+    Replace,
+}
+
+/// The other end of a link.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The row; nil, which nobody has, where no id was sent.
+    pub id: Uuid,
+    /// Of a grant: bits of its own, where they were sent; none inside: the row's.
+    pub bits: Option<Option<i32>>,
+}
+
+impl<'s> Planner<'s> {
+    /// A row from a resource object. `id` is the row's: made anew for one that is to be created.
+    pub fn change(&self, entity: &'s Entity, id: Uuid, is_new: bool, resource: &Resource) -> Change<'s> {
+        let mut change = Change {
+            entity,
+            id,
+            is_new,
+            sets: vec![],
+            echoes: vec![],
+            links: vec![],
+            faults: vec![],
+            forbidden: None,
+            conflict: None,
+        };
+        change.identify(resource);
+        for (name, value) in &resource.attributes {
+            change.attribute(name, value);
+        }
+        for (name, linkage) in &resource.relationships {
+            let at = format!("/data/relationships{}", step(name));
+            match entity.relation(name) {
+                Some(relation) => {
+                    let link = self.link(relation, Verb::Replace, linkage, &at, &mut change.faults);
+                    change.links.extend(link);
+                }
+                None => {
+                    let words = format!("{} has no relationship `{name}`.", entity.name);
+                    change.faults.push(Fault::new("unknown-relationship", words).at(at));
+                }
+            }
+        }
+        if is_new {
+            change.complete(entity);
+        }
+        change
+    }
+
+    /// A change of links from linkage.
+    pub fn link(
+        &self,
+        relation: &'s Relation,
+        verb: Verb,
+        linkage: &Linkage,
+        at: &str,
+        faults: &mut Vec<Fault>,
+    ) -> Option<LinkChange<'s>> {
+        let data = format!("{at}/data");
+        let items: &[Identifier] = match (linkage, relation.is_many()) {
+            (Linkage::Many(items), true) => items,
+            (Linkage::One(item), false) => item.as_slice(),
+            (_, many) => {
+                let wanted = if many { "a list" } else { "one identifier, or null" };
+                faults.push(Fault::new("bad-linkage", format!("`{}` takes {wanted}.", relation.name)).at(data));
+                return None;
+            }
+        };
+        if items.len() > self.limits.links {
+            faults.push(Fault::new("too-many", format!("At most {} identifiers at once.", self.limits.links)).at(&data));
+            return None;
+        }
+        if items.is_empty() && relation.required {
+            faults.push(Fault::new("required", format!("`{}` is required.", relation.name)).at(&data));
+        }
+        let target = &self.schema.target(relation).name;
+        let mut targets: Vec<Target> = vec![];
+        for (place, item) in items.iter().enumerate() {
+            let at = if relation.is_many() { format!("{data}/{place}") } else { data.clone() };
+            if item.kind != *target {
+                faults.push(Fault::new("wrong-type", format!("`{}` links to {target}.", relation.name)).at(format!("{at}/type")));
+            }
+            let bits = item.permission.as_ref().filter(|_| relation.rule == LinkRule::Grant).map(|sent| match sent {
+                Json::Null => None,
+                bits => match bits.as_i64().and_then(Permission::new).filter(|p| p.bits() & !Permission::GROUP == 0) {
+                    Some(permission) => Some(permission.bits()),
+                    None => {
+                        let words =
+                            format!("`permission` of a grant holds group bits only (mask {}), or is null.", Permission::GROUP);
+                        faults.push(Fault::new("bad-permission", words).at(format!("{at}/meta/permission")));
+                        None
+                    }
+                },
+            });
+            let id = item.id.unwrap_or_default();
+            if !targets.iter().any(|t| t.id == id) {
+                targets.push(Target { id, bits });
+            }
+        }
+        Some(LinkChange { relation, verb, targets })
+    }
+}
+
+impl<'s> Change<'s> {
+    /// A change of a to-one link alone.
+    pub fn links(entity: &'s Entity, id: Uuid, link: Option<LinkChange<'s>>, faults: Vec<Fault>) -> Change<'s> {
+        let links = link.into_iter().collect();
+        Change { entity, id, is_new: false, sets: vec![], echoes: vec![], links, faults, forbidden: None, conflict: None }
+    }
+
+    /// Type and id of the document against those of the URL (CU6, CU7, CU9).
+    fn identify(&mut self, resource: &Resource) {
+        if resource.kind != self.entity.name {
+            let words = format!("`type` is {} here, not {}.", self.entity.name, resource.kind);
+            self.conflict = Some(Fault::new("wrong-type", words).at("/data/type"));
+        }
+        match (&resource.id, self.is_new) {
+            (Some(_), true) => {
+                self.forbidden = Some(Fault::new("client-id", "Ids are made by the server: leave `id` out.").at("/data/id"));
+            }
+            (None, false) => self.faults.push(Fault::new("required", "`id` is missing.").at("/data")),
+            (Some(id), false) if *id != self.id.to_string() => {
+                self.conflict = Some(Fault::new("wrong-id", "`id` is not the one in the URL.").at("/data/id"));
+            }
+            _ => {}
+        }
+    }
+
+    fn attribute(&mut self, name: &str, value: &Json) {
+        let at = format!("/data/attributes{}", step(name));
+        let Some(column) = self.entity.column(name) else {
+            let fields: Vec<_> = self.entity.fields().collect();
+            let hint = crate::yaml::nearest(name, &fields).map(|n| format!(" Did you mean `{n}`?")).unwrap_or_default();
+            self.faults
+                .push(Fault::new("unknown-attribute", format!("{} has no attribute `{name}`.{hint}", self.entity.name)).at(at));
+            return;
+        };
+        let forbid = |words: String| Some(Fault::new("read-only", words).at(at.clone()));
+        let text = match value {
+            // "null on write means no password"
+            Json::Null if column.required && !column.kind.is_secret() => Err("is required".to_owned()),
+            Json::Null => Ok(None),
+            value => column.kind.check(&column.bounds, value).map(Some),
+        };
+        match (column.write, text) {
+            (Write::System, _) if !column.is_served() || self.is_new => {
+                self.forbidden = forbid(format!("`{name}` is set by the system."))
+            }
+            (Write::System, Ok(text)) => self.echoes.push((column, text)),
+            (Write::System, Err(_)) => self.forbidden = forbid(format!("`{name}` is set by the system.")),
+            (Write::OnCreate, _) if !self.is_new && column.kind == Kind::Password => {
+                self.forbidden = forbid(format!("`{name}` is changed by the action change_password."));
+            }
+            (_, Ok(text)) => self.sets.push((column, text)),
+            (_, Err(words)) => self.faults.push(Fault::new("invalid", format!("`{name}` {words}.")).at(at)),
+        }
+    }
+
+    /// Fills in defaults, and names what is missing.
+    fn complete(&mut self, entity: &'s Entity) {
+        let missing: Vec<&'s Column> =
+            entity.columns.iter().filter(|c| !self.sets.iter().any(|(s, _)| s.name == c.name)).collect();
+        for column in missing {
+            let at = format!("/data/attributes{}", step(&column.name));
+            let is_faulty = self.faults.iter().any(|f| f.source == crate::error::Source::Pointer(at.clone()));
+            if let Some(default) = &column.default {
+                // Checked when the file was loaded.
+                if let Ok(text) = column.kind.check(&column.bounds, default) {
+                    self.sets.push((column, Some(text)));
+                }
+            } else if column.required && column.write != Write::System && !is_faulty {
+                self.faults.push(Fault::new("required", format!("`{}` is required.", column.name)).at("/data/attributes"));
+            }
+        }
+        for relation in entity.relations.iter().filter(|r| r.required && !r.default_caller) {
+            if !self.links.iter().any(|l| l.relation.name == relation.name)
+                && !self.faults.iter().any(|f| f.detail.contains(&format!("`{}`", relation.name)))
+            {
+                self.faults.push(Fault::new("required", format!("`{}` is required.", relation.name)).at("/data/relationships"));
+            }
+        }
+    }
+
+    /// The faults as one refusal, if there are any.
+    ///
+    /// # Errors
+    /// 403 where a field is read-only, 409 where type or id clash, 422 with all others.
+    pub fn check(&mut self) -> Result<(), Error> {
+        if let Some(fault) = self.forbidden.take() {
+            return Err(Error::Forbidden(Some(fault)));
+        }
+        if let Some(fault) = self.conflict.take() {
+            return Err(Error::Conflict(fault));
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(Error::Invalid(std::mem::take(&mut self.faults))) }
+    }
+}

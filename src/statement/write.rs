@@ -1,0 +1,305 @@
+//! Writes: verdicts over locked rows, and changes with the rule in their `where`.
+//!
+//! In charge of: the SQL of creating, updating, deleting and linking.
+
+use uuid::Uuid;
+
+use super::read::{gate, verdict, who};
+use super::{Statement, array};
+use crate::permission::{Right, chmod, rule};
+use crate::plan::change::{Target, Verb};
+use crate::schema::kind::Kind;
+use crate::schema::{ADMINISTRATORS, Column, Entity, Link, Relation, quote};
+
+/// In a row's verdict, beside the seven rights: the caller may change permission, owner and grants.
+pub const CHMOD: i64 = 128;
+/// In a row's verdict: the row is the caller's own user row.
+pub const SELF: i64 = 256;
+/// In the head: the caller is an administrator.
+pub const ADMIN: i64 = verdict::TARGET;
+
+/// Asks what the caller may do with rows that they may peek, and locks these. Gives `0, bits, caller` and for each row
+/// `1, rights, id`; rows that may not be peeked are not there.
+pub fn judge(entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], session: Option<Uuid>, lock: &str) -> Statement {
+    let mut statement = Statement { keep: true, ..Statement::default() };
+    let who = who(&mut statement, session);
+    let ids = statement.bind(Some(array(ids.iter().map(|id| Some(id.to_string())))));
+    let gates: Vec<_> = gates
+        .iter()
+        .enumerate()
+        .map(|(i, (e, r))| format!(" + case when {} then {} else 0 end", gate(e, *r), 1_i64 << (verdict::ENTITY as usize + i)))
+        .collect();
+    let t = entity.subject("t");
+    let held = Right::ALL.iter().map(|r| format!("case when {} then {} else 0 end", rule(*r, t), r.bit()));
+    let more =
+        [format!("case when {} then {CHMOD} else 0 end", chmod("t")), format!("case when t.id = a.id then {SELF} else 0 end")];
+    statement.sql = format!(
+        "with {who}, a as materialized (select * from who), rows as materialized (select t.* from a cross join lateral \
+         (select t.* from {} t where t.id = any({ids}::uuid[]) and {} order by t.id {lock}) t) \
+         select 0::bigint, (case when a.id is null then 0 else {} end + case when a.admin then {ADMIN} else 0 end{})::bigint, a.id from a \
+         union all select 1, ({})::bigint, t.id from a cross join rows t where {}",
+        entity.table(),
+        rule(Right::Peek, t),
+        verdict::USER,
+        gates.concat(),
+        held.chain(more).collect::<Vec<_>>().join(" + "),
+        rule(Right::Peek, t),
+    );
+    statement
+}
+
+/// Inserts a row for the caller. The entity's own row in `world` gives permission and groups.
+pub fn insert(
+    entity: &Entity,
+    id: Uuid,
+    sets: &[(&Column, Option<String>)],
+    ones: &[(&str, Option<Uuid>)],
+    callers: &[&str],
+    session: Option<Uuid>,
+) -> Statement {
+    let mut statement = Statement::default();
+    let who = who(&mut statement, session);
+    let id = statement.bind(Some(id.to_string()));
+    let owner = if entity.name == "user_account" { format!("{id}::uuid") } else { "a.id".to_owned() };
+    let mut names = vec!["id".to_owned(), "owner".to_owned(), "groups".to_owned(), "group_bits".to_owned()];
+    let mut values = vec![
+        format!("{id}::uuid"),
+        owner,
+        "coalesce(w.default_groups, '{}'::uuid[])".to_owned(),
+        "w.default_group_bits".to_owned(),
+    ];
+    let mut permission = "w.default_permission".to_owned();
+    for (column, value) in sets {
+        let bound = statement.bind(value.clone());
+        if column.name == "permission" {
+            permission = format!("{bound}::integer");
+            continue;
+        }
+        names.push(quote(&column.name));
+        values.push(format!("{bound}::{}", column.kind.sql()));
+    }
+    names.push("permission".to_owned());
+    values.push(permission);
+    for (column, target) in ones {
+        let bound = statement.bind(target.map(|t| t.to_string()));
+        names.push(quote(column));
+        values.push(format!("{bound}::uuid"));
+    }
+    for column in callers {
+        names.push(quote(column));
+        values.push("a.id".to_owned());
+    }
+    let w = crate::permission::Subject { row: "w", is_group: false };
+    statement.sql = format!(
+        "with {who} insert into {} ({}) select {} from who a, world w where w.name = '{}' and {} returning id",
+        entity.table(),
+        names.join(", "),
+        values.join(", "),
+        entity.name.replace('\'', "''"),
+        rule(Right::Create, w),
+    );
+    statement
+}
+
+/// What an update asks of the row: the right that its phase names, or to be its owner (for permission, owner and grants).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Asks {
+    Update,
+    Chmod,
+    /// The verdict over the other side allowed it: the row itself is asked nothing (removing an inverse link, leaving).
+    Judged,
+}
+
+impl Asks {
+    fn condition(self, entity: &Entity) -> String {
+        match self {
+            Asks::Update => rule(Right::Update, entity.subject("t")),
+            Asks::Chmod => chmod("t"),
+            Asks::Judged => "true".to_owned(),
+        }
+    }
+}
+
+/// Updates a row.
+pub fn update(
+    entity: &Entity,
+    id: Uuid,
+    sets: &[(&Column, Option<String>)],
+    ones: &[(&str, Option<Uuid>)],
+    session: Option<Uuid>,
+) -> Statement {
+    let mut statement = Statement::default();
+    let who = who(&mut statement, session);
+    let id = statement.bind(Some(id.to_string()));
+    let mut written = vec!["version = t.version + 1".to_owned(), "updated_at = now()".to_owned()];
+    for (column, value) in sets {
+        let kind = if column.name == "permission" { "integer".to_owned() } else { column.kind.sql() };
+        let bound = statement.bind(value.clone());
+        written.push(format!("{} = {bound}::{kind}", quote(&column.name)));
+    }
+    for (column, target) in ones {
+        let bound = statement.bind(target.map(|t| t.to_string()));
+        written.push(format!("{} = {bound}::uuid", quote(column)));
+    }
+    statement.sql = format!(
+        "with {who} update {} t set {} from who a where t.id = {id}::uuid and {} returning t.id",
+        entity.table(),
+        written.join(", "),
+        Asks::Update.condition(entity),
+    );
+    statement
+}
+
+/// Whether a row still has these values: one boolean.
+pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]) -> Statement {
+    let mut statement = Statement::default();
+    let id = statement.bind(Some(id.to_string()));
+    let same = echoes.iter().map(|(column, value)| {
+        let kind = if matches!(column.kind, Kind::Integer) { "bigint".to_owned() } else { column.kind.sql() };
+        let bound = statement.bind(value.clone());
+        format!("t.{} is not distinct from {bound}::{kind}", quote(&column.name))
+    });
+    let same = same.collect::<Vec<_>>().join(" and ");
+    statement.sql = format!("select {same} from {} t where t.id = {id}::uuid", entity.table());
+    statement
+}
+
+/// Deletes a row.
+pub fn delete(entity: &Entity, id: Uuid, session: Option<Uuid>) -> Statement {
+    let mut statement = Statement { keep: true, ..Statement::default() };
+    let who = who(&mut statement, session);
+    let id = statement.bind(Some(id.to_string()));
+    statement.sql = format!(
+        "with {who} delete from {} t using who a where t.id = {id}::uuid and {} returning t.id",
+        entity.table(),
+        rule(Right::Delete, entity.subject("t")),
+    );
+    statement
+}
+
+/// Makes or removes links of a row to others, which have been judged. (To-one links are columns: see [`update`].)
+#[allow(clippy::too_many_arguments)] // both ends of a link
+pub fn link(
+    entity: &Entity,
+    target: &Entity,
+    relation: &Relation,
+    id: Uuid,
+    verb: Verb,
+    targets: &[Target],
+    asks: Asks,
+    session: Option<Uuid>,
+) -> Statement {
+    let mut statement = Statement { keep: true, ..Statement::default() };
+    let who = who(&mut statement, session);
+    let row = statement.bind(Some(id.to_string()));
+    let ids = statement.bind(Some(array(targets.iter().map(|t| Some(t.id.to_string())))));
+    let table = entity.table();
+    let is_added = verb == Verb::Add;
+    let condition = asks.condition(entity);
+    let raised = format!(
+        "update {table} t set version = t.version + 1, updated_at = now() from who a where t.id = {row}::uuid and {condition}"
+    );
+    statement.sql = match &relation.link {
+        Link::One { .. } => unreachable!("a to-one link is a column"),
+        Link::Inverse { column } => {
+            let other = target.table();
+            let (column, held) = (quote(column), rule(Right::Update, target.subject("t")));
+            let value = if is_added { format!("{row}::uuid") } else { "null".to_owned() };
+            let linked = if is_added { "true".to_owned() } else { format!("t.{column} = {row}::uuid") };
+            format!(
+                "with {who} update {other} t set {column} = {value}, version = t.version + 1, updated_at = now() from who a \
+                 where t.id = any({ids}::uuid[]) and {linked} and {held} returning t.id"
+            )
+        }
+        Link::Through { table: pairs, near, far } => {
+            let pairs = quote(pairs);
+            let changed = if is_added {
+                format!(
+                    "insert into {pairs} ({near}, {far}, created_at) select t.id, x, now() from raised t, unnest({ids}::uuid[]) x on conflict do nothing returning {far}"
+                )
+            } else {
+                format!(
+                    "delete from {pairs} l using raised t where l.{near} = t.id and l.{far} = any({ids}::uuid[]) returning l.{far}"
+                )
+            };
+            format!("with {who}, raised as ({raised} returning t.id) {changed}")
+        }
+        Link::Array { ids: column, bits } => {
+            let mut sent = || {
+                let bits = array(targets.iter().map(|t| t.bits.flatten().map(|b| b.to_string())));
+                let said = array(targets.iter().map(|t| Some(t.bits.is_some().to_string())));
+                [statement.bind(Some(bits)), statement.bind(Some(said))]
+            };
+            let added = is_added.then(&mut sent);
+            array_change(&who, &table, column, *bits, [&row, &ids], added.as_ref(), &condition)
+        }
+    };
+    statement
+}
+
+/// Grants live in the row: the arrays are rebuilt from what is there and what is sent.
+fn array_change(
+    who: &str,
+    table: &str,
+    ids: &str,
+    bits: Option<&str>,
+    [row, sent]: [&str; 2],
+    added: Option<&[String; 2]>,
+    condition: &str,
+) -> String {
+    let kept_bits = bits.map_or_else(|| "null::integer".to_owned(), |b| format!("t.{b}[g.n]"));
+    let kept = format!("select g.id, {kept_bits} as bits, g.n from unnest(t.{ids}) with ordinality as g (id, n)");
+    let merged = if let Some([sent_bits, said]) = added {
+        format!(
+            "select coalesce(k.id, s.id) as id, case when s.said then s.bits else k.bits end as bits, coalesce(k.n, 1000000 + s.n) as n \
+             from ({kept}) k full join unnest({sent}::uuid[], {sent_bits}::integer[], {said}::boolean[]) with ordinality as s (id, bits, said, n) on s.id = k.id"
+        )
+    } else {
+        format!("select k.id, k.bits, k.n from ({kept}) k where k.id <> all({sent}::uuid[])")
+    };
+    let bits_set = bits.map(|bits| {
+        format!(", {bits} = (select case when bool_and(m.bits is null) then null else array_agg(m.bits order by m.n) end from ({merged}) m)")
+    });
+    let bits_set = bits_set.unwrap_or_default();
+    format!(
+        "with {who} update {table} t set {ids} = coalesce((select array_agg(m.id order by m.n) from ({merged}) m), '{{}}'::uuid[]){bits_set}, version = t.version + 1, \
+         updated_at = now() from who a where t.id = {row}::uuid and {condition} returning t.id"
+    )
+}
+
+/// Puts a new user into the groups that `user_account` is configured with.
+pub fn join_groups(user: Uuid) -> Statement {
+    let sql = format!(
+        "insert into \"usergroup.members\" (source, target, created_at) select g.id, $1::uuid, now() from world w, usergroup g \
+         where w.name = 'user_account' and g.id = any(w.join_groups) and g.id <> '{ADMINISTRATORS}' on conflict do nothing"
+    );
+    Statement::fixed(sql, vec![Some(user.to_string())])
+}
+
+/// Takes the lock under which administrators come and go.
+pub fn administrators_lock() -> Statement {
+    Statement::fixed("select pg_advisory_xact_lock(8245092418331501414)", vec![])
+}
+
+/// How many active administrators there are.
+pub fn administrators() -> Statement {
+    let sql = format!(
+        "select count(*) from \"usergroup.members\" m join user_account u on u.id = m.target and u.active where m.source = '{ADMINISTRATORS}'"
+    );
+    Statement::fixed(sql, vec![])
+}
+
+/// Whether a group is declared, and whether its name is that of another declared one: two booleans.
+pub fn group_name(id: Uuid) -> Statement {
+    let sql = "select g.declared, exists (select from usergroup d where d.declared and d.name = g.name and d.id <> g.id) from usergroup g where g.id = $1";
+    Statement::fixed(sql, vec![Some(id.to_string())])
+}
+
+/// A plain statement that locks nothing and asks nothing: the caller's id, or null.
+pub fn caller(session: Option<Uuid>) -> Statement {
+    let mut statement = Statement { keep: true, ..Statement::default() };
+    let who = who(&mut statement, session);
+    statement.sql = format!("with {who} select id from who");
+    statement
+}

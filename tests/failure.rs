@@ -1,0 +1,84 @@
+//! Failures: the wire cut, and what comes after.
+
+use serde_json::json;
+
+use crate::house::World;
+
+#[tokio::test]
+async fn postgresql_away_is_503_and_it_comes_back_by_itself() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    ada.make("tag", json!({"name": "before"}), json!({})).await;
+    world.wire.cut();
+    let away = ada.get("/api/tag").await.is(503);
+    assert!(!away.header("retry-after").is_empty());
+    world.guest().get("/readyz").await.is(503);
+    world.guest().get("/healthz").await.is(200);
+    ada.post("/api/tag", json!({"data": {"type": "tag", "attributes": {"name": "during"}}})).await.is(503);
+    world.wire.mend();
+    assert_eq!(ada.get("/api/tag").await.is(200).all("name"), [json!("before")]);
+    ada.make("tag", json!({"name": "after"}), json!({})).await;
+}
+
+#[tokio::test]
+async fn v19_tokens_that_are_none_of_ours_are_a_guests() {
+    let world = World::new().await;
+    let mut ada = world.user("ada", &[]).await;
+    let good = ada.token.clone().expect("a token");
+    ada.get("/api/user_account/mine").await.is(200);
+    let parts: Vec<&str> = good.split('.').collect();
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0";
+    let hs = "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9";
+    for bad in [
+        "null".to_owned(),
+        String::new(),
+        "x".repeat(10_000),
+        format!("{none}.{}.", parts[1]),
+        format!("{hs}.{}.{}", parts[1], parts[2]),
+        format!("{}.{}.", parts[0], parts[1]),
+        format!("{}.{}A.{}", parts[0], parts[1], parts[2]),
+        format!("{good}A"),
+        good.to_uppercase(),
+    ] {
+        ada.token = Some(bad.clone());
+        let refused = ada.get("/api/user_account/mine").await.is(401);
+        assert_eq!(refused.header("www-authenticate"), "Bearer error=\"invalid_token\"", "{bad}");
+        ada.get("/api/article").await.is(200);
+    }
+    ada.token = Some(good);
+    world.sql("update session set ended_at = now()").await;
+    ada.get("/api/user_account/mine").await.is(401);
+    world.sql("update session set ended_at = null, expires_at = now() - interval '1 second'").await;
+    ada.get("/api/user_account/mine").await.is(401);
+    assert_eq!(world.guest().get("/api/user_account/mine").await.is(401).header("www-authenticate"), "Bearer");
+}
+
+#[tokio::test]
+async fn bad_requests_of_every_kind_at_once_leave_the_pool_whole() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let paths = [
+        "/api/tag?filter[name]=%00",
+        "/api/tag/x",
+        "/api/%ff",
+        "/api/tag?page[after]=WyJ4Il0",
+        "/api/tag?include=x",
+        "/api/memo",
+        "/api/tag?sort=%F0%9F%92%A9",
+    ];
+    let all = (0..200).map(|n| {
+        let ada = ada.clone();
+        async move {
+            let answer = if n % 2 == 0 {
+                ada.get(paths[n % paths.len()]).await
+            } else {
+                ada.post("/api/tag", json!({"data": {"type": "tag", "attributes": {"name": "x\u{0}"}, "n": n}})).await
+            };
+            assert!((400..500).contains(&answer.status), "{}: {}", answer.status, answer.text);
+        }
+    });
+    futures_util::future::join_all(all).await;
+    ada.make("tag", json!({"name": "good"}), json!({})).await;
+    let (in_use, _, most) = world.app.store.connections();
+    assert!(in_use <= most);
+}

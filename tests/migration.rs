@@ -1,0 +1,104 @@
+//! From files to tables: additive steps run, what loses waits for a word, live values stay.
+
+use rowhouse::schema::Schema;
+use rowhouse::schema::file::{File, load};
+use rowhouse::start::{self, Destructive};
+use rowhouse::statement::Statement;
+use rowhouse::store::Store;
+use rowhouse::store::migrate;
+
+use crate::house;
+
+fn schema(own: &[(&str, &str)]) -> Schema {
+    let embedded = ["action", "session", "user_account", "usergroup", "world"].map(|name| {
+        let path = format!("schema/{name}.yaml");
+        File { text: std::fs::read_to_string(&path).expect("embedded"), path }
+    });
+    let own = own.iter().map(|(name, text)| File { path: format!("schema/{name}.yaml"), text: (*text).to_owned() });
+    load(&embedded.into_iter().chain(own).collect::<Vec<_>>()).expect("no complaints")
+}
+
+async fn database() -> Store {
+    let url = house::empty_database().await;
+    Store::open(&url, &house::limits()).expect("a store")
+}
+
+async fn sql(store: &Store, sql: &str) -> Vec<rowhouse::store::Row> {
+    store.read(&Statement { sql: sql.to_owned(), values: vec![], keep: false }).await.expect("good SQL")
+}
+
+#[tokio::test]
+async fn what_is_there_needs_no_steps() {
+    let store = database().await;
+    let schema = schema(&[(
+        "order",
+        "columns: { select: { type: integer, unique: owner, index: true }, 'größe': { type: enum, options: [\"a'b\"] } }\nrelations: { user: { many_to_many: order, inverse: from } }",
+    )]);
+    let first = migrate::plan(&store, &schema, &[]).await.expect("planned");
+    assert!(first.steps.len() > 10);
+    start::apply(&store, &schema, Destructive::Refused).await.expect("applied");
+    let second = migrate::plan(&store, &schema, &[]).await.expect("planned");
+    assert!(second.steps.is_empty() && second.values.is_empty(), "{second:?}");
+}
+
+#[tokio::test]
+async fn two_servers_start_at_once_on_an_empty_database() {
+    let store = database().await;
+    let schema = schema(&[("tag", "columns: { name: { type: label } }")]);
+    let all = (0..4).map(|_| start::apply(&store, &schema, Destructive::Refused));
+    for report in futures_util::future::join_all(all).await {
+        report.expect("applied");
+    }
+    assert_eq!(sql(&store, "select 1 from world where name = 'tag'").await.len(), 1);
+}
+
+#[tokio::test]
+async fn additions_run_and_losses_wait_for_a_word() {
+    let store = database().await;
+    start::apply(
+        &store,
+        &schema(&[(
+            "tag",
+            "columns: { name: { type: label, required: true }, old: { type: text, required: true, default: x } }",
+        )]),
+        Destructive::Refused,
+    )
+    .await
+    .expect("applied");
+    sql(&store, "insert into tag (id, permission, name, old) values (gen_random_uuid(), 0, 'a', 'kept')").await;
+    let next = schema(&[(
+        "tag",
+        "columns: { name: { type: label, required: true }, new: { type: integer, required: true, default: 7 } }",
+    )]);
+    let report = start::apply(&store, &next, Destructive::Refused).await.expect("applied");
+    assert_eq!(report.losses().collect::<Vec<_>>(), ["the column tag.old with all its values"]);
+    assert_eq!(sql(&store, "select new from tag").await[0].int(0), Some(7));
+    sql(&store, "insert into tag (id, permission, name, new) values (gen_random_uuid(), 0, 'b', 8)").await; // `old` is in nobody's way
+    assert_eq!(sql(&store, "select old from tag where name = 'a'").await[0].text(0), Some("kept"));
+    start::apply(&store, &next, Destructive::Allowed).await.expect("applied");
+    assert!(migrate::plan(&store, &next, &[]).await.expect("planned").steps.is_empty());
+    let gone = start::apply(&store, &schema(&[]), Destructive::Refused).await.expect("applied");
+    assert_eq!(gone.losses().collect::<Vec<_>>(), ["the table tag with all its rows"]);
+    let retyped = schema(&[("tag", "columns: { name: { type: label, required: true }, new: { type: text } }")]);
+    let refused = start::apply(&store, &retyped, Destructive::Refused).await.expect_err("refused");
+    assert!(refused.contains("tag.new from bigint to text"), "{refused}");
+    start::apply(&store, &retyped, Destructive::Allowed).await.expect("applied");
+    assert_eq!(sql(&store, "select new from tag where name = 'a'").await[0].text(0), Some("7"));
+}
+
+#[tokio::test]
+async fn live_values_stay_until_the_files_value_changes() {
+    let store = database().await;
+    let file = |permission: i32| format!("permission: {permission}\ngrants: [writers]\ncolumns: {{ name: {{ type: label }} }}");
+    start::apply(&store, &schema(&[("tag", &file(1))]), Destructive::Refused).await.expect("applied");
+    sql(&store, "update world set permission = 0, groups = '{}' where name = 'tag'").await;
+    let live = async || {
+        let row = &sql(&store, "select permission::bigint, cardinality(groups)::bigint from world where name = 'tag'").await[0];
+        (row.int(0), row.int(1))
+    };
+    let report = start::apply(&store, &schema(&[("tag", &file(1))]), Destructive::Refused).await.expect("applied");
+    assert_eq!(live().await, (Some(0), Some(0)), "a restart opens nothing that was closed live");
+    assert_eq!(report.values.len(), 2, "and the plan says so: {:?}", report.values);
+    start::apply(&store, &schema(&[("tag", &file(3))]), Destructive::Refused).await.expect("applied");
+    assert_eq!(live().await, (Some(3), Some(0)), "only the key that changed in the file");
+}

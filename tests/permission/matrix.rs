@@ -1,0 +1,232 @@
+//! The matrix: caller × bits × owner × grant × surface, all of it, against the oracle; and a table of it for people.
+
+use serde_json::json;
+
+use super::oracle::{Actor, Grant, RIGHTS, Row, actors, may};
+use crate::house::{Someone, World};
+
+struct Kind {
+    id: String,
+    name: String,
+    row: Row,
+    /// Whom it belongs to: `owner` and `owner and member` are asked on rows of their own.
+    owner: Option<&'static str>,
+}
+
+fn permission(class: usize, right: usize) -> i32 {
+    1 << (class * 7 + right)
+}
+
+/// Each bit alone, nothing, everything; with each owner and each kind of grant.
+fn kinds() -> Vec<Kind> {
+    let mut permissions = vec![("nothing".to_owned(), 0), ("everything".to_owned(), 2_097_151)];
+    for (class, word) in ["guest", "owner", "group"].iter().enumerate() {
+        permissions.extend((0..7).map(|right| (format!("{word} {}", RIGHTS[right]), permission(class, right))));
+    }
+    let mut kinds = vec![];
+    for (name, bits) in permissions {
+        for owner in [None, Some("owner"), Some("owner and member"), Some("deactivated owner")] {
+            let grants = [
+                ("no grant", Grant::None),
+                ("granted", Grant::RowsBits),
+                ("granted all", Grant::Own(2_080_768)),
+                ("granted nothing", Grant::Own(0)),
+            ];
+            for (grant_name, grant) in grants {
+                let id = format!("00000000-0000-7000-8000-{:012x}", kinds.len() + 1);
+                let name = format!("{name} · {} · {grant_name}", owner.unwrap_or("no owner"));
+                kinds.push(Kind { id, name, row: Row { permission: bits, has_owner: owner.is_some(), grant }, owner });
+            }
+        }
+    }
+    kinds
+}
+
+fn asks(actor: Actor, kind: &Kind) -> Actor {
+    Actor { is_owner: kind.owner == Some(actor.name), ..actor }
+}
+
+async fn cast<'w>(world: &'w World) -> Vec<(Actor, Someone<'w>)> {
+    let mut cast = vec![];
+    for actor in actors() {
+        let name = actor.name.replace(' ', "-");
+        let someone = match actor.name {
+            "guest" => world.guest(),
+            "administrator" => world.administrator().await,
+            _ => world.user(&name, if actor.is_member { &["editors"] } else { &[] }).await,
+        };
+        if actor.name.starts_with("deactivated") {
+            world.sql(&format!("update user_account set active = false where id = '{}'", someone.id)).await;
+        }
+        cast.push((actor, someone));
+    }
+    cast
+}
+
+/// Tags of all kinds, on an entity that grants everything to everybody.
+async fn scene(world: &World, cast: &[(Actor, Someone<'_>)]) -> Vec<Kind> {
+    world.sql("update world set permission = 2097151 where name in ('tag', 'article', 'comment', 'section')").await;
+    world.sql("delete from tag").await;
+    let kinds = kinds();
+    for chunk in kinds.chunks(100) {
+        let rows: Vec<_> = chunk
+            .iter()
+            .map(|kind| {
+                let owner = kind
+                    .owner
+                    .and_then(|o| cast.iter().find(|(a, _)| a.name == o))
+                    .map_or("null".to_owned(), |(_, s)| format!("'{}'::uuid", s.id));
+                let editors = "(select id from usergroup where declared and name = 'editors')";
+                let (groups, bits) = match kind.row.grant {
+                    Grant::None => ("'{}'::uuid[]".to_owned(), "null::int[]".to_owned()),
+                    Grant::RowsBits => (format!("array[{editors}]"), "null::int[]".to_owned()),
+                    Grant::Own(bits) => (format!("array[{editors}]"), format!("array[{bits}]")),
+                };
+                format!("('{}'::uuid, {owner}, {}, {groups}, {bits}, '{}')", kind.id, kind.row.permission, kind.id)
+            })
+            .collect();
+        world.sql(&format!("insert into tag (id, owner, permission, groups, group_bits, name) values {}", rows.join(", "))).await;
+    }
+    kinds
+}
+
+/// What §5 answers for a row: done, refused, or unknown.
+fn verdict(actor: Actor, row: Row, right: usize, done: u16) -> u16 {
+    match (may(actor, 0, row), may(actor, right, row), actor.is_user) {
+        (false, ..) => 404,
+        (_, true, _) => done,
+        (_, _, true) => 403,
+        (_, _, false) => 401,
+    }
+}
+
+#[tokio::test]
+async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle() {
+    let world = World::with(|config| (config.page.most, config.limits.included) = (1000, 1000)).await;
+    let cast = cast(&world).await;
+    let kinds = scene(&world, &cast).await;
+    let article = "00000000-0000-7000-8000-00000000a001";
+    world.sql(&format!("insert into article (id, permission, title, author) select '{article}', 2, 'x', id from user_account where name = 'admin'")).await;
+    world.sql(&format!("insert into \"article.tags\" (source, target, created_at) select '{article}', id, now() from tag")).await;
+    for (actor, someone) in &cast {
+        let seen =
+            |right: usize| kinds.iter().filter(|k| may(asks(*actor, k), right, k.row)).map(|k| k.id.clone()).collect::<Vec<_>>();
+        let (peeked, read) = (seen(0), seen(1));
+        for surface in ["tag?sort=id", "tag?sort=id&filter[name][starts]=0", "tag?sort=id&filter[name][ne]=x"] {
+            assert_eq!(
+                someone.get(&format!("/api/{surface}&page[size]=1000")).await.is(200).ids(),
+                read,
+                "{} {surface}",
+                actor.name
+            );
+        }
+        let related = someone.get(&format!("/api/article/{article}/tags?sort=id&page[size]=1000")).await.is(200);
+        assert_eq!(related.ids(), read, "{} related", actor.name);
+        let linkage = someone.get(&format!("/api/article/{article}/relationships/tags?sort=id&page[size]=1000")).await.is(200);
+        assert_eq!(linkage.ids(), peeked, "{} linkage", actor.name);
+        let included = someone.get(&format!("/api/article/{article}?include=tags")).await.is(200);
+        let mut ids: Vec<_> = included.json["included"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|r| r["id"].as_str().expect("an id").to_owned())
+            .collect();
+        ids.sort();
+        assert_eq!(ids, read, "{} include", actor.name);
+        for kind in kinds.iter().step_by(3) {
+            let got = someone.get(&format!("/api/tag/{}", kind.id)).await;
+            assert_eq!(got.status, verdict(asks(*actor, kind), kind.row, 1, 200), "{} get {}", actor.name, kind.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn update_link_and_delete_agree_with_the_oracle() {
+    let world = World::new().await;
+    let cast = cast(&world).await;
+    let kinds = scene(&world, &cast).await;
+    let mut table = String::new();
+    for kind in &kinds {
+        let mut line = format!("{:58}", kind.name);
+        for (place, (actor, someone)) in cast.iter().enumerate() {
+            let actor = asks(*actor, kind);
+            // every kind is asked by somebody, every somebody asks every seventh
+            let letters: String =
+                (0..7).map(|r| if may(actor, r, kind.row) { ["p", "r", "c", "u", "d", "x", "f"][r] } else { "-" }).collect();
+            line += &format!(" {letters}");
+            if (kinds.iter().position(|k| k.id == kind.id).unwrap_or(0) + place) % 4 != 0 {
+                continue;
+            }
+            let url = format!("/api/tag/{}", kind.id);
+            let patch =
+                someone.patch(&url, json!({"data": {"type": "tag", "id": kind.id, "attributes": {"color": "#fff"}}})).await;
+            assert_eq!(patch.status, verdict(actor, kind.row, 3, 200), "{} update {}", actor.name, kind.name);
+            let article = "00000000-0000-7000-8000-00000000b001";
+            world.sql(&format!("insert into article (id, permission, title, author) select '{article}', 10, 'x', id from user_account where name = 'admin' on conflict do nothing")).await;
+            let link = someone
+                .post(&format!("/api/article/{article}/relationships/tags"), json!({"data": [{"type": "tag", "id": kind.id}]}))
+                .await;
+            assert_eq!(link.status, verdict(actor, kind.row, 6, 204), "{} refer {}", actor.name, kind.name);
+            let wanted = verdict(actor, kind.row, 4, 204);
+            assert_eq!(someone.delete(&url).await.status, wanted, "{} delete {}", actor.name, kind.name);
+            if wanted == 204 {
+                let again = scene_row(kind, &cast);
+                world.sql(&again).await;
+            }
+        }
+        table += &format!("{}\n", line.trim_end());
+    }
+    let names: Vec<_> = cast.iter().map(|(a, _)| a.name).collect();
+    insta::assert_snapshot!(
+        "matrix",
+        format!("someone: {}\npeek read create update delete xecute reFer\n\n{table}", names.join(" | "))
+    );
+}
+
+fn scene_row(kind: &Kind, cast: &[(Actor, Someone<'_>)]) -> String {
+    let owner =
+        kind.owner.and_then(|o| cast.iter().find(|(a, _)| a.name == o)).map_or("null".to_owned(), |(_, s)| format!("'{}'", s.id));
+    let editors = "(select id from usergroup where declared and name = 'editors')";
+    let (groups, bits) = match kind.row.grant {
+        Grant::None => ("'{}'::uuid[]".to_owned(), "null".to_owned()),
+        Grant::RowsBits => (format!("array[{editors}]"), "null".to_owned()),
+        Grant::Own(bits) => (format!("array[{editors}]"), format!("array[{bits}]")),
+    };
+    format!(
+        "insert into tag (id, owner, permission, groups, group_bits, name) values ('{}', {owner}, {}, {groups}, {bits}, '{}')",
+        kind.id, kind.row.permission, kind.id
+    )
+}
+
+#[tokio::test]
+async fn the_entity_is_asked_too() {
+    let world = World::new().await;
+    let cast = cast(&world).await;
+    let url = "/api/tag/00000000-0000-7000-8000-000000000001";
+    world.sql("insert into tag (id, permission, name) values ('00000000-0000-7000-8000-000000000001', 2097151, 'x')").await;
+    for right in 0..7 {
+        for class in 0..3 {
+            world.sql(&format!("update world set permission = {}, group_bits = null, groups = array[(select id from usergroup where declared and name = 'editors')] where name = 'tag'", permission(class, right))).await;
+            let row = Row { permission: permission(class, right), has_owner: false, grant: Grant::RowsBits };
+            for (actor, someone) in &cast {
+                let wanted = |right: usize, done: u16| match (may(*actor, right, row), actor.is_user) {
+                    (true, _) => done,
+                    (_, true) => 403,
+                    (_, false) => 401,
+                };
+                assert_eq!(someone.get("/api/tag").await.status, wanted(1, 200), "{} list {right} {class}", actor.name);
+                assert_eq!(someone.get(url).await.status, wanted(1, 200), "{} get {right} {class}", actor.name);
+                let change = json!({"data": {"type": "tag", "id": url.rsplit('/').next(), "attributes": {"color": "#000"}}});
+                assert_eq!(someone.patch(url, change).await.status, wanted(3, 200), "{} update {right} {class}", actor.name);
+                let new = json!({"data": {"type": "tag", "attributes": {"name": format!("{}-{right}-{class}", actor.name)}}});
+                assert_eq!(someone.post("/api/tag", new).await.status, wanted(2, 201), "{} create {right} {class}", actor.name);
+                assert_eq!(
+                    someone.delete("/api/tag/00000000-0000-7000-8000-000000000009").await.status,
+                    wanted(4, 404),
+                    "{} delete {right} {class}",
+                    actor.name
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Permissions: the rule on every surface there is so far, against a second writing of it.
+
+mod changing;
+mod matrix;
+mod oracle;

@@ -1,0 +1,61 @@
+//! The reference model: `permissions.md` §3 again, in plain Rust, on purpose.
+
+/// Rights by the place of their bit.
+pub const RIGHTS: [&str; 7] = ["peek", "read", "create", "update", "delete", "execute", "refer"];
+
+/// Who asks, as far as the rule cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actor {
+    pub name: &'static str,
+    pub is_user: bool,
+    pub is_administrator: bool,
+    pub is_owner: bool,
+    pub is_member: bool,
+}
+
+/// How a row is granted to the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    None,
+    RowsBits,
+    Own(i32),
+}
+
+/// A row, as far as the rule cares.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub permission: i32,
+    pub has_owner: bool,
+    pub grant: Grant,
+}
+
+/// May the actor do this with the row?
+pub fn may(actor: Actor, right: usize, row: Row) -> bool {
+    let holds = |right: usize| {
+        let guest = row.permission >> right & 1 == 1;
+        let owner = row.has_owner && actor.is_user && actor.is_owner && row.permission >> (7 + right) & 1 == 1;
+        let bits = match row.grant {
+            Grant::None => 0,
+            Grant::RowsBits => row.permission,
+            Grant::Own(bits) => bits,
+        };
+        let group = actor.is_user && actor.is_member && bits >> (14 + right) & 1 == 1;
+        actor.is_administrator || guest || owner || group
+    };
+    holds(right) || right == 0 && holds(1)
+}
+
+/// Every kind of caller.
+pub fn actors() -> Vec<Actor> {
+    let actor =
+        |name, is_user, is_administrator, is_owner, is_member| Actor { name, is_user, is_administrator, is_owner, is_member };
+    vec![
+        actor("guest", false, false, false, false),
+        actor("stranger", true, false, false, false),
+        actor("owner", true, false, true, false),
+        actor("member", true, false, false, true),
+        actor("owner and member", true, false, true, true),
+        actor("administrator", true, true, false, false),
+        actor("deactivated owner", false, false, true, true),
+    ]
+}
