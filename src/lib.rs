@@ -16,6 +16,7 @@
 //! - [`account`]: tokens, and the secrets that sign them.
 //! - [`access`]: the phases: verdicts → rows or a refusal.
 //! - [`document`]: rows → JSON:API bytes.
+//! - [`action`]: load and check files; run: inputs → phases → outcomes → directives.
 //! - [`project`]: the embedded files and the user's.
 //! - [`http`]: listen, edge, routes, replies: the only place that knows warp.
 //! - [`start`]: everything in order, from a configuration to a server.
@@ -32,6 +33,7 @@ pub mod store;
 pub mod account;
 pub mod access;
 pub mod document;
+pub mod action;
 pub mod project;
 pub mod http;
 pub mod start;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rowhouse::account::seal::Seal;
 use rowhouse::config::{self, Config};
 use rowhouse::schema::diff::Risk;
 use rowhouse::start::{self, Destructive};
@@ -53,8 +54,19 @@ enum Command {
         #[arg(long)]
         allow_destructive: bool,
     },
+    /// What administrators do at the terminal
+    Admin {
+        #[command(subcommand)]
+        deed: Admin,
+    },
     /// Print every key with meaning, value and where it came from
     Config,
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Print the one-time code that makes a signed-in user the first administrator
+    ClaimCode,
 }
 
 fn flags(flags: &Flags) -> Result<Vec<(&'static str, String)>, String> {
@@ -113,25 +125,38 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
     match command {
         Command::Serve => start::serve(config, |url| println!("listening on {url}"), stopped()).await,
         Command::Check => {
-            let schema = start::schema(&config)?;
-            println!("{} entities, no complaints", schema.entities().len());
+            let (schema, actions) = start::project(&config)?;
+            println!("{} entities and {} actions, no complaints", schema.entities().len(), actions.all().len());
             Ok(())
         }
         Command::Plan => {
-            let schema = start::schema(&config)?;
+            let (schema, actions) = start::project(&config)?;
             let opened = start::open(&config).await?;
-            let report = migrate::plan(&opened.store, &schema, &[]).await.map_err(start::told);
+            let report = migrate::plan(&opened.store, &schema, &start::rows(&actions)).await.map_err(start::told);
             opened.close().await;
             print(&report?);
             Ok(())
         }
         Command::Apply { allow_destructive } => {
-            let schema = start::schema(&config)?;
+            let (schema, actions) = start::project(&config)?;
             let opened = start::open(&config).await?;
             let destructive = if allow_destructive { Destructive::Allowed } else { Destructive::Refused };
-            let report = start::apply(&opened.store, &schema, destructive).await;
+            let report = start::apply(&opened.store, &schema, &actions, destructive).await;
             opened.close().await;
             print(&report?);
+            Ok(())
+        }
+        Command::Admin { deed: Admin::ClaimCode } => {
+            let (schema, actions) = start::project(&config)?;
+            let opened = start::open(&config).await?;
+            let code = async {
+                start::apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
+                let seal = Seal::open(config.secret_key.as_ref(), &config.data)?;
+                start::claim_code(&opened.store, &seal).await
+            }
+            .await;
+            opened.close().await;
+            println!("{}", code?.ok_or("the claim code is spent: there is an administrator already")?);
             Ok(())
         }
         Command::Config => Ok(()),

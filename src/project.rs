@@ -7,17 +7,33 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 
+use crate::action::{self, Actions};
 use crate::schema::Schema;
 use crate::schema::file::{self, File};
 use crate::yaml::Complaint;
 
+static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/actions");
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 
 /// Reads and checks all files of a project.
 ///
 /// # Errors
 /// Every complaint about every file.
-pub fn load(folder: &Path) -> Result<Schema, Vec<Complaint>> {
+pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
+    let schema = schema(folder)?;
+    let embedded = ACTIONS.dirs().flat_map(|d| d.files()).map(|f| File {
+        path: format!("actions/{}", f.path().display()),
+        text: f.contents_utf8().unwrap_or_default().to_owned(),
+    });
+    let mut files: Vec<File> = embedded.collect();
+    for entity in schema.entities() {
+        files.extend(read(folder, &format!("actions/{}", entity.name)).map_err(|complaint| vec![complaint])?);
+    }
+    let actions = action::file::load(&schema, &files)?;
+    Ok((schema, actions))
+}
+
+fn schema(folder: &Path) -> Result<Schema, Vec<Complaint>> {
     let embedded = SCHEMA
         .files()
         .map(|f| File { path: format!("schema/{}", f.path().display()), text: f.contents_utf8().unwrap_or_default().to_owned() });

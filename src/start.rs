@@ -10,15 +10,17 @@ use tokio::net::TcpListener;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
+use crate::action::Actions;
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::metrics::Metrics;
 use crate::http::{App, listen};
 use crate::project;
 use crate::schema::Schema;
+use crate::statement::account;
 use crate::store::Store;
 use crate::store::local::{Cluster, Options};
-use crate::store::migrate::{self, Report};
+use crate::store::migrate::{self, DeclaredAction, Report};
 
 /// The database of a configuration: the configured one, or the local cluster.
 pub struct Opened {
@@ -49,7 +51,7 @@ impl Opened {
 ///
 /// # Errors
 /// Every complaint, a line each.
-pub fn schema(config: &Config) -> Result<Schema, String> {
+pub fn project(config: &Config) -> Result<(Schema, Actions), String> {
     project::load(&config.project).map_err(|complaints| complaints.iter().map(|c| c.to_string()).collect::<Vec<_>>().join("\n"))
 }
 
@@ -77,9 +79,9 @@ pub async fn open(config: &Config) -> Result<Opened, String> {
 ///
 /// # Errors
 /// Words that name what would be lost or rewritten, or what PostgreSQL ran into.
-pub async fn apply(store: &Store, schema: &Schema, destructive: Destructive) -> Result<Report, String> {
+pub async fn apply(store: &Store, schema: &Schema, actions: &Actions, destructive: Destructive) -> Result<Report, String> {
     let allowed = destructive == Destructive::Allowed;
-    let report = migrate::apply(store, schema, &[], allowed).await.map_err(told)?;
+    let report = migrate::apply(store, schema, &rows(actions), allowed).await.map_err(told)?;
     let rewrites: Vec<_> = report.rewrites().collect();
     match rewrites.is_empty() || allowed {
         true => Ok(report),
@@ -88,6 +90,36 @@ pub async fn apply(store: &Store, schema: &Schema, destructive: Destructive) -> 
             rewrites.join("\n  ")
         )),
     }
+}
+
+/// Actions as their rows in `action` want them.
+pub fn rows(actions: &Actions) -> Vec<DeclaredAction> {
+    let row = |a: &crate::action::Action| DeclaredAction {
+        entity: a.entity.clone(),
+        name: a.name.clone(),
+        label: a.label.clone(),
+        description: a.description.clone(),
+        policy: a.policy.clone(),
+    };
+    actions.all().iter().map(row).collect()
+}
+
+/// The one-time code for the first administrator, made at first need; none once it is spent.
+///
+/// # Errors
+/// What PostgreSQL ran into, or another secret key than the code was sealed with.
+pub async fn claim_code(store: &Store, seal: &Seal) -> Result<Option<String>, String> {
+    let mut bytes = [0; 20];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "no randomness".to_owned())?;
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let code: String = bytes.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
+    let sealed = seal.seal("claim-code", code.as_bytes()).iter().fold("\\x".to_owned(), |hex, b| format!("{hex}{b:02x}"));
+    let [keep, find] = account::keep_claim(&sealed);
+    store.read(&keep).await.map_err(told)?;
+    let rows = store.read(&find).await.map_err(told)?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let code = row.raw(0).and_then(|sealed| seal.unseal("claim-code", sealed)).and_then(|code| String::from_utf8(code).ok());
+    code.map(Some).ok_or_else(|| "the claim code was sealed with another secret_key".to_owned())
 }
 
 /// What a person is told of an error while starting: with its cause, which no client ever sees.
@@ -103,11 +135,22 @@ pub fn told(error: Error) -> String {
 ///
 /// # Errors
 /// Words for the person at the terminal.
-pub async fn app(config: Config, schema: Schema, store: &Store) -> Result<Arc<App>, String> {
+pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store) -> Result<Arc<App>, String> {
     let seal = Seal::open(config.secret_key.as_ref(), &config.data)?;
     let tokens = Tokens::load(store, &seal, &config.token).await.map_err(told)?;
+    claim_code(store, &seal).await?;
     let hasher = Hasher::new(&config)?;
-    Ok(Arc::new(App { config, schema, store: store.clone(), tokens, hasher, seal, metrics: Metrics::default() }))
+    Ok(Arc::new(App {
+        config,
+        schema,
+        actions,
+        limiters: Default::default(),
+        store: store.clone(),
+        tokens,
+        hasher,
+        seal,
+        metrics: Metrics::default(),
+    }))
 }
 
 /// Serves until `stop` is done. `listening` is told the address.
@@ -115,15 +158,15 @@ pub async fn app(config: Config, schema: Schema, store: &Store) -> Result<Arc<Ap
 /// # Errors
 /// Words for the person at the terminal.
 pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Future<Output = ()>) -> Result<(), String> {
-    let schema = schema(&config)?;
+    let (schema, actions) = project(&config)?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|e| format!("can't listen on {}: {e}", config.listen))?;
     let opened = open(&config).await?;
     let served = async {
-        let report = apply(&opened.store, &schema, Destructive::Refused).await?;
+        let report = apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
         for loss in report.losses() {
             tracing::warn!("not in the schema any more, and kept: {loss} (rowhouse apply --allow-destructive removes it)");
         }
-        let app = app(config, schema, &opened.store).await?;
+        let app = app(config, schema, actions, &opened.store).await?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         listening(&format!("http://{address}"));
         listen::serve(app, listener, stop).await;

@@ -1,5 +1,6 @@
 //! The contents page of the tests.
 
+mod action;
 mod failure;
 mod house;
 mod jsonapi;

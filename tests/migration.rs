@@ -1,5 +1,6 @@
 //! From files to tables: additive steps run, what loses waits for a word, live values stay.
 
+use rowhouse::action::Actions;
 use rowhouse::schema::Schema;
 use rowhouse::schema::file::{File, load};
 use rowhouse::start::{self, Destructive};
@@ -36,7 +37,7 @@ async fn what_is_there_needs_no_steps() {
     )]);
     let first = migrate::plan(&store, &schema, &[]).await.expect("planned");
     assert!(first.steps.len() > 10);
-    start::apply(&store, &schema, Destructive::Refused).await.expect("applied");
+    start::apply(&store, &schema, &Actions::default(), Destructive::Refused).await.expect("applied");
     let second = migrate::plan(&store, &schema, &[]).await.expect("planned");
     assert!(second.steps.is_empty() && second.values.is_empty(), "{second:?}");
 }
@@ -45,7 +46,8 @@ async fn what_is_there_needs_no_steps() {
 async fn two_servers_start_at_once_on_an_empty_database() {
     let store = database().await;
     let schema = schema(&[("tag", "columns: { name: { type: label } }")]);
-    let all = (0..4).map(|_| start::apply(&store, &schema, Destructive::Refused));
+    let actions = Actions::default();
+    let all = (0..4).map(|_| start::apply(&store, &schema, &actions, Destructive::Refused));
     for report in futures_util::future::join_all(all).await {
         report.expect("applied");
     }
@@ -61,6 +63,7 @@ async fn additions_run_and_losses_wait_for_a_word() {
             "tag",
             "columns: { name: { type: label, required: true }, old: { type: text, required: true, default: x } }",
         )]),
+        &Actions::default(),
         Destructive::Refused,
     )
     .await
@@ -70,19 +73,19 @@ async fn additions_run_and_losses_wait_for_a_word() {
         "tag",
         "columns: { name: { type: label, required: true }, new: { type: integer, required: true, default: 7 } }",
     )]);
-    let report = start::apply(&store, &next, Destructive::Refused).await.expect("applied");
+    let report = start::apply(&store, &next, &Actions::default(), Destructive::Refused).await.expect("applied");
     assert_eq!(report.losses().collect::<Vec<_>>(), ["the column tag.old with all its values"]);
     assert_eq!(sql(&store, "select new from tag").await[0].int(0), Some(7));
     sql(&store, "insert into tag (id, permission, name, new) values (gen_random_uuid(), 0, 'b', 8)").await; // `old` is in nobody's way
     assert_eq!(sql(&store, "select old from tag where name = 'a'").await[0].text(0), Some("kept"));
-    start::apply(&store, &next, Destructive::Allowed).await.expect("applied");
+    start::apply(&store, &next, &Actions::default(), Destructive::Allowed).await.expect("applied");
     assert!(migrate::plan(&store, &next, &[]).await.expect("planned").steps.is_empty());
-    let gone = start::apply(&store, &schema(&[]), Destructive::Refused).await.expect("applied");
+    let gone = start::apply(&store, &schema(&[]), &Actions::default(), Destructive::Refused).await.expect("applied");
     assert_eq!(gone.losses().collect::<Vec<_>>(), ["the table tag with all its rows"]);
     let retyped = schema(&[("tag", "columns: { name: { type: label, required: true }, new: { type: text } }")]);
-    let refused = start::apply(&store, &retyped, Destructive::Refused).await.expect_err("refused");
+    let refused = start::apply(&store, &retyped, &Actions::default(), Destructive::Refused).await.expect_err("refused");
     assert!(refused.contains("tag.new from bigint to text"), "{refused}");
-    start::apply(&store, &retyped, Destructive::Allowed).await.expect("applied");
+    start::apply(&store, &retyped, &Actions::default(), Destructive::Allowed).await.expect("applied");
     assert_eq!(sql(&store, "select new from tag where name = 'a'").await[0].text(0), Some("7"));
 }
 
@@ -90,15 +93,16 @@ async fn additions_run_and_losses_wait_for_a_word() {
 async fn live_values_stay_until_the_files_value_changes() {
     let store = database().await;
     let file = |permission: i32| format!("permission: {permission}\ngrants: [writers]\ncolumns: {{ name: {{ type: label }} }}");
-    start::apply(&store, &schema(&[("tag", &file(1))]), Destructive::Refused).await.expect("applied");
+    start::apply(&store, &schema(&[("tag", &file(1))]), &Actions::default(), Destructive::Refused).await.expect("applied");
     sql(&store, "update world set permission = 0, groups = '{}' where name = 'tag'").await;
     let live = async || {
         let row = &sql(&store, "select permission::bigint, cardinality(groups)::bigint from world where name = 'tag'").await[0];
         (row.int(0), row.int(1))
     };
-    let report = start::apply(&store, &schema(&[("tag", &file(1))]), Destructive::Refused).await.expect("applied");
+    let report =
+        start::apply(&store, &schema(&[("tag", &file(1))]), &Actions::default(), Destructive::Refused).await.expect("applied");
     assert_eq!(live().await, (Some(0), Some(0)), "a restart opens nothing that was closed live");
     assert_eq!(report.values.len(), 2, "and the plan says so: {:?}", report.values);
-    start::apply(&store, &schema(&[("tag", &file(3))]), Destructive::Refused).await.expect("applied");
+    start::apply(&store, &schema(&[("tag", &file(3))]), &Actions::default(), Destructive::Refused).await.expect("applied");
     assert_eq!(live().await, (Some(3), Some(0)), "only the key that changed in the file");
 }

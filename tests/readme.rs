@@ -8,14 +8,24 @@ use crate::house::World;
 async fn the_commands_of_readme_run() {
     let world = World::new().await;
     let readme = std::fs::read_to_string("README.md").expect("README.md");
-    let commands: Vec<_> = readme.lines().filter(|l| l.starts_with("curl ")).collect();
-    assert!(commands.len() >= 5);
-    for command in commands {
-        let here = command.replace("http://127.0.0.1:6336", &world.url);
-        let output = tokio::task::spawn_blocking(move || Command::new("sh").args(["-c", &here]).output()).await;
-        let output = output.expect("no panic").expect("curl runs");
-        assert!(output.status.success() && !output.stdout.is_empty(), "{command}");
+    let block = readme.split("```sh\n").find(|b| b.starts_with("curl")).and_then(|b| b.split("```").next()).expect("commands");
+    let script = block.replace("http://127.0.0.1:6336", &world.url);
+    let run = move || Command::new("sh").args(["-e", "-c", &script]).output();
+    let output = tokio::task::spawn_blocking(run).await.expect("no panic").expect("sh runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said} {}", String::from_utf8_lossy(&output.stderr));
+    for word in ["Created user", "ada@example.org", "Rowhouse", "change_password", "sign-in-needed"] {
+        assert!(said.contains(word), "{word} in {said}");
     }
+}
+
+#[test]
+fn the_action_of_readme_loads() {
+    let readme = std::fs::read_to_string("README.md").expect("README.md");
+    let yaml = readme.split("```yaml\n").nth(2).and_then(|r| r.split("```").next()).expect("an action file");
+    let (schema, _) = rowhouse::project::load(std::path::Path::new("examples/newsroom")).expect("no complaints");
+    let file = rowhouse::schema::file::File { path: "actions/article/publish.yaml".to_owned(), text: yaml.to_owned() };
+    rowhouse::action::file::load(&schema, &[file]).expect("no complaints");
 }
 
 #[test]

@@ -35,6 +35,27 @@ pub struct Deed<'s> {
     /// The transaction, for reading back what was done.
     pub scope: Scope,
     guards_administrators: bool,
+    /// Rights that an action declares. Empty for `/api`.
+    pub lifted: Lifted,
+}
+
+/// Rights beyond the caller's own, of one action's one run.
+#[derive(Debug, Default)]
+pub struct Lifted {
+    /// For the check of these entities.
+    pub entities: Vec<(String, Vec<Right>)>,
+    /// For these rows.
+    pub rows: Vec<(Uuid, Vec<Right>)>,
+}
+
+impl Lifted {
+    fn entity(&self, entity: &Entity, right: Right) -> bool {
+        self.entities.iter().any(|(name, rights)| *name == entity.name && rights.contains(&right))
+    }
+
+    fn row(&self, id: Uuid, right: Right) -> bool {
+        self.rows.iter().any(|(row, rights)| *row == id && rights.contains(&right))
+    }
 }
 
 /// What the caller holds on rows that they may peek.
@@ -73,7 +94,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 503.
     pub async fn begin(store: &Store, planner: Planner<'s>, caller: Caller) -> Result<Deed<'s>> {
-        Ok(Deed { planner, caller, scope: store.begin().await?, guards_administrators: false })
+        Ok(Deed { planner, caller, scope: store.begin().await?, guards_administrators: false, lifted: Lifted::default() })
     }
 
     /// Makes it last.
@@ -101,13 +122,19 @@ impl<'s> Deed<'s> {
     }
 
     async fn judge(&mut self, entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], lock: &str) -> Result<Held> {
-        let statement = write::judge(entity, ids, gates, self.caller.session, lock);
+        let asked: Vec<_> = gates.iter().filter(|(e, r)| !self.lifted.entity(e, *r)).copied().collect();
+        let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
+        let statement = write::judge(entity, ids, &lifted, &asked, self.caller.session, lock);
         let mut held =
-            Held { verdict: Verdict { bits: 0, caller: self.caller, entities: gates.len() }, caller: None, rows: HashMap::new() };
+            Held { verdict: Verdict { bits: 0, caller: self.caller, entities: asked.len() }, caller: None, rows: HashMap::new() };
         for row in self.scope.run(&statement).await? {
             match (row.int(0), row.int(1), row.uuid(2)) {
                 (Some(0), Some(bits), caller) => (held.verdict.bits, held.caller) = (bits, caller),
-                (_, Some(bits), Some(id)) => _ = held.rows.insert(id, bits),
+                (_, Some(bits), Some(id)) => {
+                    let more = Right::ALL.iter().filter(|r| self.lifted.row(id, **r)).fold(0, |all, r| all | i64::from(r.bit()));
+                    let more = if more == 0 { 0 } else { more | i64::from(Right::Peek.bit()) }; // what may be worked with exists
+                    held.rows.insert(id, bits | more);
+                }
                 _ => {}
             }
         }
@@ -122,11 +149,58 @@ impl<'s> Deed<'s> {
         self.planner.schema
     }
 
+    /// Asks before an action: execute on its entity, on its own row, and on the subject. Gives the caller's id.
+    ///
+    /// # Errors
+    /// 401, 403, and 404 for the subject.
+    pub async fn may_execute(
+        &mut self,
+        actions: &Entity,
+        action: Uuid,
+        entity: &Entity,
+        subject: Option<Uuid>,
+    ) -> Result<Option<Uuid>> {
+        self.lifted.rows.push((action, vec![])); // seen without peek, but with no right that it doesn't grant
+        let held = self.judge(actions, &[action], &[(entity, Right::Execute)], "").await?;
+        if !held.has(action, Right::Execute) {
+            return Err(held.verdict.refusal()); // names of actions are no secret
+        }
+        if let Some(subject) = subject {
+            let rows = self.judge(entity, &[subject], &[], "for update").await?;
+            rows.require(subject, Right::Execute)?;
+        }
+        Ok(held.caller)
+    }
+
+    /// The caller's user row, if the session is good.
+    ///
+    /// # Errors
+    /// 503.
+    pub async fn caller_id(&mut self) -> Result<Option<Uuid>> {
+        Ok(self.scope.run(&write::caller(self.caller.session)).await?.first().and_then(|row| row.uuid(0)))
+    }
+
+    /// Asks a right on one row, and on its entity.
+    ///
+    /// # Errors
+    /// 401, 403, 404.
+    pub async fn require(&mut self, entity: &Entity, id: Uuid, right: Right) -> Result<()> {
+        self.judge(entity, &[id], &[(entity, right)], "for key share").await?.require(id, right)
+    }
+
     /// Creates a row.
     ///
     /// # Errors
     /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
-    pub async fn create(&mut self, mut change: Change<'s>) -> Result<()> {
+    pub async fn create(&mut self, change: Change<'s>) -> Result<()> {
+        self.create_for(change, None).await
+    }
+
+    /// Creates a row, for an action that may name its owner.
+    ///
+    /// # Errors
+    /// As [`Deed::create`].
+    pub async fn create_for(&mut self, mut change: Change<'s>, owner: Option<Uuid>) -> Result<()> {
         let entity = change.entity;
         let gates = gates(self.schema(), entity, CREATE.entity, &change.links);
         let held = self.judge(entity, &[], &gates, "").await?;
@@ -139,7 +213,14 @@ impl<'s> Deed<'s> {
             entity.relations.iter().filter(|r| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name));
         let callers: Vec<&str> =
             defaults.filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None }).collect();
-        let statement = write::insert(entity, change.id, &change.sets, &ones, &callers, self.caller.session);
+        let statement = write::insert(
+            entity,
+            change.id,
+            owner,
+            self.lifted.entity(entity, Right::Create),
+            &write::Parts { sets: &change.sets, ones: &ones, callers: &callers },
+            self.caller.session,
+        );
         let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
         if rows.is_empty() {
             return Err(held.verdict.refusal());
@@ -181,7 +262,19 @@ impl<'s> Deed<'s> {
     ///
     /// # Errors
     /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
-    pub async fn update(&mut self, mut change: Change<'s>) -> Result<()> {
+    pub async fn update(&mut self, change: Change<'s>) -> Result<()> {
+        self.update_as(change, false).await
+    }
+
+    /// Updates a row for an action, which may set what is read-only after creation.
+    ///
+    /// # Errors
+    /// As [`Deed::update`].
+    pub async fn update_by_action(&mut self, change: Change<'s>) -> Result<()> {
+        self.update_as(change, true).await
+    }
+
+    async fn update_as(&mut self, mut change: Change<'s>, by_action: bool) -> Result<()> {
         let (entity, id) = (change.entity, change.id);
         let gates = gates(self.schema(), entity, UPDATE.entity, &change.links);
         let held = self.judge(entity, &[id], &gates, "for update").await?;
@@ -196,7 +289,7 @@ impl<'s> Deed<'s> {
             return Err(held.verdict.refusal());
         }
         let after_create = change.sets.iter().find(|(c, _)| c.write == Write::OnCreate);
-        if let Some((column, _)) = after_create.filter(|_| !held.is_administrator()) {
+        if let Some((column, _)) = after_create.filter(|_| !by_action && !held.is_administrator()) {
             let words = format!("`{}` is changed by actions.", column.name);
             return Err(Error::Forbidden(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", column.name)))));
         }
@@ -232,7 +325,8 @@ impl<'s> Deed<'s> {
         let mut ones: Vec<_> = ones(&change.links).collect();
         self.keep_hidden(entity, id, &change.links, &mut ones).await?;
         if !change.sets.is_empty() || !ones.is_empty() {
-            let statement = write::update(entity, id, &change.sets, &ones, self.caller.session);
+            let statement =
+                write::update(entity, id, &change.sets, &ones, self.lifted.row(id, Right::Update), self.caller.session);
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
             if rows.is_empty() {
                 return Err(held.verdict.refusal());
@@ -373,7 +467,11 @@ impl<'s> Deed<'s> {
                 if is_added {
                     ids.iter().try_for_each(|i| others.require(*i, Right::Refer))?;
                 }
-                Ok(if rule == LinkRule::Grant { Asks::Chmod } else { Asks::Update })
+                Ok(match rule {
+                    LinkRule::Grant => Asks::Chmod,
+                    _ if self.lifted.row(id, Right::Update) => Asks::Judged,
+                    _ => Asks::Update,
+                })
             }
         }
     }

@@ -83,6 +83,23 @@ impl Hasher {
     }
 }
 
+/// Whether a password may be chosen: 8 characters or more, and hard to guess, also for who knows the person.
+///
+/// # Errors
+/// The end of a sentence that starts with the field's name.
+pub fn policy(password: &str, context: &[&str]) -> Result<(), String> {
+    if password.chars().count() < 8 {
+        return Err("must have at least 8 characters".to_owned());
+    }
+    let mut words: Vec<&str> =
+        context.iter().flat_map(|w| w.split(['@', ' ', '.']).chain([*w])).filter(|w| w.len() > 2).collect();
+    words.push("rowhouse");
+    match zxcvbn::zxcvbn(password, &words).guesses_log10() < 6.0 {
+        true => Err("is too easy to guess: take a longer or rarer one".to_owned()),
+        false => Ok(()),
+    }
+}
+
 fn prehash(password: &str) -> String {
     STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, password.as_bytes()))
 }
@@ -113,6 +130,16 @@ mod tests {
         }
         assert!(!hasher.verify("nobody's password".to_owned(), None).await.expect("verified"));
         assert!(!hasher.verify("x".to_owned(), Some("nonsense".to_owned())).await.expect("verified"));
+    }
+
+    #[test]
+    fn v6_what_is_easily_guessed_is_refused() {
+        for bad in ["short", "password1", "qwerty123456", "rowhouse", "aaaaaaaaaaaa", "ada@example.org", "12345678"] {
+            assert!(policy(bad, &["ada@example.org", "Ada"]).is_err(), "{bad}");
+        }
+        for good in ["correct horse", "größere Häuser überall", "xK9#mQ2$vL"] {
+            assert!(policy(good, &["ada@example.org"]).is_ok(), "{good}");
+        }
     }
 
     #[tokio::test]

@@ -12,14 +12,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::{App, service};
+use super::{App, Peer, service};
 
 /// How HTTP/2 begins.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 
 /// Serves until `stop` is done, then finishes what runs, at most for the configured time.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Output = ()>) {
-    let service = TowerToHyperService::new(service(&app));
+    let service = service(&app);
     let places = Arc::new(Semaphore::new(app.config.limits.connections));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
@@ -28,12 +28,17 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Outpu
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await; // out of file descriptors: let some go first
             continue;
         };
         let Ok(place) = places.clone().try_acquire_owned() else { continue }; // dropped: closed at once
-        let (service, watcher, app) = (service.clone(), graceful.watcher(), app.clone());
+        let told = move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
+            request
+        };
+        let service = TowerToHyperService::new(tower::util::MapRequest::new(service.clone(), told));
+        let (watcher, app) = (graceful.watcher(), app.clone());
         tokio::spawn(async move {
             let limits = &app.config.limits;
             let Ok(Some(is_http2)) = tokio::time::timeout(limits.header, first_bytes(&stream)).await else { return };

@@ -3,11 +3,13 @@
 //! In charge of: one warp filter that takes a request apart, the time and size limits around it, and the layers. Routes are
 //! in [`route`], answers in [`reply`], connections in [`listen`].
 
+pub mod limit;
 pub mod listen;
 pub mod metrics;
 pub mod reply;
 pub mod route;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -24,6 +26,7 @@ use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
+use crate::action::Actions;
 use crate::config::Config;
 use crate::error::{Error, Fault, Result};
 use crate::schema::Schema;
@@ -37,6 +40,10 @@ pub struct App {
     pub config: Config,
     /// What exists.
     pub schema: Schema,
+    /// What may be called.
+    pub actions: Actions,
+    /// Calls per action and address.
+    pub limiters: limit::Limiters,
     /// PostgreSQL.
     pub store: Store,
     /// Who signs and verifies tokens.
@@ -61,6 +68,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// Who it says it comes from.
     pub caller: Caller,
+    /// From where it comes: the socket's address, or what a trusted proxy says.
+    pub address: IpAddr,
     /// Its id.
     pub id: String,
 }
@@ -83,13 +92,17 @@ pub fn service(
 + 'static {
     let inner = app.clone();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let edge =
-        warp::method().and(warp::path::full()).and(query).and(warp::header::headers_cloned()).and(warp::body::stream()).then(
-            move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, body| {
-                let app = inner.clone();
-                async move { edge(&app, method, path.as_str().to_owned(), query, headers, body).await }
-            },
-        );
+    let edge = warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<Peer>())
+        .and(warp::body::stream())
+        .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, peer: Option<Peer>, body| {
+            let app = inner.clone();
+            let address = address(&app.config, &headers, peer);
+            async move { edge(&app, (method, path.as_str().to_owned(), query, headers, address), body).await }
+        });
     ServiceBuilder::new()
         .layer(cors(&app.config.cors_origins))
         .layer(CompressionLayer::new())
@@ -122,17 +135,14 @@ fn cors(origins: &[String]) -> CorsLayer {
 
 async fn edge<B: bytes::Buf>(
     app: &App,
-    method: Method,
-    path: String,
-    query: String,
-    headers: HeaderMap,
+    (method, path, query, headers, address): (Method, String, String, HeaderMap, IpAddr),
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
 ) -> http::Response<Bytes> {
     let started = std::time::Instant::now();
     let id = request_id(&headers);
     let caller = caller(app, &headers);
     let method = if method == Method::HEAD { Method::GET } else { method };
-    let asked = Asked { method, path, query, headers, caller, id };
+    let asked = Asked { method, path, query, headers, caller, address, id };
     let answered = tokio::time::timeout(app.config.limits.request, answer(app, &asked, body)).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
@@ -151,7 +161,7 @@ fn refuse(error: &Error, asked: &Asked) -> Response {
     if let Error::Internal(cause) = error {
         tracing::error!(id = asked.id, ?cause, "internal error");
     }
-    reply::error(error, &asked.id)
+    if asked.path.starts_with("/action/") { reply::failed(error, &asked.id) } else { reply::error(error, &asked.id) }
 }
 
 async fn answer<B: bytes::Buf>(
@@ -181,6 +191,24 @@ async fn read<B: bytes::Buf>(body: impl Stream<Item = Result<B, warp::Error>> + 
         whole.extend_from_slice(&part.copy_to_bytes(part.remaining()));
     }
     Ok(whole.freeze())
+}
+
+/// The socket that a request came through.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+/// Where a request comes from: the last address that no trusted proxy has.
+fn address(config: &Config, headers: &HeaderMap, peer: Option<Peer>) -> IpAddr {
+    let mut address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0);
+    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let hops: Vec<Option<IpAddr>> = forwarded.map(|hop| hop.trim().parse().ok()).collect();
+    for hop in hops.into_iter().rev() {
+        match hop {
+            Some(hop) if config.trusted_proxies.iter().any(|net| net.contains(&address)) => address = hop,
+            _ => break,
+        }
+    }
+    address
 }
 
 fn request_id(headers: &HeaderMap) -> String {

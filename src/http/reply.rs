@@ -38,6 +38,38 @@ pub fn with_type(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Respo
     response
 }
 
+/// Directives.
+pub fn directives(list: &[serde_json::Value]) -> Response {
+    let body = serde_json::to_vec(list).unwrap_or_default(); // values can always be written
+    let mut response = with_type(StatusCode::OK, "application/json", body);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An action's failure: one `client.notify`, with the headers of an error.
+pub fn failed(failure: &Error, request_id: &str) -> Response {
+    let faults: Vec<_> = failure
+        .faults()
+        .into_iter()
+        .map(|fault| {
+            let field = match fault.source {
+                crate::error::Source::Pointer(pointer) => pointer.rsplit('/').next().unwrap_or_default().to_owned(),
+                crate::error::Source::Parameter(name) => name,
+                crate::error::Source::Header(name) => name.to_owned(),
+                crate::error::Source::None => String::new(),
+            };
+            serde_json::json!({"field": field, "code": fault.code, "message": fault.detail})
+        })
+        .collect();
+    let message = faults.iter().filter_map(|f| f["message"].as_str()).collect::<Vec<_>>().join(" ");
+    let attributes = serde_json::json!({"type": "error", "title": "Failed", "message": message, "faults": faults});
+    let mut response = error(failure, request_id);
+    let body = serde_json::json!([{"ResponseType": "client.notify", "Attributes": attributes}]).to_string();
+    *response.body_mut() = body.into();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// An error document with the headers that belong to it.
 pub fn error(error: &Error, request_id: &str) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -3,6 +3,7 @@
 //! In charge of: 404 and 405 with the right `Allow`, and the order of answers: what can't be read first, then media types,
 //! then what access says.
 
+pub mod action;
 pub mod write;
 
 use std::sync::LazyLock;
@@ -32,6 +33,9 @@ enum What {
     Row,
     Related,
     Linkage,
+    Actions,
+    Action,
+    ActionOnRow,
 }
 
 /// Every path, what it is about, and the methods it has.
@@ -44,6 +48,9 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/api/{entity}/{id}", What::Row, &[Method::GET, Method::PATCH, Method::PUT, Method::DELETE]),
     ("/api/{entity}/{id}/{relation}", What::Related, &[Method::GET]),
     ("/api/{entity}/{id}/relationships/{relation}", What::Linkage, &[Method::GET, Method::POST, Method::PATCH, Method::DELETE]),
+    ("/actions", What::Actions, &[Method::GET]),
+    ("/action/{entity}/{name}", What::Action, &[Method::POST]),
+    ("/action/{entity}/{id}/{name}", What::ActionOnRow, &[Method::POST]),
 ];
 
 static ROUTER: LazyLock<Router<usize>> = LazyLock::new(|| {
@@ -62,6 +69,7 @@ pub struct Route {
     entity: String,
     id: String,
     relation: String,
+    name: String,
 }
 
 /// Finds the route of a request.
@@ -83,7 +91,13 @@ pub fn find(asked: &Asked) -> Result<Route> {
         let raw = found.params.get(name).unwrap_or_default();
         percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned()
     };
-    Ok(Route { what: *what, entity: parameter("entity"), id: parameter("id"), relation: parameter("relation") })
+    Ok(Route {
+        what: *what,
+        entity: parameter("entity"),
+        id: parameter("id"),
+        relation: parameter("relation"),
+        name: parameter("name"),
+    })
 }
 
 /// Answers a request.
@@ -102,6 +116,8 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
             Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
         }
         What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),
+        What::Actions => action::list(app, asked).await,
+        What::Action | What::ActionOnRow => action::run(app, asked, route, body).await,
         What::Collection | What::Row | What::Related | What::Linkage => match (asked.method.clone(), route.what) {
             (Method::GET, _) => read(app, asked, route).await,
             (Method::DELETE, What::Row) => write::delete(app, asked, route).await,

@@ -213,8 +213,24 @@ impl<'s> Change<'s> {
         }
     }
 
+    /// Sets a column for an action, which may set what clients may not. A password comes as its hash.
+    pub fn set_by_action(&mut self, name: &str, value: &Json) {
+        let Some(column) = self.entity.column(name) else { return }; // the file was checked
+        match (value, &column.kind) {
+            (Json::Null, _) => self.sets.push((column, None)),
+            (Json::String(hash), Kind::Password) => self.sets.push((column, Some(hash.clone()))),
+            (value, kind) => match kind.check(&column.bounds, value) {
+                Ok(text) => self.sets.push((column, Some(text))),
+                Err(words) => {
+                    let at = format!("/attributes{}", step(name));
+                    self.faults.push(Fault::new("invalid", format!("`{name}` {words}.")).at(at));
+                }
+            },
+        }
+    }
+
     /// Fills in defaults, and names what is missing.
-    fn complete(&mut self, entity: &'s Entity) {
+    pub fn complete(&mut self, entity: &'s Entity) {
         let missing: Vec<&'s Column> =
             entity.columns.iter().filter(|c| !self.sets.iter().any(|(s, _)| s.name == c.name)).collect();
         for column in missing {

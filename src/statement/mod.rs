@@ -3,6 +3,7 @@
 //! In charge of: text and values of statements, with the rule on every row they touch. It must not know
 //! connections: a [`Statement`] is text, values, and whether its shape is worth keeping prepared.
 
+pub mod account;
 pub mod read;
 pub mod write;
 

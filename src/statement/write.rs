@@ -20,10 +20,24 @@ pub const ADMIN: i64 = verdict::TARGET;
 
 /// Asks what the caller may do with rows that they may peek, and locks these. Gives `0, bits, caller` and for each row
 /// `1, rights, id`; rows that may not be peeked are not there.
-pub fn judge(entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], session: Option<Uuid>, lock: &str) -> Statement {
+pub fn judge(
+    entity: &Entity,
+    ids: &[Uuid],
+    lifted: &[Uuid],
+    gates: &[(&Entity, Right)],
+    session: Option<Uuid>,
+    lock: &str,
+) -> Statement {
     let mut statement = Statement { keep: true, ..Statement::default() };
     let who = who(&mut statement, session);
     let ids = statement.bind(Some(array(ids.iter().map(|id| Some(id.to_string())))));
+    let peeked = match lifted {
+        [] => rule(Right::Peek, entity.subject("t")),
+        rows => {
+            let rows = statement.bind(Some(array(rows.iter().map(|id| Some(id.to_string())))));
+            format!("({} or t.id = any({rows}::uuid[]))", rule(Right::Peek, entity.subject("t")))
+        }
+    };
     let gates: Vec<_> = gates
         .iter()
         .enumerate()
@@ -39,28 +53,45 @@ pub fn judge(entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], session:
          select 0::bigint, (case when a.id is null then 0 else {} end + case when a.admin then {ADMIN} else 0 end{})::bigint, a.id from a \
          union all select 1, ({})::bigint, t.id from a cross join rows t where {}",
         entity.table(),
-        rule(Right::Peek, t),
+        peeked,
         verdict::USER,
         gates.concat(),
         held.chain(more).collect::<Vec<_>>().join(" + "),
-        rule(Right::Peek, t),
+        peeked,
     );
     statement
 }
 
-/// Inserts a row for the caller. The entity's own row in `world` gives permission and groups.
+/// What goes into a new row.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// Columns.
+    pub sets: &'a [(&'a Column, Option<String>)],
+    /// To-one links.
+    pub ones: &'a [(&'a str, Option<Uuid>)],
+    /// To-one links to the caller.
+    pub callers: &'a [&'a str],
+}
+
+/// Inserts a row for the caller, or for the owner that an action names. The entity's own row in `world` gives permission
+/// and groups.
 pub fn insert(
     entity: &Entity,
     id: Uuid,
-    sets: &[(&Column, Option<String>)],
-    ones: &[(&str, Option<Uuid>)],
-    callers: &[&str],
+    owner: Option<Uuid>,
+    is_lifted: bool,
+    parts: &Parts<'_>,
     session: Option<Uuid>,
 ) -> Statement {
+    let Parts { sets, ones, callers } = parts;
     let mut statement = Statement::default();
     let who = who(&mut statement, session);
     let id = statement.bind(Some(id.to_string()));
-    let owner = if entity.name == "user_account" { format!("{id}::uuid") } else { "a.id".to_owned() };
+    let owner = match owner {
+        _ if entity.name == "user_account" => format!("{id}::uuid"),
+        Some(owner) => format!("{}::uuid", statement.bind(Some(owner.to_string()))),
+        None => "a.id".to_owned(),
+    };
     let mut names = vec!["id".to_owned(), "owner".to_owned(), "groups".to_owned(), "group_bits".to_owned()];
     let mut values = vec![
         format!("{id}::uuid"),
@@ -69,7 +100,7 @@ pub fn insert(
         "w.default_group_bits".to_owned(),
     ];
     let mut permission = "w.default_permission".to_owned();
-    for (column, value) in sets {
+    for (column, value) in *sets {
         let bound = statement.bind(value.clone());
         if column.name == "permission" {
             permission = format!("{bound}::integer");
@@ -80,12 +111,12 @@ pub fn insert(
     }
     names.push("permission".to_owned());
     values.push(permission);
-    for (column, target) in ones {
+    for (column, target) in *ones {
         let bound = statement.bind(target.map(|t| t.to_string()));
         names.push(quote(column));
         values.push(format!("{bound}::uuid"));
     }
-    for column in callers {
+    for column in *callers {
         names.push(quote(column));
         values.push("a.id".to_owned());
     }
@@ -96,7 +127,7 @@ pub fn insert(
         names.join(", "),
         values.join(", "),
         entity.name.replace('\'', "''"),
-        rule(Right::Create, w),
+        if is_lifted { "true".to_owned() } else { rule(Right::Create, w) },
     );
     statement
 }
@@ -127,6 +158,7 @@ pub fn update(
     id: Uuid,
     sets: &[(&Column, Option<String>)],
     ones: &[(&str, Option<Uuid>)],
+    is_lifted: bool,
     session: Option<Uuid>,
 ) -> Statement {
     let mut statement = Statement::default();
@@ -146,7 +178,7 @@ pub fn update(
         "with {who} update {} t set {} from who a where t.id = {id}::uuid and {} returning t.id",
         entity.table(),
         written.join(", "),
-        Asks::Update.condition(entity),
+        if is_lifted { Asks::Judged } else { Asks::Update }.condition(entity),
     );
     statement
 }

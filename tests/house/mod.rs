@@ -82,8 +82,9 @@ fn template() -> &'static str {
             let admin = admin_store();
             admin.read(&once(&format!("create database {made}"))).await.expect("created");
             let config = settings(&database_url(&made));
+            let project = start::project(&config).expect("a project");
             let store = Store::open(&database_url(&made), &config.database).expect("a store");
-            start::apply(&store, &start::schema(&config).expect("a schema"), Destructive::Refused).await.expect("applied");
+            start::apply(&store, &project.0, &project.1, Destructive::Refused).await.expect("applied");
             store.close();
         });
         name
@@ -120,9 +121,9 @@ impl World {
         let (wire, url) = Wire::before(&database_url(&name)).await;
         let mut config = settings(&url);
         change(&mut config);
-        let schema = start::schema(&config).expect("a schema");
+        let (schema, actions) = start::project(&config).expect("a project");
         let store = Store::open(&url, &config.database).expect("a store");
-        let app = start::app(config, schema, &store).await.expect("an app");
+        let app = start::app(config, schema, actions, &store).await.expect("an app");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -193,6 +194,16 @@ impl Someone<'_> {
     /// PATCH of JSON:API.
     pub async fn patch(&self, path: &str, body: Json) -> Answer {
         self.write(reqwest::Method::PATCH, path, &body).await
+    }
+
+    /// POST on an action.
+    pub async fn act(&self, action: &str, body: Json) -> Answer {
+        self.send(
+            self.request(reqwest::Method::POST, &format!("/action/{action}"))
+                .header("Content-Type", "application/json")
+                .body(body.to_string()),
+        )
+        .await
     }
 
     /// DELETE with a body, as linkage wants it.

@@ -1,0 +1,131 @@
+//! Actions: every operation has a name, and a file that says what it does.
+//!
+//! In charge of: what an action is. Reading and checking files is [`file`], values are [`value`], running is [`run`],
+//! what is code in the server is [`performer`].
+
+pub mod file;
+pub mod performer;
+pub mod run;
+pub mod value;
+
+use std::collections::HashMap;
+
+use crate::permission::Right;
+use crate::schema::Policy;
+use crate::schema::kind::{Bounds, Kind};
+use value::Template;
+
+/// All actions, by entity and name.
+#[derive(Debug, Default)]
+pub struct Actions {
+    all: Vec<Action>,
+    by_name: HashMap<(String, String), usize>,
+}
+
+/// An action that was checked: if it loads, it can run.
+#[derive(Debug)]
+#[allow(missing_docs)] // the keys of an action file
+pub struct Action {
+    pub entity: String,
+    pub name: String,
+    pub label: String,
+    pub description: String,
+    pub subject: SubjectUse,
+    pub policy: Policy,
+    pub rights: Vec<(Lift, Vec<Right>)>,
+    /// Calls per minute from one address.
+    pub limit: Option<u32>,
+    pub inputs: Vec<Input>,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Whether the action works on one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum SubjectUse {
+    None,
+    Optional,
+    Required,
+}
+
+/// Where a declared right holds, beside the entity's own check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lift {
+    /// For rows of this entity that the action made, the subject, and the caller's own user row.
+    Entity(String),
+    /// For the subject row.
+    Subject,
+    /// For rows that the outcome of this name found.
+    Read(String),
+}
+
+/// What a caller sends.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Input {
+    pub name: String,
+    pub kind: InputKind,
+    pub bounds: Bounds,
+    pub required: bool,
+    pub default: Option<serde_json::Value>,
+    pub equals: Option<String>,
+    pub trim: bool,
+    pub lower: bool,
+    /// A password that is being chosen: the policy applies.
+    pub is_new: bool,
+}
+
+/// What kind of value an input is.
+#[derive(Debug)]
+pub enum InputKind {
+    /// A value, checked like a column's.
+    Value(Kind),
+    /// The id of a row that the caller may peek.
+    Row(String),
+}
+
+/// One step of an action.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Outcome {
+    pub deed: Deed,
+    pub name: Option<String>,
+    pub when: Option<String>,
+}
+
+/// What a step does.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Deed {
+    Create { entity: String, with: Vec<(String, Template)>, owner: Option<String> },
+    Update { row: String, with: Vec<(String, Template)> },
+    Delete { row: String },
+    Read { entity: String, with: Vec<(String, Template)>, one: bool },
+    Link { row: String, relation: String, to: String, is_added: bool },
+    Perform { performer: &'static performer::Performer, with: Vec<(String, Template)> },
+    Respond { directive: String, with: Vec<(String, Template)> },
+    Fail { status: u16, message: Template },
+}
+
+impl Actions {
+    /// All of them, in the order of entity and name.
+    pub fn all(&self) -> &[Action] {
+        &self.all
+    }
+
+    /// The action of that name.
+    pub fn find(&self, entity: &str, name: &str) -> Option<&Action> {
+        self.by_name.get(&(entity.to_owned(), name.to_owned())).map(|at| &self.all[*at])
+    }
+
+    fn put(&mut self, action: Action) {
+        let key = (action.entity.clone(), action.name.clone());
+        match self.by_name.get(&key) {
+            Some(at) => self.all[*at] = action, // a project's file replaces the embedded one
+            None => {
+                self.by_name.insert(key, self.all.len());
+                self.all.push(action);
+            }
+        }
+    }
+}

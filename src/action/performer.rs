@@ -1,0 +1,85 @@
+//! What is code in the server: the performers that action files may name.
+//!
+//! In charge of: the registry, and each performer's deed. Their powers stand here and nowhere else: `session.open` takes
+//! only a proof that `password.check` made in the same action.
+
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::run::Run;
+use crate::error::{Error, Result};
+use crate::statement::account;
+
+/// A performer.
+#[derive(Debug)]
+pub struct Performer {
+    /// Its name in files.
+    pub name: &'static str,
+    /// Its parameters, all required.
+    pub parameters: &'static [&'static str],
+    /// Whether its result proves who somebody is.
+    pub gives_proof: bool,
+    /// Whether its parameter `user` must be such a proof.
+    pub takes_proof: bool,
+    /// Which it is.
+    pub kind: Kind,
+}
+
+/// Which performer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    PasswordCheck,
+    SessionOpen,
+    SessionClose,
+    AdministratorClaim,
+}
+
+/// All of them.
+#[rustfmt::skip]
+pub static PERFORMERS: &[Performer] = &[
+    Performer { name: "password.check", parameters: &["email", "password"], gives_proof: true, takes_proof: false, kind: Kind::PasswordCheck },
+    Performer { name: "session.open", parameters: &["user"], gives_proof: false, takes_proof: true, kind: Kind::SessionOpen },
+    Performer { name: "session.close", parameters: &["which"], gives_proof: false, takes_proof: false, kind: Kind::SessionClose },
+    Performer { name: "administrator.claim", parameters: &["code"], gives_proof: false, takes_proof: false, kind: Kind::AdministratorClaim },
+];
+
+/// Runs a performer inside the action's transaction.
+pub async fn perform(run: &mut Run<'_>, kind: Kind, with: &Map<String, Json>) -> Result<Json> {
+    let text = |name: &str| with.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+    match kind {
+        Kind::PasswordCheck => {
+            // The first half found and verified the hash; the row must still carry it.
+            let checked = run.checked.clone().ok_or(Error::WrongPassword)?;
+            let rows = run.deed.scope.run(&account::still(checked.user, &checked.hash)).await?;
+            let row = rows.first().ok_or(Error::WrongPassword)?;
+            Ok(json!({"id": checked.user.to_string(), "email": row.text(0), "name": row.text(1)}))
+        }
+        Kind::SessionOpen => {
+            let checked = run.checked.clone().ok_or(Error::WrongPassword)?;
+            let session = Uuid::now_v7();
+            let life = run.app.config.token.life.as_secs();
+            run.deed
+                .scope
+                .run(&account::open(session, checked.user, life, &run.asked.address.to_string(), &run.asked.device()))
+                .await?;
+            Ok(json!({"id": session.to_string(), "token": run.app.tokens.sign(checked.user, session, &checked.email)?}))
+        }
+        Kind::SessionClose => {
+            let Some(session) = run.asked.caller.session else { return Ok(Json::Null) };
+            run.deed.scope.run(&account::close(session, text("which") == "others")).await?;
+            Ok(Json::Null)
+        }
+        Kind::AdministratorClaim => {
+            let caller = run.caller.ok_or(Error::Unauthenticated { bad_token: run.asked.caller.sent_token })?;
+            let rows = run.deed.scope.run(&account::lock_claim()).await?;
+            let sealed = rows.first().and_then(|row| row.raw(0)).unwrap_or_default();
+            let code = run.app.seal.unseal("claim-code", sealed).ok_or(Error::Forbidden(None))?;
+            aws_lc_rs::constant_time::verify_slices_are_equal(&code, text("code").as_bytes())
+                .map_err(|_| Error::Forbidden(None))?;
+            run.deed.scope.run(&account::spend_claim()).await?;
+            run.deed.scope.run(&account::administrator(caller)).await?;
+            Ok(Json::Null)
+        }
+    }
+}

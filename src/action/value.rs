@@ -1,0 +1,159 @@
+//! Values of action files: `"{{name}}"` keeps its JSON type, inside text it is rendered, a missing name is an error.
+//!
+//! In charge of: templates and conditions, at load and at run time.
+
+use handlebars::Handlebars;
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::{Map, Value as Json};
+
+use crate::error::{Error, Result};
+
+/// A value that may name others.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Template {
+    /// As it stands.
+    Literal(Json),
+    /// `"{{a.b}}"` alone.
+    Path(String),
+    /// Text around names.
+    Text(String),
+}
+
+impl Template {
+    /// Reads a value of a file.
+    pub fn read(json: Json) -> Template {
+        let Json::String(text) = &json else { return Template::Literal(json) };
+        let alone = text.trim().strip_prefix("{{").and_then(|t| t.strip_suffix("}}")).map(str::trim);
+        match alone.filter(|t| !t.is_empty() && t.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')) {
+            Some(path) => Template::Path(path.to_owned()),
+            None if text.contains("{{") => Template::Text(text.clone()),
+            None => Template::Literal(json),
+        }
+    }
+
+    /// The names that it starts from, or what is wrong with it.
+    ///
+    /// # Errors
+    /// Words for the file's author.
+    pub fn names(&self) -> Result<Vec<String>, String> {
+        let root = |path: &str| path.split('.').next().unwrap_or_default().trim().to_owned();
+        match self {
+            Template::Literal(_) => Ok(vec![]),
+            Template::Path(path) => Ok(vec![root(path)]),
+            Template::Text(text) => {
+                handlebars::Template::compile(text).map_err(|e| format!("not a template: {e}"))?;
+                Ok(text.split("{{").skip(1).filter_map(|t| t.split("}}").next()).map(root).collect())
+            }
+        }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// A name without a value: the caller may not read it, or it is a defect of the action.
+    pub fn render(&self, scope: &Map<String, Json>) -> Result<Json> {
+        match self {
+            Template::Literal(json) => Ok(json.clone()),
+            Template::Path(path) => {
+                let mut steps = path.split('.');
+                let mut at = steps.next().and_then(|s| scope.get(s)).ok_or(Error::Forbidden(None))?;
+                for step in steps {
+                    if at.is_null() {
+                        return Ok(Json::Null);
+                    }
+                    at = at.get(step).ok_or(Error::Forbidden(None))?;
+                }
+                Ok(at.clone())
+            }
+            Template::Text(text) => {
+                let mut handlebars = Handlebars::new();
+                handlebars.set_strict_mode(true);
+                handlebars.register_escape_fn(handlebars::no_escape);
+                handlebars.render_template(text, scope).map(Json::String).map_err(|_| Error::Forbidden(None))
+            }
+        }
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(10_000));
+    environment.add_test("none", |v: &minijinja::Value| v.is_none());
+    environment
+}
+
+/// The names that a condition uses, or what is wrong with it.
+///
+/// # Errors
+/// Words for the file's author.
+pub fn names(condition: &str) -> Result<Vec<String>, String> {
+    let environment = environment();
+    let expression = environment.compile_expression(condition).map_err(|e| format!("not a condition: {e}"))?;
+    Ok(expression.undeclared_variables(false).into_iter().collect())
+}
+
+fn object(map: &Map<String, Json>) -> minijinja::Value {
+    minijinja::Value::from_pairs(map.iter().map(|(name, value)| (name.clone(), convert(value))))
+}
+
+fn convert(json: &Json) -> minijinja::Value {
+    match json {
+        Json::Null => minijinja::Value::from(()),
+        Json::Bool(b) => (*b).into(),
+        Json::Number(n) => n.as_i64().map_or_else(|| n.as_f64().unwrap_or_default().into(), minijinja::Value::from),
+        Json::String(s) => s.as_str().into(),
+        Json::Array(items) => items.iter().map(convert).collect::<Vec<_>>().into(),
+        Json::Object(map) => object(map),
+    }
+}
+
+/// Whether a condition holds.
+///
+/// # Errors
+/// A condition that can't be evaluated is a defect of the action.
+pub fn holds(condition: &str, scope: &Map<String, Json>) -> Result<bool> {
+    let environment = environment();
+    let expression = environment.compile_expression(condition).map_err(Error::internal)?;
+    match expression.eval(object(scope)).map_err(Error::internal)? {
+        value if value.is_undefined() => Err(Error::internal("a condition names what isn't there")),
+        value => Ok(value.is_true()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn scope() -> Map<String, Json> {
+        json!({"n": 7, "s": "größe <\"&", "o": {"x": null, "list": [1]}}).as_object().cloned().expect("an object")
+    }
+
+    #[test]
+    fn a_name_alone_keeps_its_type_and_inside_text_it_is_rendered_without_escaping() {
+        let render = |text: &str| Template::read(json!(text)).render(&scope());
+        assert_eq!(render("{{n}}").expect("a value"), json!(7));
+        assert_eq!(render("{{ o.list }}").expect("a value"), json!([1]));
+        assert_eq!(render("<{{s}}> {{n}}").expect("a value"), json!("<größe <\"&> 7"));
+        assert_eq!(render("plain").expect("a value"), json!("plain"));
+        for missing in ["{{m}}", "{{o.m}}", "x {{m}}", "x {{o.m}}"] {
+            assert!(render(missing).is_err(), "{missing}");
+        }
+    }
+
+    #[test]
+    fn conditions_see_the_same_names_and_no_others() {
+        assert!(holds("n > 3 and o.x is none", &scope()).expect("a condition"));
+        assert!(!holds("s == 'x'", &scope()).expect("a condition"));
+        assert!(holds("m", &scope()).is_err());
+        assert_eq!(
+            names("a.b > c").map(|mut n| {
+                n.sort();
+                n
+            }),
+            Ok(vec!["a".to_owned(), "c".to_owned()])
+        );
+        assert!(names("a >").is_err());
+    }
+}

@@ -1,0 +1,78 @@
+//! Routes of actions: the call, and the list of what may be called.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value as Json, json};
+
+use super::{Route, What};
+use crate::access::write::Deed;
+use crate::action::run::{self, Call, Means};
+use crate::action::{InputKind, SubjectUse};
+use crate::error::{Error, Fault, Result};
+use crate::http::reply::{self, Response};
+use crate::http::{App, Asked};
+use crate::plan::Planner;
+use crate::request::{body, media};
+use crate::statement::account;
+
+/// POST on an action.
+pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
+    let header = |name| asked.headers.get(name).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
+    let action = app.actions.find(&route.entity, &route.name).ok_or(Error::NotFound)?;
+    if let Some(limit) = action.limit.filter(|_| app.config.limits.action_rate) {
+        app.limiters.count(&format!("{}/{}", action.entity, action.name), asked.address, limit)?;
+    }
+    media::action_content(header(header::CONTENT_TYPE))?;
+    let sent = if body.is_empty() { json!({}) } else { body::json(body).map_err(|fault| Error::Unreadable(vec![fault]))? };
+    let wanted = || Error::Unreadable(vec![Fault::new("bad-document", "An object with `attributes` is wanted.").at("")]);
+    let Json::Object(mut sent) = sent else { return Err(wanted()) };
+    let attributes = match sent.remove("attributes") {
+        Some(Json::Object(attributes)) => attributes,
+        Some(_) => return Err(wanted()),
+        None => sent,
+    };
+    let subject = (route.what == What::ActionOnRow).then(|| route.id.clone());
+    let agent = header(header::USER_AGENT).unwrap_or_default().to_owned();
+    let call = Call { caller: asked.caller, address: asked.address, agent, subject, attributes };
+    let means = Means {
+        config: &app.config,
+        schema: &app.schema,
+        store: &app.store,
+        tokens: &app.tokens,
+        hasher: &app.hasher,
+        seal: &app.seal,
+    };
+    Ok(reply::directives(&run::run(&means, action, &call).await?))
+}
+
+/// GET /actions: what the caller may execute, with all that a form needs.
+pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
+    let planner = Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page };
+    let mut found = vec![];
+    for action in app.actions.all() {
+        let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+        let entity = planner.entity(&action.entity)?;
+        let rows = deed.scope.run(&account::action(&action.entity, &action.name)).await?;
+        let Some(id) = rows.first().and_then(|row| row.uuid(0)) else { continue };
+        if deed.may_execute(app.schema.system("action"), id, entity, None).await.is_err() {
+            continue;
+        }
+        let inputs = action.inputs.iter().map(|input| {
+            let kind = match &input.kind {
+                InputKind::Value(kind) => kind.word(),
+                InputKind::Row(_) => "row",
+            };
+            json!({"name": input.name, "type": kind, "required": input.required})
+        });
+        let subject = match action.subject {
+            SubjectUse::None => "none",
+            SubjectUse::Optional => "optional",
+            SubjectUse::Required => "required",
+        };
+        found.push(json!({
+            "entity": action.entity, "name": action.name, "label": action.label, "description": action.description, "subject": subject,
+            "inputs": inputs.collect::<Vec<_>>(),
+        }));
+    }
+    Ok(reply::with_type(StatusCode::OK, "application/json", Json::Array(found).to_string().into_bytes()))
+}

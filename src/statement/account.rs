@@ -1,0 +1,122 @@
+//! Accounts: credentials, sessions, attempts, the claim code.
+//!
+//! In charge of: the SQL of what performers do. Their powers are theirs alone (`action::performer`).
+
+use uuid::Uuid;
+
+use super::Statement;
+use super::read::{gate, who};
+use crate::permission::{Right, rule};
+use crate::schema::{ADMINISTRATORS, Entity};
+
+/// The user of an address with the stored hash, if the caller may peek the entity and that row.
+pub fn credentials(user: &Entity, email: &str, session: Option<Uuid>) -> Statement {
+    let mut statement = Statement { keep: true, ..Statement::default() };
+    let who = who(&mut statement, session);
+    let email = statement.bind(Some(email.to_owned()));
+    statement.sql = format!(
+        "with {who} select t.id, t.password, t.email from who a, user_account t where lower(t.email) = lower({email}) and t.active and {} and {}",
+        gate(user, Right::Peek),
+        rule(Right::Peek, user.subject("t")),
+    );
+    statement
+}
+
+/// Locks a user who must still carry that very hash.
+pub fn still(user: Uuid, hash: &str) -> Statement {
+    let sql = "select email, name from user_account where id = $1 and password = $2 and active for update";
+    Statement::fixed(sql, vec![Some(user.to_string()), Some(hash.to_owned())])
+}
+
+/// Opens a session for so many seconds.
+pub fn open(session: Uuid, user: Uuid, seconds: u64, address: &str, device: &str) -> Statement {
+    let sql = "insert into session (id, owner, permission, groups, group_bits, expires_at, \"user\", ip, device) \
+         select $1::uuid, $2::uuid, w.default_permission, coalesce(w.default_groups, '{}'), w.default_group_bits, \
+         now() + make_interval(secs => $3::double precision), $2::uuid, $4, $5 from world w where w.name = 'session'";
+    let values = [session.to_string(), user.to_string(), seconds.to_string(), address.to_owned(), device.to_owned()];
+    Statement::fixed(sql, values.into_iter().map(Some).collect())
+}
+
+/// Ends a session, or all others of the same user.
+pub fn close(session: Uuid, others: bool) -> Statement {
+    let which = if others { "s.id <> $1::uuid" } else { "s.id = $1::uuid" };
+    let sql = format!(
+        "update session s set ended_at = now(), version = s.version + 1, updated_at = now() from session mine \
+         where mine.id = $1::uuid and s.\"user\" = mine.\"user\" and s.ended_at is null and {which}"
+    );
+    Statement::fixed(sql, vec![Some(session.to_string())])
+}
+
+/// Counts an attempt and gives how many there were in the window, this one included.
+pub fn attempt(key: &str, seconds: u64) -> Statement {
+    let sql = "insert into rowhouse.attempt as t (key, tries, since) values ($1, 1, now()) on conflict (key) do update set \
+         tries = case when t.since < now() - make_interval(secs => $2::double precision) then 1 else t.tries + 1 end, \
+         since = case when t.since < now() - make_interval(secs => $2::double precision) then now() else t.since end returning tries::bigint";
+    Statement::fixed(sql, vec![Some(key.to_owned()), Some(seconds.to_string())])
+}
+
+/// Forgets the attempts of a key.
+pub fn forget(key: &str) -> Statement {
+    Statement::fixed("delete from rowhouse.attempt where key = $1", vec![Some(key.to_owned())])
+}
+
+/// Keeps a sealed claim code, where there is none yet; gives the one that is kept, unless it is spent.
+pub fn keep_claim(sealed: &str) -> [Statement; 2] {
+    let keep = "insert into rowhouse.claim_code (sealed) values ($1::bytea) on conflict do nothing";
+    let find = "select sealed from rowhouse.claim_code where spent_at is null";
+    [Statement::fixed(keep, vec![Some(sealed.to_owned())]), Statement::fixed(find, vec![])]
+}
+
+/// Locks the claim code, unless it is spent.
+pub fn lock_claim() -> Statement {
+    Statement::fixed("select sealed from rowhouse.claim_code where spent_at is null for update", vec![])
+}
+
+/// Spends the claim code.
+pub fn spend_claim() -> Statement {
+    Statement::fixed("update rowhouse.claim_code set spent_at = now()", vec![])
+}
+
+/// Puts a user among the administrators.
+pub fn administrator(user: Uuid) -> Statement {
+    let sql = format!(
+        "insert into \"usergroup.members\" (source, target, created_at) values ('{ADMINISTRATORS}', $1::uuid, now()) on conflict do nothing"
+    );
+    Statement::fixed(sql, vec![Some(user.to_string())])
+}
+
+/// The id of an action's row.
+pub fn action(entity: &str, name: &str) -> Statement {
+    let sql = "select id from action where entity = $1 and name = $2";
+    Statement::fixed(sql, vec![Some(entity.to_owned()), Some(name.to_owned())])
+}
+
+/// The attributes of a row as JSON, secrets and hidden columns left out.
+pub fn values(entity: &Entity, id: Uuid) -> Statement {
+    let columns = entity.columns.iter().filter(|c| c.is_served());
+    let pairs: Vec<_> =
+        columns.map(|c| format!("'{}', t.{}", c.name.replace('\'', "''"), crate::schema::quote(&c.name))).collect();
+    let sql = format!(
+        "select (jsonb_build_object('id', t.id) || jsonb_build_object({}))::text from {} t where t.id = $1",
+        pairs.join(", "),
+        entity.table()
+    );
+    Statement::fixed(sql, vec![Some(id.to_string())])
+}
+
+/// The id of the row whose columns have these values.
+pub fn find(entity: &Entity, with: &[(&crate::schema::Column, Option<String>)]) -> Statement {
+    let mut statement = Statement::default();
+    let parts: Vec<_> = with
+        .iter()
+        .map(|(column, value)| {
+            let (name, bound) = (crate::schema::quote(&column.name), statement.bind(value.clone()));
+            match column.kind {
+                crate::schema::kind::Kind::Email => format!("lower(t.{name}) = lower({bound})"),
+                _ => format!("t.{name} = {bound}::{}", column.kind.sql()),
+            }
+        })
+        .collect();
+    statement.sql = format!("select t.id from {} t where {} order by t.id limit 2", entity.table(), parts.join(" and "));
+    statement
+}

@@ -1,0 +1,4 @@
+//! Actions: the default ones, by the words that the documentation promises.
+
+mod accounts;
+mod groups;
