@@ -41,7 +41,6 @@ pub const DIRECTIVES: &[(&str, &[&str])] = &[
     ("client.store.set", &["key", "value"]),
     ("client.store.remove", &["key"]),
     ("client.reload", &[]),
-    ("row", &["row"]),
 ];
 
 /// What names mean while a file is read: an entity's row, or something else.

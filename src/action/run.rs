@@ -303,6 +303,10 @@ async fn check_password(
     }
 }
 
+fn render(with: &[(String, super::value::Template)], scope: &Map<String, Json>) -> Result<Map<String, Json>> {
+    with.iter().map(|(name, template)| Ok((name.clone(), template.render(scope)?))).collect()
+}
+
 impl<'a> Run<'a> {
     /// Declared rights hold for the subject row and the caller's own user row from the start.
     fn lift_known(&mut self, entity: &'a Entity, subject: Option<Uuid>) {
@@ -405,23 +409,45 @@ impl<'a> Run<'a> {
                 Ok(Json::Null)
             }
             Does::Perform { performer, with } => {
-                let with = self.render(with)?;
+                let with = render(with, &self.scope)?;
                 performer::perform(self, performer.kind, &with).await
             }
             Does::Respond { directive, with } => {
-                let attributes = self.render(with)?;
+                let shown = self.readable().await?;
+                let attributes = render(with, &shown)?;
                 self.directives.push(json!({"ResponseType": directive, "Attributes": attributes}));
                 Ok(Json::Null)
             }
             Does::Fail { status, message } => {
-                let message = message.render(&self.scope)?;
+                let message = message.render(&self.readable().await?)?;
                 Err(Error::Failed { status: *status, message: message.as_str().unwrap_or("Failed").to_owned() })
             }
         }
     }
 
-    fn render(&self, with: &[(String, super::value::Template)]) -> Result<Map<String, Json>> {
-        with.iter().map(|(name, template)| Ok((name.clone(), template.render(&self.scope)?))).collect()
+    /// The scope as answers may tell of it: of the subject and of rows that inputs name only the id, unless the caller may
+    /// read them. Peek lets an action work with a row; it doesn't serve its data.
+    async fn readable(&mut self) -> Result<Map<String, Json>> {
+        let mut shown = self.scope.clone();
+        let inputs = self.action.inputs.iter().filter(|i| matches!(i.kind, InputKind::Row(_))).map(|i| i.name.clone());
+        let updates =
+            self.action.outcomes.iter().filter(|o| matches!(o.deed, Does::Update { .. })).filter_map(|o| o.name.clone());
+        for name in inputs.chain(updates).chain(["subject".to_owned()]) {
+            let Some(id) = self.id(&name) else { continue };
+            let row = self.action.outcomes.iter().find_map(|o| match &o.deed {
+                Does::Update { row, .. } if o.name.as_deref() == Some(&name) => Some(row.clone()),
+                _ => None,
+            });
+            let entity = self.entity_of(row.as_ref().unwrap_or(&name))?;
+            match self.deed.require(entity, id, Right::Read).await {
+                Ok(()) => {}
+                Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => {
+                    shown.insert(name, json!({"id": id.to_string()}));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(shown)
     }
 
     /// The entity that a name of the scope stands for, as the file was checked.

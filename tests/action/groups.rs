@@ -18,7 +18,7 @@ async fn a_group_is_joined_where_it_may_be_and_left_at_will() {
     .is(200);
     world.guest().act(&format!("usergroup/{group}/join"), json!({})).await.is(401);
     let joined = bob.act(&format!("usergroup/{group}/join"), json!({})).await.is(200);
-    assert!(joined.text.contains("Joined chess"));
+    assert!(joined.text.contains("Joined the group"));
     bob.act("usergroup/join", json!({"usergroup_id": group})).await.is(200);
     assert_eq!(world.sql(&format!("select 1 from \"usergroup.members\" where source = '{group}'")).await.len(), 1);
     bob.act(&format!("usergroup/{group}/leave"), json!({})).await.is(200);
@@ -42,4 +42,18 @@ async fn members_are_added_by_whoever_may_update_the_group() {
     eve.act(&format!("usergroup/{group}/remove_member"), json!({"email": "bob@example.org"})).await.is(403);
     ada.act(&format!("usergroup/{group}/remove_member"), json!({"user_account_id": bob.id.to_string()})).await.is(200);
     assert!(ada.get(&format!("/api/usergroup/{group}/relationships/members")).await.is(200).ids().is_empty());
+}
+
+#[tokio::test]
+async fn a_peeked_value_is_not_served_through_an_actions_template() {
+    let world = World::new().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &["editors"]).await);
+    // the newsroom's `publish` tells the subject's title
+    let make =
+        async |group: i32| ada.make("article", json!({"title": "secret title", "permission": 16256 + group}), json!({})).await;
+    let (peeked, readable) = (make(16384 + 524_288).await, make(16384 + 32768 + 524_288).await);
+    let refused = bob.act(&format!("article/{peeked}/publish"), json!({})).await.is(403);
+    assert!(!refused.text.contains("secret title"));
+    assert_eq!(world.sql("select 1 from article where status = 'published'").await.len(), 0, "rolled back");
+    assert!(bob.act(&format!("article/{readable}/publish"), json!({})).await.is(200).text.contains("Published secret title"));
 }
