@@ -44,6 +44,11 @@ struct Flags {
 enum Command {
     /// Serve
     Serve,
+    /// Write a small project into a new folder
+    New {
+        /// The folder
+        folder: std::path::PathBuf,
+    },
     /// Check all files and say what is wrong
     Check,
     /// Print what `apply` would do to the database
@@ -67,6 +72,15 @@ enum Command {
 enum Admin {
     /// Print the one-time code that makes a signed-in user the first administrator
     ClaimCode,
+    /// Make a user who is an administrator, and spend the claim code; the password is read from standard input
+    Create {
+        /// The address to sign in with
+        #[arg(long)]
+        email: String,
+        /// The person's name
+        #[arg(long)]
+        name: String,
+    },
 }
 
 fn flags(flags: &Flags) -> Result<Vec<(&'static str, String)>, String> {
@@ -146,20 +160,51 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             print(&report?);
             Ok(())
         }
-        Command::Admin { deed: Admin::ClaimCode } => {
+        Command::Admin { deed } => {
             let (schema, actions) = start::project(&config)?;
+            let password = match &deed {
+                Admin::Create { .. } => Some(read_password()?),
+                Admin::ClaimCode => None,
+            };
             let opened = start::open(&config).await?;
-            let code = async {
+            let said = async {
                 start::apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
-                let seal = Seal::open(config.secret_key.as_ref(), &config.data)?;
-                start::claim_code(&opened.store, &seal).await
+                match &deed {
+                    Admin::ClaimCode => {
+                        let seal = Seal::open(config.secret_key.as_ref(), &config.data)?;
+                        let code = start::claim_code(&opened.store, &seal).await?;
+                        code.ok_or_else(|| "the claim code is spent: there is an administrator already".to_owned())
+                    }
+                    Admin::Create { email, name } => {
+                        let person = [email, name, password.as_deref().unwrap_or_default()];
+                        start::create_administrator(&config, &schema, &opened.store, person).await?;
+                        Ok(format!("{email} is an administrator"))
+                    }
+                }
             }
             .await;
             opened.close().await;
-            println!("{}", code?.ok_or("the claim code is spent: there is an administrator already")?);
+            println!("{}", said?);
+            Ok(())
+        }
+        Command::New { folder } => {
+            rowhouse::project::create(&folder)?;
+            println!("rowhouse serve --project {}", folder.display());
             Ok(())
         }
         Command::Config => Ok(()),
+    }
+}
+
+/// The first line of standard input.
+fn read_password() -> Result<String, String> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|e| format!("standard input: {e}"))?;
+    let password = line.trim_end_matches(['\n', '\r']);
+    if password.is_empty() {
+        Err("the password is read from standard input, and there was none".to_owned())
+    } else {
+        Ok(password.to_owned())
     }
 }
 

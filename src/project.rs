@@ -14,6 +14,20 @@ use crate::yaml::Complaint;
 
 static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/actions");
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
+static STARTER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/examples/starter");
+
+/// Writes a small project into a folder that is empty or not there yet.
+///
+/// # Errors
+/// Words for the person at the terminal.
+pub fn create(folder: &Path) -> Result<(), String> {
+    let told = |e: std::io::Error| format!("{}: {e}", folder.display());
+    fs::create_dir_all(folder).map_err(told)?;
+    if fs::read_dir(folder).map_err(told)?.next().is_some() {
+        return Err(format!("{} is not empty: name a new folder", folder.display()));
+    }
+    STARTER.extract(folder).map_err(told)
+}
 
 /// Reads and checks all files of a project.
 ///

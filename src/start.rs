@@ -4,7 +4,9 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 
 use crate::account::password::Hasher;
@@ -14,10 +16,10 @@ use crate::action::Actions;
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::metrics::Metrics;
-use crate::http::{App, listen};
+use crate::http::{App, Door, listen};
 use crate::project;
 use crate::schema::Schema;
-use crate::statement::account;
+use crate::statement::{account, write};
 use crate::store::Store;
 use crate::store::local::{Cluster, Options};
 use crate::store::migrate::{self, DeclaredAction, Report};
@@ -26,7 +28,7 @@ use crate::store::migrate::{self, DeclaredAction, Report};
 pub struct Opened {
     /// PostgreSQL.
     pub store: Store,
-    cluster: Option<Cluster>,
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// Whether what would be lost may be.
@@ -38,6 +40,18 @@ pub enum Destructive {
 }
 
 impl Opened {
+    /// Starts the local cluster again whenever it dies; never done.
+    async fn tend(&self) {
+        let Some(cluster) = &self.cluster else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let cluster = cluster.clone();
+            if let Ok(Err(words)) = tokio::task::spawn_blocking(move || cluster.tend()).await {
+                tracing::error!(words, "the local cluster is down");
+            }
+        }
+    }
+
     /// Lets go of the database; a local cluster that nobody else uses stops.
     pub async fn close(self) {
         self.store.close();
@@ -69,7 +83,7 @@ pub async fn open(config: &Config) -> Result<Opened, String> {
                 Cluster::start(&options)
             };
             let cluster = tokio::task::spawn_blocking(start).await.map_err(|e| e.to_string())??;
-            (cluster.url(), Some(cluster))
+            (cluster.url(), Some(Arc::new(cluster)))
         }
     };
     Ok(Opened { store: Store::open(&url, &config.database)?, cluster })
@@ -153,13 +167,47 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
     }))
 }
 
+/// Makes a user who is an administrator, and spends the claim code.
+///
+/// # Errors
+/// Words for the person at the terminal: what is wrong with the values, or that the address is taken.
+pub async fn create_administrator(config: &Config, schema: &Schema, store: &Store, person: [&str; 3]) -> Result<(), String> {
+    let [email, name, password] = person;
+    let user = schema.system("user_account");
+    let check = |field: &str, text: &str| {
+        let column = user.column(field).unwrap_or_else(|| unreachable!("{field} is embedded"));
+        column.kind.check(&column.bounds, &text.into()).map_err(|words| format!("--{field} {words}"))
+    };
+    let (email, name) = (check("email", email)?, check("name", name)?);
+    crate::account::password::policy(password, &[&email, &name]).map_err(|words| format!("the password {words}"))?;
+    let hash = Hasher::new(config)?.hash(password.to_owned()).await.map_err(told)?;
+    let id = uuid::Uuid::now_v7();
+    let made = async {
+        let mut scope = store.begin().await?;
+        scope.run(&write::administrators_lock()).await?;
+        scope.run(&account::person(id, &email, &name, &hash)).await?;
+        scope.run(&write::join_groups(id)).await?;
+        scope.run(&account::administrator(id)).await?;
+        scope.run(&account::spend_claim()).await?;
+        scope.commit().await
+    };
+    made.await.map_err(|error: Error| match error {
+        Error::Conflict(_) => format!("{email} is taken: sign in as that user, and use the claim code"),
+        other => told(other),
+    })
+}
+
 /// Serves until `stop` is done. `listening` is told the address.
 ///
 /// # Errors
 /// Words for the person at the terminal.
 pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Future<Output = ()>) -> Result<(), String> {
     let (schema, actions) = project(&config)?;
-    let listener = TcpListener::bind(&config.listen).await.map_err(|e| format!("can't listen on {}: {e}", config.listen))?;
+    let listener = bind(&config.listen).await?;
+    let metrics = match &config.metrics_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let opened = open(&config).await?;
     let served = async {
         let report = apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
@@ -169,10 +217,22 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
         let app = app(config, schema, actions, &opened.store).await?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         listening(&format!("http://{address}"));
-        listen::serve(app, listener, stop).await;
+        let stop = stop.shared();
+        let counted = async {
+            match metrics {
+                Some(listener) => listen::serve(app.clone(), listener, Door::Metrics, stop.clone()).await,
+                None => stop.clone().await,
+            }
+        };
+        let served = async { tokio::join!(listen::serve(app.clone(), listener, Door::Public, stop.clone()), counted) };
+        tokio::select! { _ = served => {}, () = opened.tend() => {} }
         Ok(())
     };
     let result = served.await;
     opened.close().await;
     result
+}
+
+async fn bind(address: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|e| format!("can't listen on {address}: {e}"))
 }

@@ -6,6 +6,7 @@ mod house;
 mod jsonapi;
 mod migration;
 mod permission;
+mod process;
 mod readme;
 mod schema;
 mod tidy;

@@ -12,14 +12,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::{App, Peer, service};
+use super::{App, Door, Peer, service};
 
 /// How HTTP/2 begins.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 
 /// Serves until `stop` is done, then finishes what runs, at most for the configured time.
-pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Output = ()>) {
-    let service = service(&app);
+pub async fn serve(app: Arc<App>, listener: TcpListener, door: Door, stop: impl Future<Output = ()>) {
+    let service = service(&app, door);
     let places = Arc::new(Semaphore::new(app.config.limits.connections));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);

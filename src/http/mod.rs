@@ -56,8 +56,19 @@ pub struct App {
     pub metrics: Metrics,
 }
 
+/// Through which listener a request comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Everything.
+    Public,
+    /// `/metrics`, `/healthz` and `/readyz`, for whoever reaches it.
+    Metrics,
+}
+
 /// A request, taken apart.
 pub struct Asked {
+    /// Through which listener it came.
+    pub door: Door,
     /// The method; HEAD is GET.
     pub method: Method,
     /// The path as it came, percent-encoded.
@@ -80,6 +91,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The service that answers requests, with all layers around it.
 pub fn service(
     app: &Arc<App>,
+    door: Door,
 ) -> impl tower::Service<
     Request<hyper::body::Incoming>,
     Response = http::Response<
@@ -101,7 +113,7 @@ pub fn service(
         .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, peer: Option<Peer>, body| {
             let app = inner.clone();
             let address = address(&app.config, &headers, peer);
-            async move { edge(&app, (method, path.as_str().to_owned(), query, headers, address), body).await }
+            async move { edge(&app, door, (method, path.as_str().to_owned(), query, headers, address), body).await }
         });
     ServiceBuilder::new()
         .layer(cors(&app.config.cors_origins))
@@ -135,6 +147,7 @@ fn cors(origins: &[String]) -> CorsLayer {
 
 async fn edge<B: bytes::Buf>(
     app: &App,
+    door: Door,
     (method, path, query, headers, address): (Method, String, String, HeaderMap, IpAddr),
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
 ) -> http::Response<Bytes> {
@@ -142,7 +155,7 @@ async fn edge<B: bytes::Buf>(
     let id = request_id(&headers);
     let caller = caller(app, &headers);
     let method = if method == Method::HEAD { Method::GET } else { method };
-    let asked = Asked { method, path, query, headers, caller, address, id };
+    let asked = Asked { door, method, path, query, headers, caller, address, id };
     let answered = tokio::time::timeout(app.config.limits.request, answer(app, &asked, body)).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,

@@ -13,7 +13,7 @@ use http::{Method, StatusCode, header};
 use matchit::Router;
 
 use super::reply::{self, Response};
-use super::{App, Asked};
+use super::{App, Asked, Door};
 use crate::access;
 use crate::document::{self, Place};
 use crate::error::{Error, Result};
@@ -80,6 +80,9 @@ pub fn find(asked: &Asked) -> Result<Route> {
     request::segments(&asked.path).map_err(|fault| Error::Unreadable(vec![fault]))?;
     let found = ROUTER.at(&asked.path).map_err(|_| Error::NotFound)?;
     let (_, what, methods) = &ROUTES[*found.value];
+    if asked.door == Door::Metrics && !matches!(what, What::Metrics | What::Health | What::Ready) {
+        return Err(Error::NotFound);
+    }
     if !methods.contains(&asked.method) {
         let mut allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
         if methods.contains(&Method::GET) {
@@ -112,7 +115,9 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         }
         What::Ready => Err(Error::Unavailable(2)),
         What::Metrics => {
-            access::require_administrator(&app.store, asked.caller).await?;
+            if asked.door == Door::Public {
+                access::require_administrator(&app.store, asked.caller).await?;
+            }
             Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
         }
         What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),

@@ -77,6 +77,14 @@ pub fn spend_claim() -> Statement {
     Statement::fixed("update rowhouse.claim_code set spent_at = now()", vec![])
 }
 
+/// A new user, who owns themselves, as somebody at the terminal makes one.
+pub fn person(id: Uuid, email: &str, name: &str, hash: &str) -> Statement {
+    let sql = "insert into user_account (id, owner, permission, groups, group_bits, email, name, password, active, email_verified) \
+         select $1::uuid, $1::uuid, w.default_permission, coalesce(w.default_groups, '{}'), w.default_group_bits, $2, $3, $4, true, false \
+         from world w where w.name = 'user_account'";
+    Statement::fixed(sql, [id.to_string().as_str(), email, name, hash].map(|v| Some(v.to_owned())).to_vec())
+}
+
 /// Puts a user among the administrators.
 pub fn administrator(user: Uuid) -> Statement {
     let sql = format!(

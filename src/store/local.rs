@@ -21,6 +21,7 @@ pub struct Cluster {
     user: Option<(u32, u32)>,
     socket: PathBuf,
     password: String,
+    settings: Vec<String>,
     in_use: File,
 }
 
@@ -56,15 +57,40 @@ impl Cluster {
         in_use.lock_shared().map_err(|e| format!("in-use.lock: {e}"))?;
         let password = password(&data, user)?;
         let socket = socket_folder(&data, user)?;
-        let cluster = Cluster { folder, binaries, user, socket, password, in_use };
+        let settings = options.settings.iter().map(|s| (*s).to_owned()).collect();
+        let cluster = Cluster { folder, binaries, user, socket, password, settings, in_use };
         cluster.can_enter(&data, options.user)?;
         if !cluster.folder.exists() {
             cluster.init(&data)?;
         }
         if !cluster.is_running() {
-            cluster.launch(options.settings)?;
+            cluster.launch()?;
         }
         Ok(cluster)
+    }
+
+    /// Starts the cluster again where it died. Blocks while it does.
+    ///
+    /// # Errors
+    /// Words for the log.
+    pub fn tend(&self) -> Result<(), String> {
+        if self.is_alive() {
+            return Ok(());
+        }
+        let starting = lock_file(&self.folder.with_file_name("start.lock"))?;
+        starting.lock().map_err(|e| format!("start.lock: {e}"))?;
+        if self.is_running() {
+            return Ok(());
+        }
+        tracing::warn!("the local cluster died: starting it again");
+        self.launch()
+    }
+
+    /// Whether the postmaster that the pid file names is there: as much as one may ask every second.
+    fn is_alive(&self) -> bool {
+        let file = fs::read_to_string(self.folder.join("postmaster.pid")).unwrap_or_default();
+        let pid = file.lines().next().and_then(|l| l.trim().parse().ok()).and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
     }
 
     /// Where to connect.
@@ -74,7 +100,7 @@ impl Cluster {
     }
 
     /// Leaves the cluster, and stops it if nobody else uses it.
-    pub fn leave(self) {
+    pub fn leave(&self) {
         _ = self.in_use.unlock();
         let Ok(starting) = lock_file(&self.folder.with_file_name("start.lock")) else { return };
         if starting.lock().is_ok() && self.in_use.try_lock().is_ok() {
@@ -107,9 +133,9 @@ impl Cluster {
         Err(format!("initdb failed:\n{said}"))
     }
 
-    fn launch(&self, settings: &[&str]) -> Result<(), String> {
+    fn launch(&self) -> Result<(), String> {
         let mut options = format!("-c listen_addresses='' -k {}", self.socket.display());
-        for setting in settings {
+        for setting in &self.settings {
             options += &format!(" -c {setting}");
         }
         let log = self.folder.join("server.log").display().to_string();

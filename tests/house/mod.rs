@@ -2,6 +2,7 @@
 //! wire to PostgreSQL.
 
 pub mod answer;
+pub mod process;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rowhouse::config::{self, Config, Secret};
-use rowhouse::http::{App, listen};
+use rowhouse::http::{App, Door, listen};
 use rowhouse::start::{self, Destructive};
 use rowhouse::statement::Statement;
 use rowhouse::store::local::{Cluster, Options};
@@ -127,7 +128,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(listen::serve(app.clone(), listener, async move { _ = stopped.await }));
+        tokio::spawn(listen::serve(app.clone(), listener, Door::Public, async move { _ = stopped.await }));
         World { url, app, wire, client: reqwest::Client::new(), _stop: stop }
     }
 
