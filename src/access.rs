@@ -65,6 +65,7 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
     let mut rows: Vec<Vec<Row>> = layout.branches.iter().map(|_| vec![]).collect();
     let mut bits = None;
     let found = match source {
+        Source::Store(store) if plan.is_small() => store.read_small(&statement).await?,
         Source::Store(store) => store.read(&statement).await?,
         Source::Scope(scope) => scope.run(&statement).await?,
     };

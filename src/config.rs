@@ -65,6 +65,7 @@ pub struct Database {
     pub wait: Duration,
     pub connect: Duration,
     pub statement: Duration,
+    pub small: Duration,
     pub recycle: Duration,
 }
 
@@ -147,10 +148,11 @@ pub const KEYS: &[Key] = &[
     key("database.binaries", "", "folder with initdb and postgres for the local cluster; without it they are looked for", |c, v| optional(v, path).map(|v| c.database.binaries = v)),
     key("database.user", "postgres", "system user that the local cluster runs as when started by root", |c, v| word(v).map(|v| c.database.user = v)),
     key("database.pool", "8", "most connections for lists and transactions", |c, v| number(v, 1, 1000).map(|v| c.database.pool = v)),
-    key("database.shared", "2", "connections that small reads share", |c, v| number(v, 1, 64).map(|v| c.database.shared = v)),
+    key("database.shared", "2", "connections that reads of one row share; 0: these take one of the pool, too", |c, v| number(v, 0, 64).map(|v| c.database.shared = v)),
     key("database.wait", "5s", "longest wait for a connection before 503", |c, v| duration(v).map(|v| c.database.wait = v)),
     key("database.connect", "5s", "longest wait for PostgreSQL to accept a connection", |c, v| duration(v).map(|v| c.database.connect = v)),
     key("database.statement", "10s", "longest that one statement may run", |c, v| duration(v).map(|v| c.database.statement = v)),
+    key("database.small", "2s", "longest that the read of one row may run on a shared connection; it is then done again on one of the pool", |c, v| duration(v).map(|v| c.database.small = v)),
     key("database.recycle", "30m", "age at which a connection is replaced", |c, v| duration(v).map(|v| c.database.recycle = v)),
     hidden("secret_key", "", "32 bytes in base64 that encrypt keys and secrets in the database; without it they are made in the data folder", |c, v| master(v).map(|v| c.secret_key = v)),
     key("token.issuer", "rowhouse", "iss of the tokens", |c, v| word(v).map(|v| c.token.issuer = v)),

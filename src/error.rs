@@ -108,6 +108,9 @@ pub enum Error {
     Unsupported(String),
     /// 429: too many; try again after so many seconds.
     TooMany(u64),
+    /// 503, unless it goes well when the whole is done once more: a clash with a parallel transaction, a statement that was
+    /// prepared before the schema changed, or a cancel that was meant for somebody else.
+    Again,
     /// 503: the database or the hashing queue is busy or away; try again after so many seconds.
     Unavailable(u64),
     /// A status of an action's own (`fail`), 400–499.
@@ -155,7 +158,7 @@ impl Error {
             Error::TooMany(_) => 429,
             Error::Failed { status, .. } => *status,
             Error::Internal(_) => 500,
-            Error::Unavailable(_) => 503,
+            Error::Unavailable(_) | Error::Again => 503,
         }
     }
 
@@ -178,7 +181,7 @@ impl Error {
             Error::TooMany(_) => "too-many",
             Error::Failed { .. } => "failed",
             Error::Internal(_) => "internal",
-            Error::Unavailable(_) => "unavailable",
+            Error::Unavailable(_) | Error::Again => "unavailable",
         }
     }
 
@@ -201,7 +204,7 @@ impl Error {
             Error::TooMany(_) => "Too many requests",
             Error::Failed { .. } => "Failed",
             Error::Internal(_) => "Internal error",
-            Error::Unavailable(_) => "Not available right now",
+            Error::Unavailable(_) | Error::Again => "Not available right now",
         }
     }
 
@@ -222,6 +225,7 @@ impl Error {
             Error::PreconditionFailed => "The row has another version than If-Match names.".to_owned(),
             Error::TooLarge(words) | Error::Unsupported(words) => words.clone(),
             Error::TooMany(seconds) | Error::Unavailable(seconds) => format!("Try again in {seconds} s."),
+            Error::Again => "Try again.".to_owned(),
             Error::Failed { message, .. } => message.clone(),
             Error::Internal(_) => "Something went wrong on our side; it is in the log under the request's id.".to_owned(),
         }
@@ -242,6 +246,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Error::TooMany(seconds) | Error::Unavailable(seconds) => Some(*seconds),
+            Error::Again => Some(1),
             _ => None,
         }
     }

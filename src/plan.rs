@@ -298,6 +298,11 @@ fn name<'s>(named: &mut Vec<&'s Entity>, entity: &'s Entity) {
 }
 
 impl Plan<'_> {
+    /// Whether it is about one row and nothing that is linked to it: quickly done.
+    pub fn is_small(&self) -> bool {
+        matches!(self.pick, Pick::One(_) | Pick::Mine) && self.root.includes.is_empty()
+    }
+
     /// Whether the request has the parameter `include`, so that the answer has `included` (FE7).
     pub fn has_include(&self) -> bool {
         self.has_include

@@ -1,5 +1,8 @@
 //! Failures: the wire cut, and what comes after.
 
+use std::time::Duration;
+
+use rowhouse::statement::Statement;
 use serde_json::json;
 
 use crate::house::World;
@@ -81,4 +84,69 @@ async fn bad_requests_of_every_kind_at_once_leave_the_pool_whole() {
     ada.make("tag", json!({"name": "good"}), json!({})).await;
     let (in_use, _, most) = world.app.store.connections();
     assert!(in_use <= most);
+}
+
+#[tokio::test]
+async fn what_was_prepared_before_the_schema_changed_is_prepared_again() {
+    let world = World::new().await;
+    let all = Statement::fixed("select * from tag", vec![]);
+    for round in 0..2 {
+        let reads = (0..8).map(|_| async {
+            world.app.store.read(&all).await.expect("read");
+            world.app.store.read_small(&all).await.expect("read");
+        });
+        futures_util::future::join_all(reads).await;
+        world.sql(&format!("alter table tag add column more{round} text")).await;
+        world.app.store.read(&all).await.expect("read again");
+        world.app.store.read_small(&all).await.expect("read again");
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_that_was_meant_for_somebody_else_is_not_noticed() {
+    let world = World::new().await;
+    let slow = Statement::fixed("select pg_sleep(0.4), 7::bigint", vec![]);
+    let (read, ()) = tokio::join!(world.app.store.read(&slow), cancel(&world));
+    assert_eq!(read.expect("read again")[0].int(1), Some(7));
+    let (read, ()) = tokio::join!(world.app.store.read_small(&slow), cancel(&world));
+    assert_eq!(read.expect("read again")[0].int(1), Some(7));
+}
+
+async fn cancel(world: &World) {
+    loop {
+        let hit = "select pg_cancel_backend(pid) from pg_stat_activity where state = 'active' and query like 'select pg_sleep%' and datname = current_database()";
+        if !world.sql(hit).await.is_empty() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_is_too_slow_for_a_shared_connection_gets_one_of_its_own() {
+    let world = World::with(|config| config.database.small = Duration::from_millis(100)).await;
+    let slow = Statement::fixed("select pg_sleep(0.3), 7::bigint", vec![]);
+    assert_eq!(world.app.store.read_small(&slow).await.expect("read")[0].int(1), Some(7));
+}
+
+#[tokio::test]
+async fn writes_that_lock_each_other_are_done_once_more() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let article = ada.make("article", json!({"title": "x"}), json!({})).await;
+    let to = json!({"article": {"data": {"type": "article", "id": article}}});
+    let one = ada.make("comment", json!({"text": "1"}), to.clone()).await;
+    let two = ada.make("comment", json!({"text": "2"}), to).await;
+    let lock = |id: &str| Statement { sql: format!("select from comment where id = '{id}' for update"), ..Statement::default() };
+    let mut other = world.app.store.begin().await.expect("begun");
+    other.run(&lock(&two)).await.expect("locked");
+    let request = async {
+        let data = json!({"data": [{"type": "comment", "id": two}]});
+        ada.post(&format!("/api/comment/{one}/relationships/replies"), data).await.is(204); // locks one, waits for two
+    };
+    let ring = async {
+        while world.sql("select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()").await.is_empty() {}
+        other.run(&lock(&one)).await.expect("PostgreSQL breaks the ring at the request's end, which waited longer");
+        other.commit().await.expect("committed");
+    };
+    tokio::join!(request, ring);
 }

@@ -14,7 +14,7 @@ use crate::schema::kind::Kind;
 use crate::schema::{Column, Entity, LinkRule, Relation, Write};
 
 /// A row to be made or changed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Change<'s> {
     /// Whose row.
     pub entity: &'s Entity,
@@ -37,7 +37,7 @@ pub struct Change<'s> {
 }
 
 /// A change of what a row is linked to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LinkChange<'s> {
     /// Along which relation.
     pub relation: &'s Relation,

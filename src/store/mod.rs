@@ -5,10 +5,12 @@
 
 pub mod local;
 pub mod migrate;
+mod shared;
 
+use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::error::SqlState;
@@ -18,6 +20,7 @@ use tokio_postgres::{NoTls, config::SslMode};
 use crate::config::Database;
 use crate::error::{Cause, Error, Fault, Result};
 use crate::statement::Statement;
+use shared::Shared;
 
 /// What is never logged beyond `info`, as a log filter: the driver's debug lines hold the values of statements.
 pub const QUIET: &str = "tokio_postgres=info,deadpool=info";
@@ -26,6 +29,7 @@ pub const QUIET: &str = "tokio_postgres=info,deadpool=info";
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
+    shared: Arc<Shared>,
     tls: Tls,
 }
 
@@ -36,6 +40,8 @@ pub struct Row(tokio_postgres::Row);
 pub struct Scope {
     connection: Option<Object>,
     tls: Tls,
+    /// Longest that a statement may run: what ends one sooner was somebody else's cancel.
+    patience: Duration,
     /// Whether a statement was sent whose answer was not read to its end.
     is_running: bool,
 }
@@ -118,6 +124,17 @@ impl Row {
     }
 }
 
+/// Does something that is one transaction, and does it once more where it met a parallel one.
+///
+/// # Errors
+/// What the last attempt ran into.
+pub async fn twice<T, F: Future<Output = Result<T>>>(mut work: impl FnMut() -> F) -> Result<T> {
+    match work().await {
+        Err(Error::Again) => work().await,
+        done => done,
+    }
+}
+
 impl Store {
     /// Makes the pool. Connects to nothing yet.
     ///
@@ -126,36 +143,14 @@ impl Store {
     pub fn open(url: &str, limits: &Database) -> Result<Store, String> {
         let mut config = tokio_postgres::Config::from_str(url).map_err(|_| "database.url can't be read".to_owned())?;
         config.connect_timeout(limits.connect).application_name("rowhouse");
-        let timeout = limits.statement.as_millis();
-        config.options(format!(
-            "-c jit=off -c timezone=UTC -c datestyle=ISO -c search_path=public -c extra_float_digits=1 -c statement_timeout={timeout} \
-             -c idle_in_transaction_session_timeout={} -c plan_cache_mode=force_generic_plan -c lock_timeout={timeout}",
-            timeout * 2
-        ));
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => Tls::None,
             _ if config.get_hosts().iter().all(|h| matches!(h, tokio_postgres::config::Host::Unix(_))) => Tls::None,
             _ => Tls::Rustls(tokio_postgres_rustls::MakeRustlsConnect::new(certificates()?)),
         };
-        let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match &tls {
-            Tls::None => Manager::from_config(config, NoTls, settings),
-            Tls::Rustls(tls) => Manager::from_config(config, tls.clone(), settings),
-        };
-        let age = limits.recycle;
-        let pool = Pool::builder(manager)
-            .max_size(limits.pool)
-            .wait_timeout(Some(limits.wait))
-            .create_timeout(Some(limits.connect))
-            .recycle_timeout(Some(limits.connect))
-            .pre_recycle(Hook::sync_fn(move |_, metrics| match metrics.age() > age {
-                true => Err(HookError::message("old")),
-                false => Ok(()),
-            }))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|e| e.to_string())?;
-        Ok(Store { pool, tls })
+        let pool = pool(config.clone(), &tls, limits, limits.pool, limits.statement)?;
+        let small = pool_of_shared(config, &tls, limits)?;
+        Ok(Store { pool, shared: Arc::new(Shared::new(small, limits)), tls })
     }
 
     /// Runs one statement outside of any transaction.
@@ -163,10 +158,33 @@ impl Store {
     /// # Errors
     /// 503 when PostgreSQL is away or busy; what the statement ran into otherwise.
     pub async fn read(&self, statement: &Statement) -> Result<Vec<Row>> {
-        let mut guard = Scope { connection: Some(self.connection().await?), tls: self.tls.clone(), is_running: false };
+        match self.read_once(statement).await {
+            Err(Error::Again) => self.read_once(statement).await,
+            done => done,
+        }
+    }
+
+    /// Runs a statement that is quickly done, on a connection that others use at the same time: nothing is cancelled there.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn read_small(&self, statement: &Statement) -> Result<Vec<Row>> {
+        match self.shared.read(statement).await {
+            Some(Err(Error::Again)) | None => self.read(statement).await,
+            Some(done) => done,
+        }
+    }
+
+    async fn read_once(&self, statement: &Statement) -> Result<Vec<Row>> {
+        let mut guard = self.scope().await?;
         let rows = guard.run(statement).await?;
         guard.connection.take(); // finished: nothing to cancel or roll back
         Ok(rows)
+    }
+
+    async fn scope(&self) -> Result<Scope> {
+        let connection = Some(self.connection().await?);
+        Ok(Scope { connection, tls: self.tls.clone(), patience: self.shared.patience, is_running: false })
     }
 
     /// Begins a transaction.
@@ -174,7 +192,7 @@ impl Store {
     /// # Errors
     /// 503 when PostgreSQL is away or busy.
     pub async fn begin(&self) -> Result<Scope> {
-        let scope = Scope { connection: Some(self.connection().await?), tls: self.tls.clone(), is_running: false };
+        let scope = self.scope().await?;
         scope.batch("begin").await?;
         Ok(scope)
     }
@@ -193,6 +211,7 @@ impl Store {
     /// Closes the pool: who waits is told 503.
     pub fn close(&self) {
         self.pool.close();
+        self.shared.close();
     }
 
     async fn connection(&self) -> Result<Object> {
@@ -219,17 +238,7 @@ impl Scope {
     }
 
     async fn execute(&self, statement: &Statement) -> Result<Vec<Row>> {
-        let connection = self.connection()?;
-        let values: Vec<Text<'_>> = statement.values.iter().map(Text).collect();
-        let rows = if statement.keep {
-            let prepared = connection.prepare_cached(&statement.sql).await.map_err(translate)?;
-            let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
-            connection.query(&prepared, &values).await
-        } else {
-            let values: Vec<(&(dyn ToSql + Sync), Type)> = values.iter().map(|v| (v as _, Type::UNKNOWN)).collect();
-            connection.query_typed(&statement.sql, &values).await
-        };
-        Ok(rows.map_err(translate)?.into_iter().map(Row).collect())
+        execute(self.connection()?, statement, self.patience).await
     }
 
     /// Makes everything since [`Store::begin`] last.
@@ -276,6 +285,77 @@ impl Drop for Scope {
     }
 }
 
+fn pool(
+    mut config: tokio_postgres::Config,
+    tls: &Tls,
+    limits: &Database,
+    size: usize,
+    statement: Duration,
+) -> Result<Pool, String> {
+    let timeout = statement.as_millis();
+    config.options(format!(
+        "-c jit=off -c timezone=UTC -c datestyle=ISO -c search_path=public -c extra_float_digits=1 -c statement_timeout={timeout} \
+         -c idle_in_transaction_session_timeout={} -c plan_cache_mode=force_generic_plan -c lock_timeout={timeout}",
+        timeout * 2
+    ));
+    let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = match tls {
+        Tls::None => Manager::from_config(config, NoTls, settings),
+        Tls::Rustls(tls) => Manager::from_config(config, tls.clone(), settings),
+    };
+    let age = limits.recycle;
+    Pool::builder(manager)
+        .max_size(size)
+        .wait_timeout(Some(limits.wait))
+        .create_timeout(Some(limits.connect))
+        .recycle_timeout(Some(limits.connect))
+        .pre_recycle(Hook::sync_fn(move |_, metrics| match metrics.age() > age {
+            true => Err(HookError::message("old")),
+            false => Ok(()),
+        }))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|e| e.to_string())
+}
+
+fn pool_of_shared(config: tokio_postgres::Config, tls: &Tls, limits: &Database) -> Result<Pool, String> {
+    // twice as many as are shared: those that grew old serve their last reads while the next ones are made
+    pool(config, tls, limits, (limits.shared * 2).max(1), limits.small)
+}
+
+/// Sends a statement and reads its rows.
+async fn execute(connection: &Object, statement: &Statement, patience: Duration) -> Result<Vec<Row>> {
+    let started = Instant::now();
+    let values: Vec<Text<'_>> = statement.values.iter().map(Text).collect();
+    let rows = if statement.keep {
+        match connection.prepare_cached(&statement.sql).await {
+            Ok(prepared) => {
+                let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
+                connection.query(&prepared, &values).await
+            }
+            Err(error) => Err(error),
+        }
+    } else {
+        let values: Vec<(&(dyn ToSql + Sync), Type)> = values.iter().map(|v| (v as _, Type::UNKNOWN)).collect();
+        connection.query_typed(&statement.sql, &values).await
+    };
+    let failed = match rows {
+        Ok(rows) => return Ok(rows.into_iter().map(Row).collect()),
+        Err(error) => error,
+    };
+    match failed.code() {
+        // what was prepared before the schema changed, on every connection
+        Some(code) if *code == SqlState::FEATURE_NOT_SUPPORTED && statement.keep => {
+            if let Some(pool) = Object::pool(connection) {
+                pool.manager().statement_caches.clear();
+            }
+            Err(Error::Again)
+        }
+        Some(code) if *code == SqlState::QUERY_CANCELED && started.elapsed() < patience => Err(Error::Again),
+        _ => Err(translate(failed)),
+    }
+}
+
 /// PostgreSQL's errors as ours. The one place that knows SQLSTATE.
 fn translate(error: tokio_postgres::Error) -> Error {
     let Some(db) = error.as_db_error() else {
@@ -291,12 +371,10 @@ fn translate(error: tokio_postgres::Error) -> Error {
     if *code == SqlState::FOREIGN_KEY_VIOLATION || *code == SqlState::RESTRICT_VIOLATION {
         return Error::Conflict(Fault::new("in-use", "Other rows still need this one."));
     }
-    let busy = [
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::T_R_DEADLOCK_DETECTED,
-        SqlState::LOCK_NOT_AVAILABLE,
-        SqlState::QUERY_CANCELED,
-    ];
+    if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {
+        return Error::Again;
+    }
+    let busy = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
     if class == "08" || class == "57" || class == "53" || busy.contains(code) {
         tracing::warn!(code = code.code(), message = db.message(), "PostgreSQL can't right now");
         return Error::Unavailable(2);

@@ -19,6 +19,7 @@ use crate::request::body::{self, uuid};
 use crate::request::{Query, media};
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
+use crate::store::twice;
 
 fn planner(app: &App) -> Planner<'_> {
     Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page }
@@ -48,13 +49,18 @@ pub async fn put(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
     let id = if is_new { Uuid::now_v7() } else { uuid(&route.id).unwrap_or_default() };
     let mut change = planner.change(entity, id, is_new, &resource);
     keep_secrets(app, &mut change).await?;
-    let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
-    match is_new {
-        true => deed.create(change).await?,
-        false => deed.update(change).await?,
-    }
-    let shown = show(app, asked, &mut deed, entity, id).await?;
-    deed.commit().await?;
+    let change = &change;
+    let done = twice(|| async move {
+        let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+        match is_new {
+            true => deed.create(change.clone()).await?,
+            false => deed.update(change.clone()).await?,
+        }
+        let shown = show(app, asked, &mut deed, entity, id).await?;
+        deed.commit().await?;
+        Ok(shown)
+    });
+    let shown = done.await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = reply::document(status, shown);
     if is_new {
@@ -104,9 +110,13 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
     media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
     let planner = planner(app);
     let entity = planner.entity(&route.entity)?;
-    let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
-    deed.delete(entity, uuid(&route.id).unwrap_or_default()).await?;
-    deed.commit().await?;
+    let id = uuid(&route.id).unwrap_or_default();
+    let done = twice(|| async move {
+        let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+        deed.delete(entity, id).await?;
+        deed.commit().await
+    });
+    done.await?;
     Ok(reply::nothing())
 }
 
@@ -128,12 +138,16 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
     let id = uuid(&route.id).unwrap_or_default();
     let mut faults = vec![];
     let link = planner.link(relation, verb, &linkage, "", &mut faults);
-    let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
-    if relation.is_many() {
-        deed.link(entity, id, link, relation, faults).await?;
-    } else {
-        deed.update(Change::links(entity, id, link, faults)).await?;
-    }
-    deed.commit().await?;
+    let (link, faults) = (&link, &faults);
+    let done = twice(|| async move {
+        let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+        if relation.is_many() {
+            deed.link(entity, id, link.clone(), relation, faults.clone()).await?;
+        } else {
+            deed.update(Change::links(entity, id, link.clone(), faults.clone())).await?;
+        }
+        deed.commit().await
+    });
+    done.await?;
     Ok(reply::nothing())
 }

@@ -1,0 +1,61 @@
+//! Connections that small reads share: many statements on their way at once, answered in order.
+//!
+//! In charge of: handing them out in turn, and replacing those that died or grew old. Nothing is ever cancelled here, for a
+//! cancel would hit a neighbour; a short time-out of PostgreSQL's own guards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{Object, Pool};
+use tokio::sync::Mutex;
+
+use super::{Row, execute};
+use crate::config::Database;
+use crate::error::{Error, Result};
+use crate::statement::Statement;
+
+pub(super) struct Shared {
+    pool: Pool,
+    places: Vec<Mutex<Option<(Arc<Object>, Instant)>>>,
+    next: AtomicUsize,
+    age: Duration,
+    small: Duration,
+    /// Longest that a statement may run on a connection of one's own.
+    pub patience: Duration,
+}
+
+impl Shared {
+    pub fn new(pool: Pool, limits: &Database) -> Shared {
+        let places = (0..limits.shared).map(|_| Mutex::new(None)).collect();
+        let (age, small, patience) = (limits.recycle, limits.small, limits.statement);
+        Shared { pool, places, next: AtomicUsize::new(0), age, small, patience }
+    }
+
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
+    /// Reads; none where there is no connection to be had, or the statement took too long for one that is shared.
+    pub async fn read(&self, statement: &Statement) -> Option<Result<Vec<Row>>> {
+        let connection = self.connection().await?;
+        match execute(&connection, statement, self.small).await {
+            Err(Error::Unavailable(_)) => None,
+            done => Some(done),
+        }
+    }
+
+    async fn connection(&self) -> Option<Arc<Object>> {
+        let place = self.places.get(self.next.fetch_add(1, Ordering::Relaxed) % self.places.len().max(1))?;
+        let mut place = place.lock().await; // held while connecting, so that a place makes one connection only
+        if let Some((connection, made)) = place.as_ref().filter(|(c, _)| !c.is_closed())
+            && made.elapsed() < self.age
+        {
+            return Some(connection.clone());
+        }
+        *place = None; // given back when its last read is done
+        let made = Arc::new(self.pool.get().await.ok()?);
+        *place = Some((made.clone(), Instant::now()));
+        Some(made)
+    }
+}
