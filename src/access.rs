@@ -3,11 +3,16 @@
 //! In charge of: turning the verdicts that a statement brings into rows or a refusal. The only caller of the store's row
 //! functions for requests. It must not know HTTP or JSON.
 
+use uuid::Uuid;
+
 use crate::account::Caller;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
+use crate::permission::Right;
 use crate::plan::{Guard, Pick, Plan};
-use crate::schema::Schema;
+use crate::schema::{Entity, Schema};
+use crate::statement::action::{SUBJECT, may_execute as may_execute_statement};
 use crate::statement::read::{self, Branch, Layout, verdict};
+use crate::statement::write::judge;
 use crate::store::{Row, Scope, Store};
 
 pub mod write;
@@ -104,6 +109,11 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
             }
         }
     }
+    let is_over = |rows: &Vec<Row>| i64::try_from(rows.len()).is_ok_and(|n| n > plan.most_included);
+    if layout.branches.iter().zip(&rows).any(|(branch, rows)| matches!(branch, Branch::Links { .. }) && is_over(rows)) {
+        let words = format!("An include brings at most {} rows: include less, or a smaller page.", plan.most_included);
+        return Err(Error::Unreadable(vec![Fault::new("too-many", words).parameter("include")]));
+    }
     let has_more = cut(plan, &mut rows);
     sort_links(&layout, &mut rows);
     Ok(Answer { layout, rows, has_more })
@@ -128,6 +138,44 @@ fn sort_links(layout: &Layout<'_>, rows: &mut [Vec<Row>]) {
             rows.sort_by_key(|row| row.int(1));
         }
     }
+}
+
+/// Asks what stands before an action: execute on its entity and its own row, and on the subject. Gives the caller's id.
+///
+/// # Errors
+/// 401 and 403 (names of actions are no secret), then 404, 401 and 403 for the subject.
+pub async fn may_execute(
+    source: Source<'_>,
+    entity: &Entity,
+    action: &str,
+    subject: Option<Uuid>,
+    caller: Caller,
+) -> Result<Option<Uuid>> {
+    let ask = |lock| may_execute_statement(entity, action, subject, caller.session, lock);
+    let rows = match source {
+        Source::Store(store) => store.read(&ask(false)).await?,
+        Source::Scope(scope) => scope.run(&ask(true)).await?,
+    };
+    let row = rows.first().ok_or_else(|| Error::internal("no verdict"))?;
+    let verdict = Verdict { bits: row.int(0).unwrap_or(0), caller, entities: 2 };
+    verdict.require_entities()?;
+    if subject.is_some() {
+        if !verdict.has(verdict::PEEKABLE) {
+            return Err(Error::NotFound);
+        }
+        verdict.require(SUBJECT)?;
+    }
+    Ok(row.uuid(1))
+}
+
+/// Asks an entity, where nothing else of the request can be asked.
+///
+/// # Errors
+/// 401 for guests, 403 for others.
+pub async fn require_entity(store: &Store, caller: Caller, entity: &Entity, right: Right) -> Result<()> {
+    let rows = store.read(&judge(entity, &[], &[], &[(entity, right)], caller.session, "")).await?;
+    let verdict = Verdict { bits: rows.first().and_then(|row| row.int(1)).unwrap_or(0), caller, entities: 1 };
+    verdict.require_entities()
 }
 
 /// Lets administrators through.

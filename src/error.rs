@@ -140,6 +140,11 @@ impl Error {
         if guest { Error::Unauthenticated { bad_token } } else { Error::Forbidden(None) }
     }
 
+    /// Whether it says that something is not permitted, or not there for this caller.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. })
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {

@@ -7,15 +7,19 @@ pub mod change;
 pub mod filter;
 pub mod page;
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::config::{Limits, Page};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
-use crate::request::Query;
+use crate::request::{Query, RawFilter};
 use crate::schema::{Column, Entity, Relation, Schema};
 use filter::Filter;
 use page::{Key, Window};
+
+/// Most entities that one request names: their verdicts travel as bits of one number.
+pub const NAMED: usize = 48;
 
 /// The right that a node asks of each of its rows. There is no node without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +54,10 @@ pub struct Plan<'s> {
     /// Whether the request shapes the answer (filter, sort, include, fields): such statements are not kept prepared.
     pub has_client_shape: bool,
     has_include: bool,
+    /// Most rows that all parents of one included relationship have together.
+    pub most_included: i64,
+    /// Whether the entity itself is not asked, because an action declares the right.
+    pub is_lifted: bool,
 }
 
 /// Which rows a plan is about.
@@ -152,6 +160,14 @@ impl<'s> Planner<'s> {
         self.plan(self.schema.target(relation), pick, query, Guard::PEEK)
     }
 
+    /// Plans a search for rows that an action works with: peek is enough, and nothing of them goes out.
+    pub fn search(&self, entity: &'s Entity, filter: Option<Json>, sort: &[(Vec<String>, bool)], most: i64) -> Plan<'s> {
+        let query = Query { filters: filter.map(RawFilter::Tree).into_iter().collect(), sort: sort.to_vec(), ..Query::default() };
+        let mut plan = self.plan(entity, Pick::Page, &query, Guard::PEEK);
+        plan.root.window = Window::first(most);
+        plan
+    }
+
     fn plan(&self, entity: &'s Entity, pick: Pick<'s>, query: &Query, guard: Guard) -> Plan<'s> {
         let mut faults = query.faults.clone();
         let is_many = match pick {
@@ -166,10 +182,27 @@ impl<'s> Planner<'s> {
         name(&mut named, entity);
         let window = if is_many { page::window(query, self, &mut faults) } else { Window::one() };
         let mut root = Node::new(entity, guard, window);
-        if is_many {
+        let is_linkage = guard == Guard::PEEK && matches!(pick, Pick::Related { .. });
+        if is_linkage {
+            // What may only be peeked is neither sorted nor searched by its values.
+            let by_id = |(path, _): &(Vec<String>, bool)| path.len() == 1 && path[0] == "id";
+            if !query.filters.is_empty() || !query.sort.iter().all(by_id) {
+                let words = "Linkage is in the order of ids; sort and filter the related resources.";
+                faults.push(Fault::new("unknown-parameter", words).parameter(if query.filters.is_empty() {
+                    "sort"
+                } else {
+                    "filter"
+                }));
+            }
+            let descends = query.sort.first().is_some_and(|(_, descends)| *descends);
+            root.order = vec![Key { steps: vec![], column: None, descends }];
+            page::check_cursor(&root, &mut faults);
+        } else if is_many {
             root.order = self.order(entity, query, &mut named, &mut faults);
             page::check_cursor(&root, &mut faults);
-            let filters = query.filters.iter().filter_map(|raw| filter::plan(self, entity, raw, &mut named, &mut faults));
+            let mut terms = 0;
+            let filters =
+                query.filters.iter().filter_map(|raw| filter::plan(self, entity, raw, &mut terms, &mut named, &mut faults));
             root.filters = filters.collect();
         } else {
             let unfit = query.filters.is_empty() && query.sort.is_empty() && query.page.is_empty();
@@ -182,13 +215,26 @@ impl<'s> Planner<'s> {
         } else if query.include.is_some() {
             faults.push(Fault::new("unknown-parameter", "include is for resources, not for linkage.").parameter("include"));
         }
+        if named.len() > NAMED {
+            faults.push(Fault::new("too-many", format!("A request names at most {NAMED} entities.")));
+            named.truncate(NAMED);
+        }
         for (kind, names) in &query.fields {
             self.check_fields(kind, names, &mut faults);
         }
         self.fields(&mut root, query);
         let has_client_shape =
             !query.filters.is_empty() || !query.sort.is_empty() || query.include.is_some() || !query.fields.is_empty();
-        Plan { pick, root, named, faults, has_client_shape, has_include: query.include.is_some() }
+        Plan {
+            pick,
+            root,
+            named,
+            faults,
+            has_client_shape,
+            has_include: query.include.is_some(),
+            is_lifted: false,
+            most_included: i64::try_from(self.limits.included_rows).unwrap_or(i64::MAX),
+        }
     }
 
     fn order(&self, entity: &'s Entity, query: &Query, named: &mut Vec<&'s Entity>, faults: &mut Vec<Fault>) -> Vec<Key<'s>> {
@@ -236,6 +282,7 @@ impl<'s> Planner<'s> {
     }
 
     fn includes(&self, root: &mut Node<'s>, query: &Query, named: &mut Vec<&'s Entity>, faults: &mut Vec<Fault>) {
+        let mut count = 0;
         for path in query.include.iter().flatten() {
             if path.len() > self.limits.include_depth {
                 let words = format!("An include has at most {} steps.", self.limits.include_depth);
@@ -255,6 +302,12 @@ impl<'s> Planner<'s> {
                 let place = match node.includes.iter().position(|i| i.relation.name == *step) {
                     Some(place) => place,
                     None => {
+                        count += 1;
+                        if count > self.limits.includes {
+                            let words = format!("An include leads along at most {} relationships.", self.limits.includes);
+                            faults.push(Fault::new("too-many", words).parameter("include"));
+                            return;
+                        }
                         let window = Window::first(i64::try_from(self.limits.included).unwrap_or(i64::MAX));
                         node.includes.push(Include { relation, node: Node::new(target, Guard::READ, window) });
                         node.includes.len() - 1
@@ -298,6 +351,13 @@ fn name<'s>(named: &mut Vec<&'s Entity>, entity: &'s Entity) {
 }
 
 impl Plan<'_> {
+    /// What is asked of an entity that the request names: that it may be read, or, of rows that only an action works with,
+    /// that it may be peeked.
+    pub fn asks(&self, entity: &Entity) -> Right {
+        let is_search = matches!(self.pick, Pick::Page) && self.root.guard == Guard::PEEK && entity.at == self.root.entity.at;
+        if is_search { Right::Peek } else { Right::Read }
+    }
+
     /// Whether it is about one row and nothing that is linked to it: quickly done.
     pub fn is_small(&self) -> bool {
         matches!(self.pick, Pick::One(_) | Pick::Mine) && self.root.includes.is_empty()

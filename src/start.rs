@@ -127,7 +127,7 @@ pub async fn claim_code(store: &Store, seal: &Seal) -> Result<Option<String>, St
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "no randomness".to_owned())?;
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let code: String = bytes.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
-    let sealed = seal.seal("claim-code", code.as_bytes()).iter().fold("\\x".to_owned(), |hex, b| format!("{hex}{b:02x}"));
+    let sealed = seal.seal_text("claim-code", &code);
     let [keep, find] = account::keep_claim(&sealed);
     store.read(&keep).await.map_err(told)?;
     let rows = store.read(&find).await.map_err(told)?;

@@ -42,7 +42,7 @@ fn any_word_may_name_an_entity_or_a_field() {
     ])
     .expect("no complaint");
     let order = schema.entity("order").expect("there");
-    assert_eq!(order.table(), "\"order\"");
+    assert_eq!(order.table(), "public.\"order\"");
     let back = schema.entity("größe").and_then(|e| e.relation("orders")).expect("the inverse");
     assert_eq!(back.link, Link::Inverse { column: "user".to_owned() });
     assert_eq!(schema.target(back).name, "order");

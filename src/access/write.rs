@@ -11,10 +11,10 @@ use crate::account::Caller;
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
 use crate::plan::change::{Change, LinkChange, Target, Verb};
-use crate::plan::{Guard, Pick, Planner};
+use crate::plan::{Guard, NAMED, Pick, Planner};
 use crate::request::Query;
 use crate::schema::diff::field_of;
-use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Schema, Write};
+use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation, Schema, Write};
 use crate::statement::write::{self, Asks};
 use crate::store::{Scope, Store};
 
@@ -30,7 +30,8 @@ const DELETE: Phases = Phases { entity: Right::Delete, row: Some(Right::Delete) 
 
 /// A transaction in which somebody changes rows.
 pub struct Deed<'s> {
-    planner: Planner<'s>,
+    /// Who plans its reads.
+    pub planner: Planner<'s>,
     caller: Caller,
     /// The transaction, for reading back what was done.
     pub scope: Scope,
@@ -56,6 +57,13 @@ impl Lifted {
     fn row(&self, id: Uuid, right: Right) -> bool {
         self.rows.iter().any(|(row, rights)| *row == id && rights.contains(&right))
     }
+}
+
+/// When the row was made whose links change: making it asks refer on what it links to, and update of nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Before,
+    Here,
 }
 
 /// What the caller holds on rows that they may peek.
@@ -122,7 +130,11 @@ impl<'s> Deed<'s> {
     }
 
     async fn judge(&mut self, entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], lock: &str) -> Result<Held> {
-        let asked: Vec<_> = gates.iter().filter(|(e, r)| !self.lifted.entity(e, *r)).copied().collect();
+        let mut asked: Vec<_> = gates.iter().filter(|(e, r)| !self.lifted.entity(e, *r)).copied().collect();
+        asked.sort_by_key(|(e, r)| (e.at, *r)); // one shape, whatever the order of the request
+        if asked.len() > NAMED {
+            return Err(Error::Invalid(vec![Fault::new("too-many", format!("A request names at most {NAMED} entities."))]));
+        }
         let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
         let statement = write::judge(entity, ids, &lifted, &asked, self.caller.session, lock);
         let mut held =
@@ -149,43 +161,47 @@ impl<'s> Deed<'s> {
         self.planner.schema
     }
 
-    /// Asks before an action: execute on its entity, on its own row, and on the subject. Gives the caller's id.
-    ///
-    /// # Errors
-    /// 401, 403, and 404 for the subject.
-    pub async fn may_execute(
-        &mut self,
-        actions: &Entity,
-        action: Uuid,
-        entity: &Entity,
-        subject: Option<Uuid>,
-    ) -> Result<Option<Uuid>> {
-        self.lifted.rows.push((action, vec![])); // seen without peek, but with no right that it doesn't grant
-        let held = self.judge(actions, &[action], &[(entity, Right::Execute)], "").await?;
-        if !held.has(action, Right::Execute) {
-            return Err(held.verdict.refusal()); // names of actions are no secret
-        }
-        if let Some(subject) = subject {
-            let rows = self.judge(entity, &[subject], &[], "for update").await?;
-            rows.require(subject, Right::Execute)?;
-        }
-        Ok(held.caller)
-    }
-
-    /// The caller's user row, if the session is good.
-    ///
-    /// # Errors
-    /// 503.
-    pub async fn caller_id(&mut self) -> Result<Option<Uuid>> {
-        Ok(self.scope.run(&write::caller(self.caller.session)).await?.first().and_then(|row| row.uuid(0)))
-    }
-
     /// Asks a right on one row, and on its entity.
     ///
     /// # Errors
     /// 401, 403, 404.
     pub async fn require(&mut self, entity: &Entity, id: Uuid, right: Right) -> Result<()> {
         self.judge(entity, &[id], &[(entity, right)], "for key share").await?.require(id, right)
+    }
+
+    /// Which of these rows the caller may read, the entity asked, too.
+    ///
+    /// # Errors
+    /// What the statement ran into; a refusal is none: then it is no row.
+    pub async fn readable(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+        match self.judge(entity, ids, &[(entity, Right::Read)], "").await {
+            Ok(held) => Ok(ids.iter().copied().filter(|id| held.has(*id, Right::Read)).collect()),
+            Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => Ok(vec![]),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds rows that the caller may peek, for an action to work with.
+    ///
+    /// # Errors
+    /// 401, 403 where an entity refuses; 422 where a value doesn't fit its column.
+    pub async fn search(&mut self, mut plan: crate::plan::Plan<'s>) -> Result<Vec<Uuid>> {
+        plan.is_lifted = self.lifted.entity(plan.root.entity, Right::Peek);
+        match super::read(super::Source::Scope(&mut self.scope), self.planner.schema, self.caller, &plan).await {
+            Ok(answer) => Ok(answer.rows.first().into_iter().flatten().filter_map(|row| row.uuid(3)).collect()),
+            Err(Error::Unreadable(faults)) => Err(Error::Invalid(faults)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the entities of a change, before anything is done that costs much.
+    ///
+    /// # Errors
+    /// 401, 403.
+    pub async fn require_entities(&mut self, change: &Change<'s>) -> Result<()> {
+        let phases = if change.is_new { CREATE } else { UPDATE };
+        let gates = gates(self.schema(), change.entity, phases.entity, &change.links);
+        self.judge(change.entity, &[], &gates, "").await.map(|_| ())
     }
 
     /// Creates a row.
@@ -206,6 +222,11 @@ impl<'s> Deed<'s> {
         let held = self.judge(entity, &[], &gates, "").await?;
         for link in &change.links {
             self.judge_create_link(&held, link).await?;
+        }
+        let needs_caller =
+            |r: &Relation| r.required && r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
+        if held.caller.is_none() && entity.relations.iter().any(needs_caller) {
+            return Err(held.verdict.refusal()); // it would be linked to nobody
         }
         change.check()?;
         let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
@@ -230,7 +251,7 @@ impl<'s> Deed<'s> {
         }
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
-            self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }).await?;
+            self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }, Made::Here).await?;
         }
         self.check_group(entity, change.id, &held).await
     }
@@ -310,8 +331,10 @@ impl<'s> Deed<'s> {
             }
         }
         if !change.echoes.is_empty() {
+            // Who may not read the row is not told whether they guessed a value.
+            let is_readable = !self.readable(entity, &[id]).await?.is_empty();
             let same = self.scope.run(&write::unchanged(entity, id, &change.echoes)).await?;
-            if !same.first().is_some_and(|row| row.bool(0)) {
+            if !is_readable || !same.first().is_some_and(|row| row.bool(0)) {
                 let name = &change.echoes[0].0.name;
                 change.forbidden = Some(
                     Fault::new("read-only", format!("`{name}` is set by the system.")).at(format!("/data/attributes/{name}")),
@@ -319,6 +342,10 @@ impl<'s> Deed<'s> {
             }
         }
         change.check()?;
+        if entity.name == "usergroup" && change.sets.iter().any(|(c, _)| c.name == "name") && self.is_declared(id).await? {
+            let fault = Fault::new("declared", "A group that a schema file names keeps its name.").at("/data/attributes/name");
+            return Err(Error::Forbidden(Some(fault)));
+        }
         if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "active") {
             self.guard_administrators().await?;
         }
@@ -334,7 +361,7 @@ impl<'s> Deed<'s> {
         }
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
-            self.change_links(entity, id, link).await?;
+            self.change_links(entity, id, link, Made::Before).await?;
         }
         self.check_group(entity, id, &held).await
     }
@@ -362,6 +389,10 @@ impl<'s> Deed<'s> {
         plan.root.window.size = i64::try_from(self.planner.limits.links).unwrap_or(i64::MAX);
         let schema = self.schema();
         match super::read(super::Source::Scope(&mut self.scope), schema, self.caller, &plan).await {
+            Ok(answer) if answer.has_more => {
+                let words = format!("`{}` has too many links to be replaced at once: add and remove.", link.relation.name);
+                Err(Error::Invalid(vec![Fault::new("too-many", words)]))
+            }
             Ok(answer) => Ok(answer.rows.first().into_iter().flatten().filter_map(|row| row.uuid(3)).collect()),
             Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => Ok(vec![]),
             Err(error) => Err(error),
@@ -377,37 +408,45 @@ impl<'s> Deed<'s> {
         entity: &'s Entity,
         id: Uuid,
         link: Option<LinkChange<'s>>,
-        relation: &crate::schema::Relation,
+        relation: &Relation,
         faults: Vec<Fault>,
     ) -> Result<()> {
         let target = self.schema().target(relation);
-        let holder = if matches!(relation.link, Link::Inverse { .. }) { target } else { entity };
-        let held = self.judge(entity, &[id], &[(holder, Right::Update)], "for update").await?;
+        let gates: &[(&Entity, Right)] = match (relation.rule, &relation.link) {
+            (LinkRule::Membership, _) => &[], // asked person by person: leaving asks nothing
+            (_, Link::Inverse { .. }) => &[(target, Right::Update)],
+            _ => &[(entity, Right::Update)],
+        };
+        let held = self.judge(entity, &[id], gates, "for update").await?;
         held.require(id, Right::Peek)?;
         let Some(link) = link.filter(|_| faults.is_empty()) else {
-            self.require_link(entity, id, relation, &held)?;
+            self.require_link(id, relation, &held)?;
+            if relation.rule == LinkRule::Membership && held.caller != Some(id) {
+                held.require(id, Right::Update)?; // who may change nothing here is told nothing of the form
+            }
             return Err(Error::Invalid(faults));
         };
-        self.change_links(entity, id, link).await
+        self.change_links(entity, id, link, Made::Before).await
     }
 
     /// What a change of links asks of the row in the path.
-    fn require_link(&self, entity: &Entity, id: Uuid, relation: &crate::schema::Relation, held: &Held) -> Result<()> {
-        let is_own = held.bits(id) & write::SELF != 0;
+    fn require_link(&self, id: Uuid, relation: &Relation, held: &Held) -> Result<()> {
         match (relation.rule, &relation.link) {
             (LinkRule::System, _) => Err(held.verdict.refusal()),
             (LinkRule::Grant | LinkRule::Owner, _) if held.bits(id) & write::CHMOD == 0 => Err(held.verdict.refusal()),
             (LinkRule::Declared, Link::Through { .. } | Link::One { .. }) => held.require(id, Right::Update),
-            (LinkRule::Membership, _) if entity.name == "usergroup" && !is_own => Ok(()), // judged member by member
-            _ => Ok(()),
+            _ => Ok(()), // judged row by row
         }
     }
 
-    async fn change_links(&mut self, entity: &'s Entity, id: Uuid, link: LinkChange<'s>) -> Result<()> {
+    async fn change_links(&mut self, entity: &'s Entity, id: Uuid, link: LinkChange<'s>, made: Made) -> Result<()> {
         let relation = link.relation;
         let target = self.schema().target(relation);
         let held = self.judge(entity, &[id], &[], "for update").await?;
-        self.require_link(entity, id, relation, &held)?;
+        let is_new = made == Made::Here && relation.rule == LinkRule::Declared && matches!(relation.link, Link::Through { .. });
+        if !is_new {
+            self.require_link(id, relation, &held)?;
+        }
         let (added, removed) = match link.verb {
             Verb::Add => (link.targets, vec![]),
             Verb::Remove => (vec![], link.targets),
@@ -427,8 +466,13 @@ impl<'s> Deed<'s> {
                 continue;
             }
             let asks = self.judge_targets(entity, id, link.relation, target, verb, &targets, &held).await?;
+            let asks = if is_new { Asks::Judged } else { asks };
             let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
-            self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
+            let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
+            let changes_all = verb == Verb::Add && matches!(relation.link, Link::Inverse { .. });
+            if changes_all && rows.len() < targets.len() {
+                return Err(held.verdict.refusal());
+            }
         }
         Ok(())
     }
@@ -439,7 +483,7 @@ impl<'s> Deed<'s> {
         &mut self,
         entity: &'s Entity,
         id: Uuid,
-        relation: &crate::schema::Relation,
+        relation: &Relation,
         target: &'s Entity,
         verb: Verb,
         targets: &[Target],
@@ -488,8 +532,14 @@ impl<'s> Deed<'s> {
         held: &Held,
     ) -> Result<Asks> {
         let from_group = entity.name == "usergroup";
-        let gate: &[(&Entity, Right)] = if is_added && from_group { &[(target, Right::Refer)] } else { &[] };
-        let others = self.judge(target, ids, gate, "for key share").await?;
+        let (users, groups) = (self.schema().system("user_account"), self.schema().system("usergroup"));
+        let only_leaves = !is_added && ids.iter().all(|other| Some(if from_group { *other } else { id }) == held.caller);
+        let gates: &[(&Entity, Right)] = match (only_leaves, is_added) {
+            (true, _) => &[],
+            (_, true) => &[(groups, Right::Update), (users, Right::Refer)],
+            (_, false) => &[(groups, Right::Update)],
+        };
+        let others = self.judge(target, ids, gates, "for key share").await?;
         for other in ids {
             let (group, person) = if from_group { (id, *other) } else { (*other, id) };
             let leaves = !is_added && Some(person) == held.caller;
@@ -519,14 +569,18 @@ impl<'s> Deed<'s> {
     pub async fn delete(&mut self, entity: &'s Entity, id: Uuid) -> Result<()> {
         let held = self.judge(entity, &[id], &[(entity, DELETE.entity)], "for update").await?;
         held.require(id, DELETE.row.unwrap_or(Right::Delete))?;
-        if entity.name == "usergroup" && self.scope.run(&write::group_name(id)).await?.first().is_some_and(|row| row.bool(0)) {
+        if entity.name == "usergroup" && self.is_declared(id).await? {
             return Err(Error::Forbidden(Some(Fault::new("declared", "A group that a schema file names can't be deleted."))));
         }
         if entity.name == "user_account" {
             self.guard_administrators().await?;
         }
-        let rows = self.scope.run(&write::delete(entity, id, self.caller.session)).await?;
+        let rows = self.scope.run(&write::delete(entity, id, self.lifted.row(id, Right::Delete), self.caller.session)).await?;
         if rows.is_empty() { Err(held.verdict.refusal()) } else { Ok(()) }
+    }
+
+    async fn is_declared(&mut self, group: Uuid) -> Result<bool> {
+        Ok(self.scope.run(&write::group_name(group)).await?.first().is_some_and(|row| row.bool(0)))
     }
 
     /// The names of declared groups are theirs; they themselves are for administrators.
@@ -548,7 +602,9 @@ impl<'s> Deed<'s> {
 /// The entities that a change names, and what is asked of each.
 fn gates<'s>(schema: &'s Schema, entity: &'s Entity, right: Right, links: &[LinkChange<'s>]) -> Vec<(&'s Entity, Right)> {
     let mut gates = vec![(entity, right)];
-    for link in links.iter().filter(|l| !l.targets.is_empty() && l.relation.rule != LinkRule::Owner) {
+    let named =
+        links.iter().filter(|l| !l.targets.is_empty() && !matches!(l.relation.rule, LinkRule::Owner | LinkRule::Membership));
+    for link in named {
         let target = schema.target(link.relation);
         let asked = if matches!(link.relation.link, Link::Inverse { .. }) { Right::Update } else { Right::Refer };
         if !gates.iter().any(|(e, r)| e.at == target.at && *r == asked) {

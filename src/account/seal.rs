@@ -43,6 +43,11 @@ impl Seal {
         [nonce.as_ref().as_slice(), &bytes].concat()
     }
 
+    /// Seals text for a purpose, as PostgreSQL reads bytes from text.
+    pub fn seal_text(&self, purpose: &str, secret: &str) -> String {
+        self.seal(purpose, secret.as_bytes()).iter().fold("\\x".to_owned(), |hex, b| format!("{hex}{b:02x}"))
+    }
+
     /// Opens what was sealed; none where the key or the purpose is another.
     pub fn unseal(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN)?;

@@ -1,9 +1,11 @@
 //! Actions: every operation has a name, and a file that says what it does.
 //!
-//! In charge of: what an action is. Reading and checking files is [`file`], values are [`value`], running is [`run`],
-//! what is code in the server is [`performer`].
+//! In charge of: what an action is. Reading and checking files is [`file`] (and `outcome`), what callers send is [`input`],
+//! values are [`value`], running is [`run`], what is code in the server is [`performer`].
 
 pub mod file;
+pub mod input;
+mod outcome;
 pub mod performer;
 pub mod run;
 pub mod value;
@@ -68,6 +70,8 @@ pub struct Input {
     pub bounds: Bounds,
     pub required: bool,
     pub default: Option<serde_json::Value>,
+    /// The values that there are, where they are counted up.
+    pub one_of: Vec<serde_json::Value>,
     pub equals: Option<String>,
     pub trim: bool,
     pub lower: bool,
@@ -91,20 +95,55 @@ pub struct Outcome {
     pub deed: Deed,
     pub name: Option<String>,
     pub when: Option<String>,
+    /// Status and words that replace the outcome's own refusal.
+    pub else_fail: Option<(u16, Template)>,
 }
 
 /// What a step does.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum Deed {
-    Create { entity: String, with: Vec<(String, Template)>, owner: Option<String> },
-    Update { row: String, with: Vec<(String, Template)> },
-    Delete { row: String },
-    Read { entity: String, with: Vec<(String, Template)>, one: bool },
-    Link { row: String, relation: String, to: String, is_added: bool },
-    Perform { performer: &'static performer::Performer, with: Vec<(String, Template)> },
-    Respond { directive: String, with: Vec<(String, Template)> },
-    Fail { status: u16, message: Template },
+    Create {
+        entity: String,
+        with: Vec<(String, Template)>,
+        owner: Option<String>,
+    },
+    Update {
+        row: String,
+        with: Vec<(String, Template)>,
+    },
+    Delete {
+        row: String,
+    },
+    Read {
+        entity: String,
+        condition: Option<Template>,
+        sort: Vec<(Vec<String>, bool)>,
+        most: Option<i64>,
+        one: bool,
+    },
+    Link {
+        row: String,
+        relation: String,
+        to: String,
+        is_added: bool,
+    },
+    Perform {
+        performer: &'static performer::Performer,
+        with: Vec<(String, Template)>,
+    },
+    Respond {
+        directive: String,
+        with: Vec<(String, Template)>,
+    },
+    /// The row as its resource object, as far as the caller may read it.
+    RespondRow {
+        row: String,
+    },
+    Fail {
+        status: u16,
+        message: Template,
+    },
 }
 
 impl Actions {

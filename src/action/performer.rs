@@ -3,10 +3,13 @@
 //! In charge of: the registry, and each performer's deed. Their powers stand here and nowhere else: `session.open` takes
 //! only a proof that `password.check` made in the same action.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::run::Run;
+use super::run::{Call, Checked, Means, Run};
+use super::{Action, Deed};
 use crate::error::{Error, Result};
 use crate::statement::account;
 
@@ -43,6 +46,49 @@ pub static PERFORMERS: &[Performer] = &[
     Performer { name: "session.close", parameters: &["which"], gives_proof: false, takes_proof: false, kind: Kind::SessionClose },
     Performer { name: "administrator.claim", parameters: &["code"], gives_proof: false, takes_proof: false, kind: Kind::AdministratorClaim },
 ];
+
+/// Under which key the attempts on an account from an address are counted.
+pub fn account_key(email: &str, address: IpAddr) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{} {address}", email.to_lowercase()).as_bytes());
+    format!("account:{}", digest.as_ref().iter().map(|b| format!("{b:02x}")).collect::<String>())
+}
+
+/// The first half of `password.check`: counted before it is verified, verified holding no connection, and the same
+/// time and answer for an unknown address, a barred row and a wrong password.
+///
+/// # Errors
+/// 401 with the same words for every reason; 429 for an address that tries too often.
+pub async fn check_password(
+    means: &Means<'_>,
+    action: &Action,
+    call: &Call,
+    scope: &Map<String, Json>,
+) -> Result<Option<Checked>> {
+    let check = action.outcomes.iter().find_map(|o| match &o.deed {
+        Deed::Perform { performer, with } if performer.kind == Kind::PasswordCheck => Some(with),
+        _ => None,
+    });
+    let Some(with) = check else { return Ok(None) };
+    let rendered = super::value::render(with, scope)?;
+    let text = |name: &str| rendered.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let (email, password) = (text("email"), text("password"));
+    let limits = &means.config.limits;
+    let window = limits.signin_window.as_secs();
+    let count = async |key: &str| -> Result<i64> {
+        Ok(means.store.read(&account::attempt(key, window)).await?.first().and_then(|r| r.int(0)).unwrap_or(i64::MAX))
+    };
+    if count(&format!("address:{}", call.address)).await? > i64::from(limits.signin_per_address) {
+        return Err(Error::TooMany(window));
+    }
+    let is_barred = count(&account_key(&email, call.address)).await? > i64::from(limits.signin_per_account);
+    let rows = means.store.read(&account::credentials(means.schema.system("user_account"), &email, call.caller.session)).await?;
+    let found = rows.first().and_then(|row| Some((row.uuid(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())));
+    let stored = found.as_ref().filter(|_| !is_barred).map(|(_, hash, _)| hash.clone());
+    match (means.hasher.verify(password, stored).await?, found) {
+        (true, Some((user, hash, email))) => Ok(Some(Checked { user, hash, email })),
+        _ => Err(Error::WrongPassword),
+    }
+}
 
 /// Runs a performer inside the action's transaction.
 pub async fn perform(run: &mut Run<'_>, kind: Kind, with: &Map<String, Json>) -> Result<Json> {

@@ -3,28 +3,32 @@
 //! In charge of: the order of one call. Outcomes run as the caller, plus the rights that the action declares, through the
 //! same deeds as `/api`.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::value::holds;
-use super::{Action, Deed as Does, Input, InputKind, Lift, Outcome, SubjectUse, performer};
+use super::value::{Template, holds, render};
+use super::{Action, Deed as Does, InputKind, Lift, Outcome, SubjectUse, input, performer};
 use crate::access::write::Deed;
+use crate::access::{self, Source, may_execute};
 use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::config::Config;
+use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
-use crate::plan::Planner;
 use crate::plan::change::{Change, LinkChange, Target, Verb};
-use crate::request::body::{step, uuid};
+use crate::plan::{Pick, Planner};
+use crate::request::Query;
+use crate::request::body::uuid;
 use crate::schema::kind::Kind;
-use crate::schema::{Column, Entity, Schema};
-use crate::statement::account;
-use crate::store::Store;
+use crate::schema::{Entity, Schema};
+use crate::statement::{account, action as statement};
+use crate::store::{Row, Store, twice};
 
 /// What actions need of the server.
 pub struct Means<'a> {
@@ -89,8 +93,18 @@ pub struct Run<'a> {
     pub checked: Option<Checked>,
     action: &'a Action,
     scope: Map<String, Json>,
-    hashes: Map<String, Json>,
+    /// The names that stand for rows.
+    rows: HashMap<String, Bound<'a>>,
+    hashes: &'a Map<String, Json>,
     directives: Vec<Json>,
+}
+
+/// What a name that stands for rows is bound to.
+#[derive(Clone, Copy)]
+struct Bound<'a> {
+    entity: &'a Entity,
+    /// Whether the action made the row: then its values may be told.
+    is_made: bool,
 }
 
 /// Runs an action.
@@ -101,34 +115,36 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Vec<
     let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
     let entity = planner.entity(&action.entity)?;
     let subject = subject(action, call);
-    drop(phases(means, planner, action, call, entity, subject).await?); // asked first, so that nothing is told of inputs otherwise
-    let inputs = inputs(action, call)?;
-    let mut scope = inputs.clone();
+    // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
+    let caller = may_execute(Source::Store(means.store), entity, &action.name, subject, call.caller).await?;
+    let mut scope = input::inputs(action, &call.attributes)?;
+    let hashes = hashes(means, action, &scope).await?;
     scope.insert("now".to_owned(), json!(jiff::Timestamp::now().to_string()));
     scope.insert("config".to_owned(), json!({"public": means.config.public}));
-    let hashes = hashes(means, action, &inputs).await?;
-    let checked = check_password(means, action, call, &mut scope).await?;
-    let (mut deed, caller) = phases(means, planner, action, call, entity, subject).await?;
-    caller_values(means.schema, &mut deed, caller, &mut scope).await?;
-    if let Some(id) = subject {
-        let values = values(&mut deed, entity, id).await?;
-        scope.insert("subject".to_owned(), values);
+    scope.insert("caller".to_owned(), Json::Null);
+    if let Some(id) = caller {
+        scope.insert("caller".to_owned(), first_json(&means.store.read(&statement::caller(id)).await?));
     }
-    let mut run = Run { app: means, asked: call, deed, caller, checked, action, scope, hashes, directives: vec![] };
-    run.lift_known(entity, subject);
-    for input in &action.inputs {
-        if let InputKind::Row(entity) = &input.kind {
-            run.resolve(input, planner.entity(entity)?).await?;
+    let checked = performer::check_password(means, action, call, &scope).await?;
+    let (scope, hashes, checked) = (&scope, &hashes, &checked);
+    let directives = twice(|| async move {
+        let mut deed = Deed::begin(means.store, planner, call.caller).await?;
+        let caller = may_execute(Source::Scope(&mut deed.scope), entity, &action.name, subject, call.caller).await?;
+        let (scope, rows, checked) = (scope.clone(), HashMap::new(), checked.clone());
+        let mut run = Run { app: means, asked: call, deed, caller, checked, action, scope, rows, hashes, directives: vec![] };
+        run.begin(entity, subject).await?;
+        for outcome in &action.outcomes {
+            run.outcome(outcome).await?;
         }
+        run.deed.commit().await?;
+        Ok(run.directives)
+    });
+    let directives = directives.await?;
+    if let Some(checked) = checked {
+        // It is done; that the counter stays is no failure of it.
+        _ = means.store.read(&account::forget(&performer::account_key(&checked.email, call.address))).await;
     }
-    for outcome in &action.outcomes {
-        run.outcome(outcome).await?;
-    }
-    run.deed.commit().await?;
-    if let Some(checked) = &run.checked {
-        means.store.read(&account::forget(&account_key(&checked.email, call.address))).await?;
-    }
-    Ok(run.directives)
+    Ok(directives)
 }
 
 fn subject(action: &Action, call: &Call) -> Option<Uuid> {
@@ -143,105 +159,8 @@ fn subject(action: &Action, call: &Call) -> Option<Uuid> {
     }
 }
 
-/// Before: execute on the entity, on the action's row, and on the subject.
-async fn phases<'a>(
-    means: &Means<'a>,
-    planner: Planner<'a>,
-    action: &Action,
-    call: &Call,
-    entity: &'a Entity,
-    subject: Option<Uuid>,
-) -> Result<(Deed<'a>, Option<Uuid>)> {
-    let mut deed = Deed::begin(means.store, planner, call.caller).await?;
-    let rows = deed.scope.run(&account::action(&action.entity, &action.name)).await?;
-    let id = rows.first().and_then(|row| row.uuid(0)).ok_or(Error::NotFound)?;
-    let caller = deed.may_execute(means.schema.system("action"), id, entity, subject).await?;
-    Ok((deed, caller))
-}
-
-async fn values(deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<Json> {
-    let rows = deed.scope.run(&account::values(entity, id)).await?;
-    Ok(rows.first().and_then(|row| row.text(0)).and_then(|t| serde_json::from_str(t).ok()).unwrap_or(Json::Null))
-}
-
-async fn caller_values(schema: &Schema, deed: &mut Deed<'_>, caller: Option<Uuid>, scope: &mut Map<String, Json>) -> Result<()> {
-    let row = match caller {
-        Some(id) => values(deed, schema.system("user_account"), id).await?,
-        None => Json::Null,
-    };
-    scope.insert("caller".to_owned(), row);
-    Ok(())
-}
-
-/// Checks what was sent against what is declared: all faults at once.
-fn inputs(action: &Action, call: &Call) -> Result<Map<String, Json>> {
-    let (mut found, mut faults) = (Map::new(), vec![]);
-    let own = format!("{}_id", action.entity);
-    for name in call.attributes.keys().filter(|n| !action.inputs.iter().any(|i| i.name == **n)) {
-        if action.subject == SubjectUse::None || *name != own {
-            faults.push(
-                Fault::new("unknown-input", format!("`{name}` is not an input of this action."))
-                    .at(format!("/attributes{}", step(name))),
-            );
-        }
-    }
-    for input in &action.inputs {
-        let sent = call.attributes.get(&input.name).filter(|v| !v.is_null()).or(input.default.as_ref());
-        match check(input, sent) {
-            Ok(value) => _ = found.insert(input.name.clone(), value),
-            Err(words) => faults.push(
-                Fault::new("invalid", format!("`{}` {words}.", input.name)).at(format!("/attributes{}", step(&input.name))),
-            ),
-        }
-    }
-    for input in &action.inputs {
-        if let Some(other) = input.equals.as_ref().filter(|o| found.contains_key(*o) && found.get(&input.name) != found.get(*o)) {
-            faults.push(
-                Fault::new("invalid", format!("`{}` must equal `{other}`.", input.name))
-                    .at(format!("/attributes{}", step(&input.name))),
-            );
-        }
-        if input.is_new
-            && let Some(password) = found.get(&input.name).and_then(Json::as_str)
-        {
-            let words: Vec<&str> = found
-                .iter()
-                .filter(|(n, _)| *n != &input.name)
-                .filter_map(|(_, v)| v.as_str())
-                .filter(|v| *v != password)
-                .collect();
-            if let Err(words) = crate::account::password::policy(password, &words) {
-                faults.push(
-                    Fault::new("weak-password", format!("`{}` {words}.", input.name))
-                        .at(format!("/attributes{}", step(&input.name))),
-                );
-            }
-        }
-    }
-    if faults.is_empty() { Ok(found) } else { Err(Error::Invalid(faults)) }
-}
-
-fn check(input: &Input, sent: Option<&Json>) -> Result<Json, String> {
-    let Some(sent) = sent else { return if input.required { Err("is required".to_owned()) } else { Ok(Json::Null) } };
-    let kind = match &input.kind {
-        InputKind::Row(_) => return sent.as_str().map(|id| json!({"id": id})).ok_or_else(|| "must be an id".to_owned()),
-        InputKind::Value(kind) => kind,
-    };
-    let mut value = sent.clone();
-    if let Json::String(text) = &mut value {
-        if input.trim {
-            *text = text.trim().to_owned();
-        }
-        if input.lower {
-            *text = text.to_lowercase();
-        }
-        if input.required && text.is_empty() {
-            return Err("is required".to_owned());
-        }
-    }
-    let text = kind.check(&input.bounds, &value)?;
-    // Text comes back cleaned; other types as they were sent.
-    Ok(if value.is_string() { Json::String(text) } else { value })
+fn first_json(rows: &[Row]) -> Json {
+    rows.first().and_then(|row| row.text(0)).and_then(|t| serde_json::from_str(t).ok()).unwrap_or(Json::Null)
 }
 
 /// Hashes new passwords before a connection is taken.
@@ -255,59 +174,32 @@ async fn hashes(means: &Means<'_>, action: &Action, inputs: &Map<String, Json>) 
     Ok(hashes)
 }
 
-fn account_key(email: &str, address: IpAddr) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{} {address}", email.to_lowercase()).as_bytes());
-    format!("account:{}", digest.as_ref().iter().map(|b| format!("{b:02x}")).collect::<String>())
-}
-
-/// The first half of `password.check`: counted before it is verified, verified holding no connection, and the same
-/// time and answer for an unknown address, a barred row and a wrong password.
-async fn check_password(
-    means: &Means<'_>,
-    action: &Action,
-    call: &Call,
-    scope: &mut Map<String, Json>,
-) -> Result<Option<Checked>> {
-    let check = action.outcomes.iter().find_map(|o| match &o.deed {
-        Does::Perform { performer, with } if performer.kind == performer::Kind::PasswordCheck => Some(with),
-        _ => None,
-    });
-    let Some(with) = check else { return Ok(None) };
-    if with.iter().any(|(_, t)| t.names().is_ok_and(|n| n.contains(&"caller".to_owned()))) {
-        let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
-        let mut deed = Deed::begin(means.store, planner, call.caller).await?;
-        let caller = deed.caller_id().await?.ok_or(Error::Unauthenticated { bad_token: call.caller.sent_token })?;
-        caller_values(means.schema, &mut deed, Some(caller), scope).await?;
-    }
-    let mut rendered = Map::new();
-    for (name, template) in with {
-        rendered.insert(name.clone(), template.render(scope)?);
-    }
-    let text = |name: &str| rendered.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
-    let (email, password) = (text("email"), text("password"));
-    let limits = &means.config.limits;
-    let window = limits.signin_window.as_secs();
-    let count = async |key: &str| -> Result<i64> {
-        Ok(means.store.read(&account::attempt(key, window)).await?.first().and_then(|r| r.int(0)).unwrap_or(i64::MAX))
-    };
-    if count(&format!("address:{}", call.address)).await? > i64::from(limits.signin_per_address) {
-        return Err(Error::TooMany(window));
-    }
-    let is_barred = count(&account_key(&email, call.address)).await? > i64::from(limits.signin_per_account);
-    let rows = means.store.read(&account::credentials(means.schema.system("user_account"), &email, call.caller.session)).await?;
-    let found = rows.first().and_then(|row| Some((row.uuid(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())));
-    let stored = found.as_ref().filter(|_| !is_barred).map(|(_, hash, _)| hash.clone());
-    match (means.hasher.verify(password, stored).await?, found) {
-        (true, Some((user, hash, email))) => Ok(Some(Checked { user, hash, email })),
-        _ => Err(Error::WrongPassword),
-    }
-}
-
-fn render(with: &[(String, super::value::Template)], scope: &Map<String, Json>) -> Result<Map<String, Json>> {
-    with.iter().map(|(name, template)| Ok((name.clone(), template.render(scope)?))).collect()
-}
-
 impl<'a> Run<'a> {
+    /// Binds the rows that are known from the start, and resolves those that inputs name.
+    async fn begin(&mut self, entity: &'a Entity, subject: Option<Uuid>) -> Result<()> {
+        let users = self.app.schema.system("user_account");
+        self.rows.insert("caller".to_owned(), Bound { entity: users, is_made: true }); // what everybody knows of themselves
+        self.rows.insert("subject".to_owned(), Bound { entity, is_made: false });
+        if let Some(id) = subject {
+            let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
+            self.scope.insert("subject".to_owned(), values);
+        } else if self.action.subject != SubjectUse::None {
+            self.scope.insert("subject".to_owned(), Json::Null);
+        }
+        self.lift_known(entity, subject);
+        for input in &self.action.inputs {
+            if let InputKind::Row(name) = &input.kind {
+                let entity = self.deed.planner.entity(name)?;
+                self.rows.insert(input.name.clone(), Bound { entity, is_made: false });
+                let Some(id) = self.id(&input.name) else { continue };
+                self.deed.require(entity, id, Right::Peek).await?;
+                let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
+                self.scope.insert(input.name.clone(), values);
+            }
+        }
+        Ok(())
+    }
+
     /// Declared rights hold for the subject row and the caller's own user row from the start.
     fn lift_known(&mut self, entity: &'a Entity, subject: Option<Uuid>) {
         let action = self.action;
@@ -334,12 +226,9 @@ impl<'a> Run<'a> {
         self.deed.lifted.rows.extend(rights);
     }
 
-    async fn resolve(&mut self, input: &Input, entity: &'a Entity) -> Result<()> {
-        let Some(id) = self.id(&input.name) else { return Ok(()) };
-        self.deed.require(entity, id, Right::Peek).await?;
-        let row = values(&mut self.deed, entity, id).await?;
-        self.scope.insert(input.name.clone(), row);
-        Ok(())
+    async fn values(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Json>> {
+        let rows = self.deed.scope.run(&statement::values(entity, ids)).await?;
+        Ok(rows.iter().map(|row| first_json(std::slice::from_ref(row))).collect())
     }
 
     fn id(&self, name: &str) -> Option<Uuid> {
@@ -347,8 +236,14 @@ impl<'a> Run<'a> {
         Some(uuid(id).unwrap_or_default())
     }
 
-    fn row(&self, name: &str) -> Result<Uuid> {
-        self.id(name).ok_or(Error::Unauthenticated { bad_token: self.asked.caller.sent_token })
+    /// The row that a name stands for. A guest has no `caller`; what a skipped outcome would have found is not there.
+    fn row(&self, name: &str) -> Result<(&'a Entity, Uuid)> {
+        let missing = match name {
+            "caller" => Error::Unauthenticated { bad_token: self.asked.caller.sent_token },
+            _ => Error::NotFound,
+        };
+        let bound = self.rows.get(name).ok_or_else(|| Error::internal("a name that stands for no row"))?;
+        Ok((bound.entity, self.id(name).ok_or(missing)?))
     }
 
     async fn outcome(&mut self, outcome: &'a Outcome) -> Result<()> {
@@ -356,7 +251,14 @@ impl<'a> Run<'a> {
             Some(condition) => !holds(condition, &self.scope)?,
             None => false,
         };
-        let result = if is_skipped { Json::Null } else { self.does(outcome).await? };
+        let result = if is_skipped { Ok(Json::Null) } else { self.does(outcome).await };
+        let result = match (result, &outcome.else_fail) {
+            (Err(error), Some((status, message))) if (400..500).contains(&error.status()) => {
+                let message = message.render(&self.tellable(message).await?)?;
+                return Err(Error::Failed { status: *status, message: words(&message) });
+            }
+            (result, _) => result?,
+        };
         if let Some(name) = &outcome.name {
             self.scope.insert(name.clone(), result);
         }
@@ -364,44 +266,52 @@ impl<'a> Run<'a> {
     }
 
     async fn does(&mut self, outcome: &'a Outcome) -> Result<Json> {
-        let schema = self.app.schema;
         match &outcome.deed {
             Does::Create { entity, with, owner } => {
-                let entity = schema.entity(entity).ok_or(Error::NotFound)?;
+                let entity = self.deed.planner.entity(entity)?;
                 let id = Uuid::now_v7();
-                let change = self.change(entity, id, true, with)?;
+                let change = self.change(entity, id, true, with).await?;
                 let owner = owner.as_ref().map(|name| self.row(name)).transpose()?;
-                self.deed.create_for(change, owner).await?;
+                self.deed.create_for(change, owner.map(|(_, id)| id)).await?;
                 self.lift_new(|lift| *lift == Lift::Entity(entity.name.clone()), id);
-                values(&mut self.deed, entity, id).await
+                self.bind(outcome, entity, true);
+                Ok(self.values(entity, &[id]).await?.pop().unwrap_or_default())
             }
             Does::Update { row, with } => {
-                let entity = self.entity_of(row)?;
-                let id = self.row(row)?;
-                let change = self.change(entity, id, false, with)?;
+                let (entity, id) = self.row(row)?;
+                let change = self.change(entity, id, false, with).await?;
                 self.deed.update_by_action(change).await?;
-                values(&mut self.deed, entity, id).await
+                let is_made = self.rows.get(row).is_some_and(|b| b.is_made && row != "caller");
+                self.bind(outcome, entity, is_made);
+                Ok(self.values(entity, &[id]).await?.pop().unwrap_or_default())
             }
             Does::Delete { row } => {
-                let (entity, id) = (self.entity_of(row)?, self.row(row)?);
+                let (entity, id) = self.row(row)?;
                 self.deed.delete(entity, id).await?;
                 Ok(Json::Null)
             }
-            Does::Read { entity, with, .. } => {
-                let entity = schema.entity(entity).ok_or(Error::NotFound)?;
-                let columns = self.columns(entity, with)?;
-                let found: Vec<Uuid> =
-                    self.deed.scope.run(&account::find(entity, &columns)).await?.iter().filter_map(|row| row.uuid(0)).collect();
-                let [id] = found.as_slice() else { return Err(Error::NotFound) };
-                self.deed.require(entity, *id, Right::Peek).await?;
-                if let Some(name) = &outcome.name {
-                    self.lift_new(|lift| *lift == Lift::Read(name.clone()), *id);
+            Does::Read { entity, condition, sort, most, one } => {
+                let entity = self.deed.planner.entity(entity)?;
+                let condition = condition.as_ref().map(|c| c.render(&self.scope)).transpose()?;
+                let most = if *one {
+                    1
+                } else {
+                    most.unwrap_or(i64::MAX).min(self.deed.planner.limits.each.try_into().unwrap_or(i64::MAX))
+                };
+                let plan = self.deed.planner.search(entity, condition.map(nulls), sort, most);
+                let ids = self.deed.search(plan).await?;
+                if *one && ids.is_empty() {
+                    return Err(Error::NotFound);
                 }
-                // Peeked: it may be worked with; its data is not served.
-                Ok(json!({"id": id.to_string()}))
+                for id in ids.iter().filter(|_| outcome.name.is_some()) {
+                    self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), *id);
+                }
+                self.bind(outcome, entity, false);
+                let mut found = self.values(entity, &ids).await?;
+                Ok(if *one { found.pop().unwrap_or_default() } else { Json::Array(found) })
             }
             Does::Link { row, relation, to, is_added } => {
-                let (entity, id, other) = (self.entity_of(row)?, self.row(row)?, self.row(to)?);
+                let ((entity, id), (_, other)) = (self.row(row)?, self.row(to)?);
                 let relation = entity.relation(relation).ok_or(Error::NotFound)?;
                 let verb = if *is_added { Verb::Add } else { Verb::Remove };
                 let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits: None }] };
@@ -410,102 +320,90 @@ impl<'a> Run<'a> {
             }
             Does::Perform { performer, with } => {
                 let with = render(with, &self.scope)?;
+                if performer.gives_proof {
+                    self.bind(outcome, self.app.schema.system("user_account"), false);
+                }
                 performer::perform(self, performer.kind, &with).await
             }
             Does::Respond { directive, with } => {
-                let shown = self.readable().await?;
-                let attributes = render(with, &shown)?;
+                let all = Template::Map(with.clone());
+                let attributes = all.render(&self.tellable(&all).await?)?;
+                check_directive(self.app.config, directive, &attributes)?;
                 self.directives.push(json!({"ResponseType": directive, "Attributes": attributes}));
                 Ok(Json::Null)
             }
+            Does::RespondRow { row } => {
+                let (entity, id) = self.row(row)?;
+                let resource = self.resource(entity, id).await?;
+                self.directives.push(json!({"ResponseType": entity.name, "Attributes": resource}));
+                Ok(Json::Null)
+            }
             Does::Fail { status, message } => {
-                let message = message.render(&self.readable().await?)?;
-                Err(Error::Failed { status: *status, message: message.as_str().unwrap_or("Failed").to_owned() })
+                let message = message.render(&self.tellable(message).await?)?;
+                Err(Error::Failed { status: *status, message: words(&message) })
             }
         }
     }
 
-    /// The scope as answers may tell of it: of the subject and of rows that inputs name only the id, unless the caller may
-    /// read them. Peek lets an action work with a row; it doesn't serve its data.
-    async fn readable(&mut self) -> Result<Map<String, Json>> {
-        let mut shown = self.scope.clone();
-        let inputs = self.action.inputs.iter().filter(|i| matches!(i.kind, InputKind::Row(_))).map(|i| i.name.clone());
-        let updates =
-            self.action.outcomes.iter().filter(|o| matches!(o.deed, Does::Update { .. })).filter_map(|o| o.name.clone());
-        for name in inputs.chain(updates).chain(["subject".to_owned()]) {
-            let Some(id) = self.id(&name) else { continue };
-            let row = self.action.outcomes.iter().find_map(|o| match &o.deed {
-                Does::Update { row, .. } if o.name.as_deref() == Some(&name) => Some(row.clone()),
-                _ => None,
-            });
-            let entity = self.entity_of(row.as_ref().unwrap_or(&name))?;
-            match self.deed.require(entity, id, Right::Read).await {
-                Ok(()) => {}
-                Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => {
-                    shown.insert(name, json!({"id": id.to_string()}));
-                }
-                Err(error) => return Err(error),
-            }
+    fn bind(&mut self, outcome: &Outcome, entity: &'a Entity, is_made: bool) {
+        if let Some(name) = &outcome.name {
+            self.rows.insert(name.clone(), Bound { entity, is_made });
         }
-        Ok(shown)
     }
 
-    /// The entity that a name of the scope stands for, as the file was checked.
-    fn entity_of(&self, name: &str) -> Result<&'a Entity> {
+    /// The row's resource object, as `GET /api/<entity>/<id>` would serve it to the caller.
+    async fn resource(&mut self, entity: &'a Entity, id: Uuid) -> Result<Json> {
+        let plan = self.deed.planner.read(entity, Pick::One(id), &Query::default());
         let schema = self.app.schema;
-        let made = self.action.outcomes.iter().find(|o| o.name.as_deref() == Some(name)).and_then(|o| match &o.deed {
-            Does::Create { entity, .. } | Does::Read { entity, .. } => Some(entity.as_str()),
-            Does::Perform { .. } => Some("user_account"),
-            _ => None,
-        });
-        let input = self
-            .action
-            .inputs
-            .iter()
-            .find(|i| i.name == name)
-            .and_then(|i| if let InputKind::Row(e) = &i.kind { Some(e.as_str()) } else { None });
-        let entity = match name {
-            "subject" => Some(self.action.entity.as_str()),
-            "caller" => Some("user_account"),
-            _ => made.or(input),
-        };
-        entity.and_then(|e| schema.entity(e)).ok_or(Error::NotFound)
+        let answer = access::read(Source::Scope(&mut self.deed.scope), schema, self.asked.caller, &plan).await?;
+        let base = self.app.config.public_url.as_deref().unwrap_or_default();
+        let document = document::render(schema, &plan, &answer, &Place { base, path: "", query: "" });
+        let mut document: Json = serde_json::from_slice(&document).map_err(Error::internal)?;
+        Ok(document["data"].take())
     }
 
-    fn columns(
-        &self,
-        entity: &'a Entity,
-        with: &[(String, super::value::Template)],
-    ) -> Result<Vec<(&'a Column, Option<String>)>> {
-        let mut columns = vec![];
-        for (name, template) in with {
-            let column = entity.column(name).ok_or(Error::NotFound)?;
-            let value = template.render(&self.scope)?;
-            let text = column
-                .kind
-                .check(&column.bounds, &value)
-                .map_err(|words| Error::Invalid(vec![Fault::new("invalid", format!("`{name}` {words}."))]))?;
-            columns.push((column, Some(text)));
+    /// The scope as an answer may tell of it: of rows that the action didn't make only the id, unless the caller may read
+    /// them. Peek lets an action work with a row; it doesn't serve its data.
+    async fn tellable(&mut self, template: &Template) -> Result<Map<String, Json>> {
+        let mut told = self.scope.clone();
+        let names = template.names().map_err(Error::internal)?;
+        for (name, bound) in self.rows.clone().into_iter().filter(|(name, b)| !b.is_made && names.contains(name)) {
+            let Some(value) = told.get_mut(&name) else { continue };
+            let rows = match value {
+                Json::Array(rows) => rows.iter_mut().collect(),
+                Json::Null => vec![],
+                row => vec![row],
+            };
+            let id = |row: &Json| row["id"].as_str().and_then(uuid).unwrap_or_default();
+            let ids: Vec<Uuid> = rows.iter().map(|row| id(row)).collect();
+            let readable = self.deed.readable(bound.entity, &ids).await?;
+            for row in rows.into_iter().filter(|row| !readable.contains(&id(row))) {
+                *row = json!({"id": row["id"]});
+            }
         }
-        Ok(columns)
+        Ok(told)
     }
 
-    fn change(
-        &self,
-        entity: &'a Entity,
-        id: Uuid,
-        is_new: bool,
-        with: &[(String, super::value::Template)],
-    ) -> Result<Change<'a>> {
+    /// What is written is what an answer may tell: otherwise a peeked value could be had by copying it.
+    async fn change(&mut self, entity: &'a Entity, id: Uuid, is_new: bool, with: &'a [(String, Template)]) -> Result<Change<'a>> {
         let mut change = Change::links(entity, id, None, vec![]);
         change.is_new = is_new;
         for (name, template) in with {
-            let value = match template {
+            if let Some(relation) = entity.relation(name) {
+                // Referring to a row asks refer, not read: its id is enough.
+                let value = template.render(&self.scope)?;
+                let sent = value.as_str().or_else(|| value["id"].as_str());
+                let targets = sent.map(|id| Target { id: uuid(id).unwrap_or_default(), bits: None });
+                change.links.push(LinkChange { relation, verb: Verb::Replace, targets: targets.into_iter().collect() });
+                continue;
+            }
+            let value = match (template, entity.column(name).map(|c| &c.kind)) {
                 // A password goes in as its hash, made before the transaction.
-                super::value::Template::Path(path) if entity.column(name).is_some_and(|c| c.kind == Kind::Password) => {
-                    self.hashes.get(path).cloned().ok_or_else(|| Error::internal("a password without a hash"))?
-                }
-                template => template.render(&self.scope)?,
+                (Template::Path(input), Some(Kind::Password)) => self.hashes.get(input).cloned().unwrap_or_default(),
+                (template, kind) => match (template.render(&self.tellable(template).await?)?, kind) {
+                    (Json::String(text), Some(Kind::Encrypted)) => Json::String(self.app.seal.seal_text("column", &text)),
+                    (value, _) => value,
+                },
             };
             change.set_by_action(name, &value);
         }
@@ -513,5 +411,43 @@ impl<'a> Run<'a> {
             change.complete(entity);
         }
         Ok(change)
+    }
+}
+
+fn words(message: &Json) -> String {
+    message.as_str().map_or_else(|| message.to_string(), str::to_owned)
+}
+
+/// In a search, equal to nothing means that nothing is there.
+fn nulls(tree: Json) -> Json {
+    match tree {
+        Json::Array(parts) => parts.into_iter().map(nulls).collect(),
+        Json::Object(map) => {
+            let parts = map.into_iter().map(|(word, value)| match (word.as_str(), value.as_array().map(Vec::as_slice)) {
+                ("eq", Some([field, Json::Null])) => ("null".to_owned(), json!([field, true])),
+                _ => (word, nulls(value)),
+            });
+            Json::Object(parts.collect())
+        }
+        other => other,
+    }
+}
+
+/// A redirect leads to a path, or to an origin of the configuration.
+fn check_directive(config: &Config, directive: &str, attributes: &Json) -> Result<()> {
+    if directive != "client.redirect" {
+        return Ok(());
+    }
+    let location = attributes["location"].as_str().unwrap_or_default();
+    let is_path = location.starts_with('/') && !location.starts_with("//") && !location.contains(['\\', '\t', '\n', '\r']);
+    let origins = config.cors_origins.iter().chain(&config.public_url).filter(|o| *o != "*");
+    let is_ours = origins
+        .into_iter()
+        .any(|o| location.strip_prefix(o.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    match is_path || is_ours {
+        true => Ok(()),
+        false => {
+            Err(Error::Invalid(vec![Fault::new("bad-location", "A redirect leads to a path here, or to a configured origin.")]))
+        }
     }
 }

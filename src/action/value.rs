@@ -17,12 +17,21 @@ pub enum Template {
     Path(String),
     /// Text around names.
     Text(String),
+    /// A list of values.
+    List(Vec<Template>),
+    /// An object of values.
+    Map(Vec<(String, Template)>),
 }
 
 impl Template {
     /// Reads a value of a file.
     pub fn read(json: Json) -> Template {
-        let Json::String(text) = &json else { return Template::Literal(json) };
+        let text = match &json {
+            Json::String(text) => text,
+            Json::Array(items) => return Template::List(items.iter().cloned().map(Template::read).collect()),
+            Json::Object(map) => return Template::Map(map.iter().map(|(n, v)| (n.clone(), Template::read(v.clone()))).collect()),
+            _ => return Template::Literal(json),
+        };
         let alone = text.trim().strip_prefix("{{").and_then(|t| t.strip_suffix("}}")).map(str::trim);
         match alone.filter(|t| !t.is_empty() && t.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')) {
             Some(path) => Template::Path(path.to_owned()),
@@ -40,6 +49,8 @@ impl Template {
         match self {
             Template::Literal(_) => Ok(vec![]),
             Template::Path(path) => Ok(vec![root(path)]),
+            Template::List(items) => all_names(items.iter()),
+            Template::Map(items) => all_names(items.iter().map(|(_, t)| t)),
             Template::Text(text) => {
                 handlebars::Template::compile(text).map_err(|e| format!("not a template: {e}"))?;
                 Ok(text.split("{{").skip(1).filter_map(|t| t.split("}}").next()).map(root).collect())
@@ -54,6 +65,10 @@ impl Template {
     pub fn render(&self, scope: &Map<String, Json>) -> Result<Json> {
         match self {
             Template::Literal(json) => Ok(json.clone()),
+            Template::List(items) => items.iter().map(|t| t.render(scope)).collect(),
+            Template::Map(items) => {
+                items.iter().map(|(n, t)| Ok((n.clone(), t.render(scope)?))).collect::<Result<Map<_, _>>>().map(Json::Object)
+            }
             Template::Path(path) => {
                 let mut steps = path.split('.');
                 let mut at = steps.next().and_then(|s| scope.get(s)).ok_or(Error::Forbidden(None))?;
@@ -73,6 +88,19 @@ impl Template {
             }
         }
     }
+}
+
+/// The values of named templates.
+///
+/// # Errors
+/// As [`Template::render`].
+pub fn render(with: &[(String, Template)], scope: &Map<String, Json>) -> Result<Map<String, Json>> {
+    with.iter().map(|(name, template)| Ok((name.clone(), template.render(scope)?))).collect()
+}
+
+fn all_names<'t>(templates: impl Iterator<Item = &'t Template>) -> Result<Vec<String>, String> {
+    let names: Result<Vec<_>, String> = templates.map(Template::names).collect();
+    Ok(names?.concat())
 }
 
 fn environment() -> Environment<'static> {

@@ -17,6 +17,7 @@ use super::{App, Asked, Door};
 use crate::access;
 use crate::document::{self, Place};
 use crate::error::{Error, Result};
+use crate::permission::Right;
 use crate::plan::{Pick, Plan, Planner};
 use crate::request::body::uuid;
 use crate::request::{self, Query, media};
@@ -143,10 +144,13 @@ async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         What::Collection => planner.read(entity, Pick::Page, &query),
         What::Row if entity.name == "user_account" && route.id == "mine" => planner.read(entity, Pick::Mine, &query),
         What::Related => {
-            let relation = relation(entity, &route.relation)?;
+            let relation = relation(app, asked, entity, &route.relation, Right::Read).await?;
             planner.read(app.schema.target(relation), Pick::Related { parent: entity, id, relation }, &query)
         }
-        What::Linkage => planner.linkage(entity, id, relation(entity, &route.relation)?, &query),
+        What::Linkage => {
+            let relation = relation(app, asked, entity, &route.relation, Right::Read).await?;
+            planner.linkage(entity, id, relation, &query)
+        }
         _ => planner.read(entity, Pick::One(id), &query),
     };
     let answer = access::read(access::Source::Store(&app.store), &app.schema, asked.caller, &plan).await?;
@@ -155,6 +159,13 @@ async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     Ok(reply::document(StatusCode::OK, document::render(&app.schema, &plan, &answer, &place)))
 }
 
-fn relation<'s>(entity: &'s Entity, name: &str) -> Result<&'s Relation> {
-    entity.relation(name).ok_or(Error::NotFound)
+/// The relation that a path names. Where there is none, the entity is asked first: what it has is not everybody's to know.
+async fn relation<'s>(app: &App, asked: &Asked, entity: &'s Entity, name: &str, right: Right) -> Result<&'s Relation> {
+    match entity.relation(name) {
+        Some(relation) => Ok(relation),
+        None => {
+            access::require_entity(&app.store, asked.caller, entity, right).await?;
+            Err(Error::NotFound)
+        }
+    }
 }

@@ -195,7 +195,7 @@ impl<'s> Change<'s> {
         let forbid = |words: String| Some(Fault::new("read-only", words).at(at.clone()));
         let text = match value {
             // "null on write means no password"
-            Json::Null if column.required && !column.kind.is_secret() => Err("is required".to_owned()),
+            Json::Null if column.refuses_null() => Err("is required".to_owned()),
             Json::Null => Ok(None),
             value => column.kind.check(&column.bounds, value).map(Some),
         };
@@ -213,16 +213,19 @@ impl<'s> Change<'s> {
         }
     }
 
-    /// Sets a column for an action, which may set what clients may not. A password comes as its hash.
+    /// Sets a column for an action, which may set what clients may not. A password comes as its hash, a secret sealed.
     pub fn set_by_action(&mut self, name: &str, value: &Json) {
         let Some(column) = self.entity.column(name) else { return }; // the file was checked
+        let at = format!("/attributes{}", step(name));
         match (value, &column.kind) {
+            (Json::Null, _) if column.refuses_null() => {
+                self.faults.push(Fault::new("required", format!("`{name}` is required.")).at(at));
+            }
             (Json::Null, _) => self.sets.push((column, None)),
-            (Json::String(hash), Kind::Password) => self.sets.push((column, Some(hash.clone()))),
+            (Json::String(kept), Kind::Password | Kind::Encrypted) => self.sets.push((column, Some(kept.clone()))),
             (value, kind) => match kind.check(&column.bounds, value) {
                 Ok(text) => self.sets.push((column, Some(text))),
                 Err(words) => {
-                    let at = format!("/attributes{}", step(name));
                     self.faults.push(Fault::new("invalid", format!("`{name}` {words}.")).at(at));
                 }
             },

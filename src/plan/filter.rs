@@ -71,7 +71,7 @@ struct Reader<'p, 's> {
     planner: &'p Planner<'s>,
     entity: &'s Entity,
     named: &'p mut Vec<&'s Entity>,
-    terms: usize,
+    terms: &'p mut usize,
 }
 
 /// Resolves a condition; none, and a fault, where it can't be.
@@ -79,10 +79,11 @@ pub fn plan<'s>(
     planner: &Planner<'s>,
     entity: &'s Entity,
     raw: &RawFilter,
+    terms: &mut usize,
     named: &mut Vec<&'s Entity>,
     faults: &mut Vec<Fault>,
 ) -> Option<Filter<'s>> {
-    let mut reader = Reader { planner, entity, named, terms: 0 };
+    let mut reader = Reader { planner, entity, named, terms };
     let (parameter, found) = match raw {
         RawFilter::Plain { parameter, path, operator, value } => {
             (parameter.as_str(), reader.compare(path, operator, &Json::String(value.clone()), true))
@@ -119,8 +120,8 @@ impl<'s> Reader<'_, 's> {
     }
 
     fn compare(&mut self, path: &[String], operator: &str, value: &Json, is_query: bool) -> Result<Filter<'s>, Fault> {
-        self.terms += 1;
-        if self.terms > self.planner.limits.filter_terms {
+        *self.terms += 1;
+        if *self.terms > self.planner.limits.filter_terms {
             return Err(Fault::new(
                 "bad-filter",
                 format!("A filter has at most {} conditions.", self.planner.limits.filter_terms),
@@ -169,6 +170,22 @@ impl<'s> Reader<'_, 's> {
             }
             _ => compare(operator, vec![one(value)?]),
         }
+    }
+}
+
+/// The words that a filter tree is made of.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    ["and", "or", "not"].into_iter().chain(OPERATORS.iter().map(|(word, _)| *word))
+}
+
+/// Checks an operator against a column's type, for files.
+///
+/// # Errors
+/// Words that say which there are.
+pub fn check_operator(kind: &Kind, word: &str) -> Result<(), String> {
+    match OPERATORS.iter().any(|(w, o)| *w == word && fits(kind, *o)) {
+        true => Ok(()),
+        false => Err(OPERATORS.iter().filter(|(_, o)| fits(kind, *o)).map(|(w, _)| *w).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -145,8 +145,8 @@ fn fits_column(column: &Column, value: &str) -> bool {
     use crate::schema::kind::Wire;
     match column.kind.wire() {
         Wire::Text => column.kind.is_text() && !value.contains('\0') || column.kind.check_query(value).is_ok(),
-        Wire::Datetime => value.len() < 40 && value.parse::<jiff::Timestamp>().is_ok(),
-        Wire::Float => value.parse::<f64>().is_ok(),
+        Wire::Datetime => value.len() < 40 && !value.starts_with(['-', '+']) && value.parse::<jiff::Timestamp>().is_ok(),
+        Wire::Float => value.parse::<f64>().is_ok_and(f64::is_finite),
         _ => column.kind.check_query(value).is_ok(),
     }
 }

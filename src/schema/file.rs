@@ -554,6 +554,9 @@ fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Complaint>) -> 
                 complain(place, format!("there is no entity `{}`{hint}", relation.target));
                 continue;
             };
+            if name == "user_account" && relation.on_delete == Some(OnDelete::Cascade) {
+                complain(place, "users can't be deleted by cascade: the last administrator could go with them".to_owned());
+            }
             if relation.default_caller && relation.target != "user_account" {
                 complain(place, "`default: caller` is for relations to user_account".to_owned());
             }

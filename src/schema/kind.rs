@@ -214,7 +214,8 @@ impl Kind {
         match self {
             Kind::Integer | Kind::Rating | Kind::Float | Kind::Latitude | Kind::Longitude | Kind::Boolean => {
                 let value = serde_json::from_str(text).map_err(|_| format!("must be {}", self.wanted()))?;
-                let open = Bounds { min: Some(f64::MIN), max: Some(f64::MAX), ..Bounds::default() };
+                let most = if *self == Kind::Rating { f64::from(i16::MAX) } else { f64::MAX };
+                let open = Bounds { min: Some(-most), max: Some(most), ..Bounds::default() };
                 self.check(&open, &value)
             }
             // What can't be stored is not found, which is no error: only what PostgreSQL can't compare is refused.

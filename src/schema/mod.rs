@@ -1,15 +1,16 @@
 //! What exists: entities with their columns and relations, read from files, checked, and then immutable.
 //!
 //! In charge of: the [`Schema`] that everything else asks. Reading and checking files is [`file`], column types are
-//! [`kind`], the way from a catalog to a schema is [`diff`]. It must not know requests, callers or connections.
+//! [`kind`], what dashboards are told of it is [`describe`], the way from a catalog to a schema is [`diff`]. It must not know requests, callers or connections.
 
+pub mod describe;
 pub mod diff;
 pub mod file;
 pub mod kind;
 
 use std::collections::HashMap;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::permission::{Permission, Right, Subject};
@@ -239,7 +240,7 @@ impl Entity {
 
     /// The table, quoted.
     pub fn table(&self) -> String {
-        quote(&self.name)
+        format!("public.{}", quote(&self.name)) // so that no name of a statement's own stands before it
     }
 
     /// How the rule finds a row of this entity under an alias.
@@ -254,38 +255,14 @@ impl Entity {
             ("world" | "action", Right::Create | Right::Delete) | ("session", Right::Create | Right::Update | Right::Delete)
         )
     }
-
-    /// What dashboards draw themselves from: columns and relations as JSON.
-    pub fn describe(&self, schema: &Schema) -> (Json, Json) {
-        let columns = self.columns.iter().filter(|c| !c.hidden && c.kind != Kind::Encrypted).map(|c| {
-            let mut column = json!({
-                "name": c.name, "label": c.label, "type": c.kind.word(), "required": c.required, "read_only": c.write != Write::Anyone,
-                "unique": c.unique != Unique::No,
-            });
-            if let Kind::Enum { options } = &c.kind {
-                column["options"] = json!(options);
-            }
-            for (name, value) in [("min", c.bounds.min), ("max", c.bounds.max)] {
-                if let Some(value) = value {
-                    column[name] = json!(value);
-                }
-            }
-            if let Some(default) = &c.default {
-                column["default"] = default.clone();
-            }
-            column
-        });
-        let relations = self.relations.iter().map(|r| {
-            json!({
-                "name": r.name, "entity": schema.target(r).name, "many": r.is_many(), "required": r.required, "inverse": r.inverse,
-                "read_only": r.rule == LinkRule::System,
-            })
-        });
-        (columns.collect(), relations.collect())
-    }
 }
 
 impl Column {
+    /// Whether it must have a value. (A secret that is required may still be taken away: null means no password.)
+    pub fn refuses_null(&self) -> bool {
+        self.required && !self.kind.is_secret() || self.write == Write::Owner
+    }
+
     /// Whether clients are ever served it. What isn't served doesn't exist for them.
     pub fn is_served(&self) -> bool {
         !self.hidden && !self.kind.is_secret()

@@ -47,9 +47,11 @@ pub fn close(session: Uuid, others: bool) -> Statement {
     Statement::fixed(sql, vec![Some(session.to_string())])
 }
 
-/// Counts an attempt and gives how many there were in the window, this one included.
+/// Counts an attempt and gives how many there were in the window, this one included. Sweeps some that are over.
 pub fn attempt(key: &str, seconds: u64) -> Statement {
-    let sql = "insert into rowhouse.attempt as t (key, tries, since) values ($1, 1, now()) on conflict (key) do update set \
+    let sql = "with old as (delete from rowhouse.attempt where key in (select key from rowhouse.attempt \
+         where since < now() - make_interval(secs => $2::double precision) and key <> $1 limit 10 for update skip locked)) \
+         insert into rowhouse.attempt as t (key, tries, since) values ($1, 1, now()) on conflict (key) do update set \
          tries = case when t.since < now() - make_interval(secs => $2::double precision) then 1 else t.tries + 1 end, \
          since = case when t.since < now() - make_interval(secs => $2::double precision) then now() else t.since end returning tries::bigint";
     Statement::fixed(sql, vec![Some(key.to_owned()), Some(seconds.to_string())])
@@ -74,7 +76,8 @@ pub fn lock_claim() -> Statement {
 
 /// Spends the claim code.
 pub fn spend_claim() -> Statement {
-    Statement::fixed("update rowhouse.claim_code set spent_at = now()", vec![])
+    let sql = "insert into rowhouse.claim_code (sealed, spent_at) values ('', now()) on conflict (only_one) do update set spent_at = now()";
+    Statement::fixed(sql, vec![])
 }
 
 /// A new user, who owns themselves, as somebody at the terminal makes one.
@@ -91,40 +94,4 @@ pub fn administrator(user: Uuid) -> Statement {
         "insert into \"usergroup.members\" (source, target, created_at) values ('{ADMINISTRATORS}', $1::uuid, now()) on conflict do nothing"
     );
     Statement::fixed(sql, vec![Some(user.to_string())])
-}
-
-/// The id of an action's row.
-pub fn action(entity: &str, name: &str) -> Statement {
-    let sql = "select id from action where entity = $1 and name = $2";
-    Statement::fixed(sql, vec![Some(entity.to_owned()), Some(name.to_owned())])
-}
-
-/// The attributes of a row as JSON, secrets and hidden columns left out.
-pub fn values(entity: &Entity, id: Uuid) -> Statement {
-    let columns = entity.columns.iter().filter(|c| c.is_served());
-    let pairs: Vec<_> =
-        columns.map(|c| format!("'{}', t.{}", c.name.replace('\'', "''"), crate::schema::quote(&c.name))).collect();
-    let sql = format!(
-        "select (jsonb_build_object('id', t.id) || jsonb_build_object({}))::text from {} t where t.id = $1",
-        pairs.join(", "),
-        entity.table()
-    );
-    Statement::fixed(sql, vec![Some(id.to_string())])
-}
-
-/// The id of the row whose columns have these values.
-pub fn find(entity: &Entity, with: &[(&crate::schema::Column, Option<String>)]) -> Statement {
-    let mut statement = Statement::default();
-    let parts: Vec<_> = with
-        .iter()
-        .map(|(column, value)| {
-            let (name, bound) = (crate::schema::quote(&column.name), statement.bind(value.clone()));
-            match column.kind {
-                crate::schema::kind::Kind::Email => format!("lower(t.{name}) = lower({bound})"),
-                _ => format!("t.{name} = {bound}::{}", column.kind.sql()),
-            }
-        })
-        .collect();
-    statement.sql = format!("select t.id from {} t where {} order by t.id limit 2", entity.table(), parts.join(" and "));
-    statement
 }

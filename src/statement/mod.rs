@@ -4,6 +4,7 @@
 //! connections: a [`Statement`] is text, values, and whether its shape is worth keeping prepared.
 
 pub mod account;
+pub mod action;
 pub mod read;
 pub mod write;
 

@@ -82,6 +82,10 @@ struct Speller<'s> {
     /// For each branch: number, `n`, parent, id, source, and slot expressions.
     branches: Vec<Spelled>,
     layout: Layout<'s>,
+    /// Whether the root is a page, with its sort keys beside it.
+    is_paged: bool,
+    /// Most rows that all parents of one include have together.
+    most: i64,
 }
 
 struct Spelled {
@@ -93,13 +97,16 @@ struct Spelled {
 
 /// Spells a plan. With `only_entities`, nothing but the verdict of the entities is asked.
 pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only_entities: bool) -> (Statement, Layout<'s>) {
+    let asked: Vec<_> = plan.named.iter().filter(|e| !(plan.is_lifted && e.at == plan.root.entity.at)).collect();
     let mut speller = Speller {
         schema,
         statement: Statement { keep: !plan.is_fancy(), ..Statement::default() },
-        gates: plan.named.iter().map(|e| (e.at, Right::Read)).collect(),
+        gates: asked.iter().map(|e| (e.at, plan.asks(e))).collect(),
+        is_paged: false,
+        most: plan.most_included,
         ctes: vec![],
         branches: vec![],
-        layout: Layout { entities: plan.named.len(), ..Layout::default() },
+        layout: Layout { entities: asked.len(), ..Layout::default() },
     };
     let who = who(&mut speller.statement, session);
     let mut head = vec![format!("case when a.id is not null then {} else 0 end", verdict::USER)];
@@ -107,7 +114,7 @@ pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only
         head.extend(speller.root(plan));
     }
     head.extend(
-        (0..plan.named.len()).map(|i| format!("case when a.g{i} then {} else 0 end", 1_i64 << (verdict::ENTITY as usize + i))),
+        (0..asked.len()).map(|i| format!("case when a.g{i} then {} else 0 end", 1_i64 << (verdict::ENTITY as usize + i))),
     );
     speller.finish(&who, &head.join(" + "))
 }
@@ -147,13 +154,13 @@ impl<'s> Speller<'s> {
         let table = node.entity.table();
         let subject = node.entity.subject("t");
         let right = node.guard.right();
-        let gate = self.gate(node.entity, Right::Read);
+        let gate = if plan.is_lifted { "true".to_owned() } else { self.gate(node.entity, plan.asks(node.entity)) };
         let mut head = vec![];
         match plan.pick {
             Pick::One(id) => {
                 let id = self.statement.bind(Some(id.to_string()));
                 let found = format!(
-                    "select 1::bigint as n, t.* from {table} t where {gate} and t.id = {id}::uuid and {}",
+                    "select 1::bigint as _n, t.* from {table} t where {gate} and t.id = {id}::uuid and {}",
                     rule(right, subject)
                 );
                 self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
@@ -162,7 +169,7 @@ impl<'s> Speller<'s> {
             }
             Pick::Mine => {
                 let found = format!(
-                    "select 1::bigint as n, t.* from {table} t where {gate} and t.id = a.id and {}",
+                    "select 1::bigint as _n, t.* from {table} t where {gate} and t.id = a.id and {}",
                     rule(right, subject)
                 );
                 self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
@@ -198,6 +205,7 @@ impl<'s> Speller<'s> {
 
     /// A CTE of a page of a node's rows, of all or of those linked to `p0`.
     fn page(&mut self, name: &str, node: &Node<'s>, from: Option<(&'s Entity, &'s Relation)>, gate: &str) {
+        self.is_paged = true;
         let entity = node.entity;
         let mut conditions = vec![gate.to_owned()];
         let mut held = rule(node.guard.right(), entity.subject("t"));
@@ -221,11 +229,11 @@ impl<'s> Speller<'s> {
             conditions.push(beyond);
         }
         let order = order(&node.order, &keys, backwards);
-        let shown: Vec<_> = keys.iter().enumerate().map(|(i, key)| format!("({key})::text as k{i}")).collect();
+        let shown: Vec<_> = keys.iter().enumerate().map(|(i, key)| format!("({key})::text as _k{i}")).collect();
         let limit = self.statement.bind(Some((node.window.size.saturating_add(1)).to_string()));
         let offset = self.statement.bind(Some(node.window.offset.to_string()));
         self.ctes.push(format!(
-            "{name} as materialized (select row_number() over () as n, t.* from {source} cross join lateral (select t.*, {} from {} t where {} \
+            "{name} as materialized (select row_number() over () as _n, t.* from {source} cross join lateral (select t.*, {} from {} t where {} \
              order by {order} limit {limit}::bigint offset {offset}::bigint) t)",
             shown.join(", "),
             entity.table(),
@@ -249,13 +257,10 @@ impl<'s> Speller<'s> {
             });
             rows.relations.push((relation, slot));
         }
-        let is_paged = cte == "r0" && !node.order.is_empty() && node.window.size != 1
-            || node.window.after.is_some()
-            || node.window.before.is_some();
-        if is_paged {
+        if cte == "r0" && self.is_paged {
             for i in 0..node.order.len() {
                 rows.keys.push(slots.len());
-                slots.push((Wire::Text, format!("t.k{i}")));
+                slots.push((Wire::Text, format!("t._k{i}")));
             }
         }
         if node.tells_may {
@@ -264,7 +269,7 @@ impl<'s> Speller<'s> {
                 slots.push((Wire::Boolean, format!("coalesce({}, false)", rule(right, node.entity.subject("t")))));
             }
         }
-        let n = if cte == "r0" { "t.n" } else { "0" };
+        let n = if cte == "r0" { "t._n" } else { "0" };
         self.branches.push(Spelled {
             n: n.to_owned(),
             parent: "null::uuid".to_owned(),
@@ -286,22 +291,27 @@ impl<'s> Speller<'s> {
         let table = node.entity.table();
         let link = self.link(entity, relation, "p", "t", true);
         let held = own_links(relation, rule(Right::Peek, node.entity.subject("t")), "p");
+        // What may only be peeked comes last, and in no order that would tell of its values.
+        let read_rule = rule(Right::Read, node.entity.subject("t"));
         let keys: Vec<String> = node.order.iter().map(|key| self.key(key)).collect();
+        let keys: Vec<String> = keys.iter().map(|key| format!("case when {read_rule} then {key} end")).collect();
         let order = order(&node.order, &keys, false);
         let limit = self.statement.bind(Some((node.window.size + 1).to_string()));
+        let most = self.statement.bind(Some((self.most + 1).to_string()));
         self.ctes.push(format!(
-            "{links} as materialized (select p.id as parent, x.id, row_number() over (partition by p.id) as n from a cross join {parent} p \
-             cross join lateral (select t.id from {table} t where {peek} and {link} and {held} order by {order} limit {limit}::bigint) x)"
+            "{links} as materialized (select p.id as parent, x.id, x._n from a cross join {parent} p \
+             cross join lateral (select x.id, row_number() over () as _n from (select t.id from {table} t where {peek} and {link} and {held} order by coalesce({read_rule}, false) desc, {order}, t.id \
+             limit {limit}::bigint) x) x limit {most}::bigint)"
         ));
         self.ctes.push(format!(
             "{rows} as materialized (select t.* from a cross join lateral (select t.* from {table} t \
-             where {read} and t.id in (select l.id from {links} l where l.n <= {size}) and {held}) t)",
+             where {read} and t.id in (select l.id from {links} l where l._n <= {size}) and {held}) t)",
             size = node.window.size,
             held = rule(Right::Read, node.entity.subject("t")),
         ));
         if relation.is_many() {
             let from = format!("{links} t");
-            self.branches.push(Spelled { n: "t.n".to_owned(), parent: "t.parent".to_owned(), from, slots: vec![] });
+            self.branches.push(Spelled { n: "t._n".to_owned(), parent: "t.parent".to_owned(), from, slots: vec![] });
             self.layout.branches.push(Branch::Links { from: from_branch, relation, size: node.window.size });
         }
         self.rows(&rows, node);

@@ -20,6 +20,8 @@ const CORE: &[&str] = &["
 create table rowhouse.signing_key (kid text primary key, public bytea not null, sealed bytea not null, created_at timestamptz not null default now(), retired_at timestamptz);
 create table rowhouse.claim_code (only_one boolean primary key default true check (only_one), sealed bytea not null, spent_at timestamptz);
 create table rowhouse.attempt (key text primary key, tries integer not null, since timestamptz not null);
+", "
+create index attempt_since on rowhouse.attempt (since);
 "];
 
 /// An action as its row in `action` wants it.
@@ -159,7 +161,7 @@ async fn groups(scope: &mut Scope, schema: &Schema) -> Result<HashMap<String, Uu
             _ => Uuid::now_v7(),
         };
         let sql = "insert into usergroup (id, permission, name, joinable, declared) \
-             select $1, 0, $2, false, true where not exists (select from usergroup where declared and name = $2)";
+             select $1::uuid, 0, $2, false, true where not exists (select from usergroup where declared and name = $2 or id = $1::uuid)";
         scope.run(&Statement::fixed(sql, vec![Some(id.to_string()), Some(name.clone())])).await?;
     }
     for row in scope.run(&once("select name, id from usergroup where declared")).await? {

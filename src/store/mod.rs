@@ -379,7 +379,9 @@ fn translate(error: tokio_postgres::Error) -> Error {
         tracing::warn!(code = code.code(), message = db.message(), "PostgreSQL can't right now");
         return Error::Unavailable(2);
     }
-    Error::internal(error)
+    // Neither detail nor, for bad values, message: they hold what was stored.
+    let message = if class == "22" || class == "23" { "" } else { db.message() };
+    Error::internal(format!("PostgreSQL {} {message} {}", code.code(), db.constraint().or(db.column()).unwrap_or_default()))
 }
 
 fn certificates() -> Result<rustls::ClientConfig, String> {

@@ -5,15 +5,13 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value as Json, json};
 
 use super::{Route, What};
-use crate::access::write::Deed;
 use crate::action::run::{self, Call, Means};
-use crate::action::{InputKind, SubjectUse};
+use crate::action::{SubjectUse, input};
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
-use crate::plan::Planner;
 use crate::request::{body, media};
-use crate::statement::account;
+use crate::statement::action;
 
 /// POST on an action.
 pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
@@ -47,23 +45,13 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
 
 /// GET /actions: what the caller may execute, with all that a form needs.
 pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
-    let planner = Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page };
+    let rows = app.store.read(&action::executable(asked.caller.session)).await?;
     let mut found = vec![];
     for action in app.actions.all() {
-        let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
-        let entity = planner.entity(&action.entity)?;
-        let rows = deed.scope.run(&account::action(&action.entity, &action.name)).await?;
-        let Some(id) = rows.first().and_then(|row| row.uuid(0)) else { continue };
-        if deed.may_execute(app.schema.system("action"), id, entity, None).await.is_err() {
+        if !rows.iter().any(|row| row.text(0) == Some(&action.entity) && row.text(1) == Some(&action.name)) {
             continue;
         }
-        let inputs = action.inputs.iter().map(|input| {
-            let kind = match &input.kind {
-                InputKind::Value(kind) => kind.word(),
-                InputKind::Row(_) => "row",
-            };
-            json!({"name": input.name, "type": kind, "required": input.required})
-        });
+        let (inputs, schema) = input::form(action);
         let subject = match action.subject {
             SubjectUse::None => "none",
             SubjectUse::Optional => "optional",
@@ -71,7 +59,7 @@ pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
         };
         found.push(json!({
             "entity": action.entity, "name": action.name, "label": action.label, "description": action.description, "subject": subject,
-            "inputs": inputs.collect::<Vec<_>>(),
+            "inputs": inputs, "schema": schema,
         }));
     }
     Ok(reply::with_type(StatusCode::OK, "application/json", Json::Array(found).to_string().into_bytes()))

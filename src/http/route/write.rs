@@ -9,10 +9,12 @@ use uuid::Uuid;
 use super::{Route, relation};
 use crate::access::write::Deed;
 use crate::access::{self, Source};
+use crate::account::password::policy;
 use crate::document::{self, Place};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
+use crate::permission::Right;
 use crate::plan::change::{Change, Verb};
 use crate::plan::{Pick, Planner};
 use crate::request::body::{self, uuid};
@@ -48,6 +50,10 @@ pub async fn put(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
     let is_new = asked.method == Method::POST;
     let id = if is_new { Uuid::now_v7() } else { uuid(&route.id).unwrap_or_default() };
     let mut change = planner.change(entity, id, is_new, &resource);
+    if is_new && change.sets.iter().any(|(c, v)| c.kind == Kind::Password && v.is_some()) {
+        // Hashing costs much: only for those who may create at all.
+        Deed::begin(&app.store, planner, asked.caller).await?.require_entities(&change).await?;
+    }
     keep_secrets(app, &mut change).await?;
     let change = &change;
     let done = twice(|| async move {
@@ -75,14 +81,20 @@ pub async fn put(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
 
 /// Hashes passwords and seals secrets, before a connection is taken.
 async fn keep_secrets(app: &App, change: &mut Change<'_>) -> Result<()> {
+    let texts: Vec<String> =
+        change.sets.iter().filter(|(c, _)| c.kind != Kind::Password).filter_map(|(_, v)| v.clone()).take(20).collect();
+    let context: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for (column, value) in change.sets.iter().filter(|(c, _)| c.kind == Kind::Password) {
+        if let Some(Err(words)) = value.as_ref().map(|text| policy(text, &context)) {
+            let at = format!("/data/attributes{}", body::step(&column.name));
+            change.faults.push(Fault::new("weak-password", format!("`{}` {words}.", column.name)).at(at));
+        }
+    }
     for (column, value) in &mut change.sets {
         let Some(text) = value.take() else { continue };
         *value = Some(match column.kind {
             Kind::Password if change.faults.is_empty() => app.hasher.hash(text).await?,
-            Kind::Encrypted => {
-                let sealed = app.seal.seal("column", text.as_bytes());
-                sealed.iter().fold("\\x".to_owned(), |hex, b| format!("{hex}{b:02x}"))
-            }
+            Kind::Encrypted => app.seal.seal_text("column", &text),
             _ => text,
         });
     }
@@ -98,9 +110,20 @@ async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id
             let path = if asked.method == Method::POST { format!("{}/{id}", asked.path) } else { asked.path.clone() };
             Ok(document::render(&app.schema, &plan, &answer, &Place { base, path: &path, query: &asked.query }))
         }
-        Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => {
-            Ok(b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec())
+        // An entity that the request names refuses the request; the row's own refusal only narrows the answer.
+        Err(refusal) if plan.named.len() > 1 && refusal.is_refusal() && is_readable(app, asked, deed, entity, id).await? => {
+            Err(refusal)
         }
+        Err(error) if error.is_refusal() => Ok(b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn is_readable(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<bool> {
+    let plan = planner(app).read(entity, Pick::One(id), &Query::default());
+    match access::read(Source::Scope(&mut deed.scope), &app.schema, asked.caller, &plan).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_refusal() => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -125,7 +148,7 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
     let document = document(asked, body)?;
     let planner = planner(app);
     let entity = planner.entity(&route.entity)?;
-    let relation = relation(entity, &route.relation)?;
+    let relation = relation(app, asked, entity, &route.relation, Right::Update).await?;
     let verb = match asked.method {
         Method::POST => Verb::Add,
         Method::DELETE => Verb::Remove,

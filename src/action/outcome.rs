@@ -1,0 +1,365 @@
+//! Outcomes of action files → checked steps.
+//!
+//! In charge of: every name of an outcome against the schema, the inputs and the earlier outcomes.
+
+use super::file::known_entity;
+use super::performer::PERFORMERS;
+use super::value::{self, Template};
+use super::{Deed, Outcome};
+use crate::plan::filter;
+use crate::schema::kind::Kind;
+use crate::schema::{Entity, Schema};
+use crate::yaml::{Key, Mark, Reader, Tree, Value};
+
+const DEEDS: &[&str] = &["create", "update", "delete", "read", "link", "unlink", "perform", "respond", "fail"];
+const OUTCOME_KEYS: &[&str] = &[
+    "create",
+    "update",
+    "delete",
+    "read",
+    "link",
+    "unlink",
+    "perform",
+    "respond",
+    "fail",
+    "as",
+    "when",
+    "with",
+    "where",
+    "sort",
+    "limit",
+    "to",
+    "owner",
+    "one",
+    "else_fail",
+];
+/// Directives and the attributes that each takes.
+pub const DIRECTIVES: &[(&str, &[&str])] = &[
+    ("client.notify", &["type", "title", "message"]),
+    ("client.redirect", &["location", "window", "delay"]),
+    ("client.store.set", &["key", "value"]),
+    ("client.store.remove", &["key"]),
+    ("client.reload", &[]),
+];
+
+/// What names mean while a file is read: an entity's row, or something else.
+#[derive(Default)]
+pub struct Scope<'s> {
+    /// The names, and the entity of those that stand for one row.
+    pub names: Vec<(String, Option<&'s Entity>)>,
+    /// Those that callers send.
+    pub inputs: Vec<String>,
+    /// Passwords that are being chosen.
+    pub passwords: Vec<String>,
+    /// Those that prove who somebody is.
+    pub proofs: Vec<String>,
+}
+
+/// Reads one outcome, and adds its result to the names.
+pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Scope<'s>, tree: &Tree) -> Option<Outcome> {
+    let entries = reader.keys(tree, OUTCOME_KEYS);
+    let find = |name: &str| entries.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
+    let deeds: Vec<_> = entries.iter().filter(|(k, _)| DEEDS.contains(&k.name.as_str())).collect();
+    let [(deed, what)] = deeds.as_slice() else {
+        reader.complain(tree.mark, format!("an outcome does exactly one of: {}", DEEDS.join(", ")));
+        return None;
+    };
+    let name = find("as").map(|n| reader.text(n).to_owned());
+    let when = find("when").map(|w| {
+        let text = if let Value::Bool(b) = w.value { b.to_string() } else { reader.text(w).to_owned() };
+        match value::names(&text) {
+            Ok(names) => names.iter().for_each(|n| scope.check(reader, w.mark, n)),
+            Err(words) => reader.complain(w.mark, words),
+        }
+        text
+    });
+    let else_fail = find("else_fail").map(|e| failure(reader, scope, e));
+    let mut is_list = false;
+    let with = |reader: &mut Reader, key: &str| find(key).map(|tree| templates(reader, scope, tree)).unwrap_or_default();
+    let (made, row) = match deed.name.as_str() {
+        "create" => {
+            let entity = known_entity(reader, schema, what.mark, reader_text(what));
+            let with = with(reader, "with");
+            check_fields(reader, scope, entity, what.mark, &with);
+            let owner = find("owner").map(|o| reader.text(o).to_owned());
+            if let Some(owner) = &owner {
+                scope.check_maker(reader, what.mark, owner);
+            }
+            (Deed::Create { entity: reader_text(what).to_owned(), with, owner }, entity)
+        }
+        "update" => {
+            let row = reader.text(what).to_owned();
+            let entity = scope.check_changed(reader, what.mark, &row);
+            let with = with(reader, "with");
+            check_fields(reader, scope, entity, what.mark, &with);
+            (Deed::Update { row, with }, entity)
+        }
+        "delete" => {
+            let row = reader.text(what).to_owned();
+            scope.check_changed(reader, what.mark, &row);
+            (Deed::Delete { row }, None)
+        }
+        "read" => {
+            let entity = known_entity(reader, schema, what.mark, reader_text(what));
+            let condition = find("where").map(|tree| condition(reader, scope, schema, entity, tree));
+            let one = find("one").is_some_and(|o| reader.bool(o));
+            let most = find("limit").map(|l| reader.int(l, 1..=100_000));
+            let sort = find("sort").map(|s| order(reader, schema, entity, s)).unwrap_or_default();
+            is_list = !one;
+            (Deed::Read { entity: reader_text(what).to_owned(), condition, sort, most, one }, entity)
+        }
+        word @ ("link" | "unlink") => {
+            let path = reader.text(what).to_owned();
+            let (row, relation) = path.split_once('.').unwrap_or((&path, ""));
+            let entity = scope.check_row(reader, what.mark, row);
+            if let Some(entity) = entity.filter(|e| e.relation(relation).is_none_or(|r| !r.is_many())) {
+                let names: Vec<_> = entity.relations.iter().filter(|r| r.is_many()).map(|r| r.name.as_str()).collect();
+                reader.unknown(what.mark, "to-many relation", relation, &names);
+            }
+            let to = find("to").map(|t| reader.text(t).to_owned()).unwrap_or_default();
+            scope.check_row(reader, what.mark, &to);
+            (Deed::Link { row: row.to_owned(), relation: relation.to_owned(), to, is_added: word == "link" }, None)
+        }
+        "perform" => {
+            let text = reader.text(what).to_owned();
+            let Some(performer) = PERFORMERS.iter().find(|p| p.name == text) else {
+                let names: Vec<_> = PERFORMERS.iter().map(|p| p.name).collect();
+                reader.unknown(what.mark, "performer", &text, &names);
+                return None;
+            };
+            let with = with(reader, "with");
+            check_parameters(reader, what.mark, performer.parameters, &with);
+            if performer.takes_proof {
+                let proof = with.iter().find(|(n, _)| n == "user").map(|(_, t)| t.clone());
+                if !matches!(&proof, Some(Template::Literal(serde_json::Value::String(p))) if scope.proofs.contains(p)) {
+                    reader
+                        .complain(what.mark, format!("{text} takes only a proof: `user` names a password.check of this action"));
+                }
+            }
+            if performer.gives_proof {
+                if !scope.proofs.is_empty() {
+                    reader.complain(what.mark, "an action checks one password");
+                }
+                let early = with.iter().filter_map(|(_, t)| t.names().ok()).flatten();
+                for name in early.filter(|n| *n != "caller" && !scope.inputs.contains(n) && *n != "config" && *n != "now") {
+                    reader
+                        .complain(what.mark, format!("a password is checked before `{name}` is known: take an input or caller"));
+                }
+                scope.proofs.push(name.clone().unwrap_or_default());
+            }
+            let row = if performer.gives_proof { schema.entity("user_account") } else { None };
+            (Deed::Perform { performer, with }, row)
+        }
+        "respond" => {
+            let text = reader.text(what).to_owned();
+            if text == "row" {
+                let row = find("with").and_then(|w| reader.keys(w, &["row"]).iter().find(|(k, _)| k.name == "row"));
+                let (mark, row) = row.map_or((what.mark, String::new()), |(_, v)| (v.mark, reader.text(v).to_owned()));
+                scope.check_row(reader, mark, &row);
+                return Some(Outcome { deed: Deed::RespondRow { row }, name, when, else_fail });
+            }
+            let with = with(reader, "with");
+            match DIRECTIVES.iter().find(|(n, _)| *n == text) {
+                Some((_, parameters)) => check_parameters(reader, what.mark, parameters, &with),
+                None => {
+                    let names: Vec<_> = DIRECTIVES.iter().map(|(n, _)| *n).chain(["row"]).collect();
+                    reader.unknown(what.mark, "directive", &text, &names);
+                }
+            }
+            (Deed::Respond { directive: text, with }, None)
+        }
+        _ => {
+            let (status, message) = failure(reader, scope, what);
+            (Deed::Fail { status, message }, None)
+        }
+    };
+    if let Some(name) = &name {
+        if scope.names.iter().any(|(n, _)| n == name) {
+            reader.complain(tree.mark, format!("`{name}` is a name already"));
+        }
+        scope.names.push((name.clone(), row.filter(|_| !is_list)));
+    }
+    unused(reader, entries, &deed.name);
+    Some(Outcome { deed: made, name, when, else_fail })
+}
+
+fn reader_text(tree: &Tree) -> &str {
+    if let Value::Text(text) = &tree.value { text } else { "" }
+}
+
+fn templates(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> Vec<(String, Template)> {
+    reader.map(tree).iter().map(|(key, value)| (key.name.clone(), template(reader, scope, value))).collect()
+}
+
+fn template(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> Template {
+    let template = Template::read(tree.to_json());
+    match template.names() {
+        Ok(names) => names.iter().for_each(|name| scope.check(reader, tree.mark, name)),
+        Err(words) => reader.complain(tree.mark, words),
+    }
+    template
+}
+
+fn check_fields(reader: &mut Reader, scope: &Scope<'_>, entity: Option<&Entity>, mark: Mark, with: &[(String, Template)]) {
+    let Some(entity) = entity else { return };
+    for (name, _) in with.iter().filter(|(n, _)| entity.column(n).is_none() && entity.relation(n).is_none_or(|r| r.is_many())) {
+        let names: Vec<_> = entity.fields().collect();
+        reader.unknown(mark, "field", name, &names);
+    }
+    let is_password = |name: &str| entity.column(name).is_some_and(|c| c.kind == Kind::Password);
+    for (name, template) in with.iter().filter(|(n, _)| is_password(n)) {
+        if !matches!(template, Template::Path(input) if scope.passwords.contains(input)) {
+            reader.complain(mark, format!("`{name}` takes an input of type password with `new: true`, and nothing else"));
+        }
+    }
+}
+
+fn check_parameters(reader: &mut Reader, mark: Mark, known: &[&str], with: &[(String, Template)]) {
+    for (name, _) in with.iter().filter(|(n, _)| !known.contains(&n.as_str())) {
+        reader.unknown(mark, "parameter", name, known);
+    }
+    for missing in known.iter().filter(|k| !with.iter().any(|(n, _)| n == *k)) {
+        reader.complain(mark, format!("the parameter `{missing}` is missing"));
+    }
+}
+
+/// `{status, message}`
+fn failure(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> (u16, Template) {
+    let (mut status, mut message) = (0, Template::Literal("Failed".into()));
+    for (key, value) in reader.keys(tree, &["status", "message"]) {
+        match key.name.as_str() {
+            "status" => status = u16::try_from(reader.int(value, 400..=499)).unwrap_or(400),
+            "message" => message = template(reader, scope, value),
+            _ => {}
+        }
+    }
+    if status == 0 && reader.complaints.is_empty() {
+        reader.complain(tree.mark, "`status` is missing: 400 to 499");
+    }
+    (status, message)
+}
+
+/// Keys that mean nothing for a deed.
+fn unused(reader: &mut Reader, entries: &[(Key, Tree)], deed: &str) {
+    let known: &[&str] = match deed {
+        "create" => &["with", "owner"],
+        "update" | "perform" | "respond" => &["with"],
+        "read" => &["where", "sort", "limit", "one"],
+        "link" | "unlink" => &["to"],
+        _ => &[],
+    };
+    let known = known.iter().chain(&["as", "when", "else_fail"]);
+    for (key, _) in entries.iter().filter(|(k, _)| OUTCOME_KEYS.contains(&k.name.as_str()) && k.name != deed) {
+        if !known.clone().any(|k| *k == key.name) {
+            reader.complain(key.mark, format!("`{}` means nothing for {deed}", key.name));
+        }
+    }
+}
+
+/// `{column: value}`, or the filter tree of JSON:API queries; as the tree.
+fn condition(reader: &mut Reader, scope: &Scope<'_>, schema: &Schema, entity: Option<&Entity>, tree: &Tree) -> Template {
+    let literal = |text: &str| Template::Literal(text.into());
+    let words: Vec<_> = filter::words().collect();
+    let is_tree = matches!(&tree.value, Value::Map(entries) if entries.len() == 1
+        && words.contains(&entries[0].0.name.as_str()) && !matches!(entries[0].1.value, Value::Text(_)));
+    if is_tree {
+        check_tree(reader, schema, entity, tree);
+        return template(reader, scope, tree);
+    }
+    let parts = reader.map(tree).iter().map(|(key, value)| {
+        check_compared(reader, schema, entity, key.mark, &key.name, "eq");
+        let value = template(reader, scope, value);
+        Template::Map(vec![("eq".to_owned(), Template::List(vec![literal(&key.name), value]))])
+    });
+    Template::Map(vec![("and".to_owned(), Template::List(parts.collect()))])
+}
+
+fn check_tree(reader: &mut Reader, schema: &Schema, entity: Option<&Entity>, tree: &Tree) {
+    let words: Vec<_> = filter::words().collect();
+    for (key, value) in reader.keys(tree, &words) {
+        match (key.name.as_str(), &value.value) {
+            ("and" | "or", _) => reader.list(value).iter().for_each(|part| check_tree(reader, schema, entity, part)),
+            ("not", _) => check_tree(reader, schema, entity, value),
+            (word, Value::List(parts)) if parts.len() == 2 => {
+                let field = reader.text(&parts[0]).to_owned();
+                check_compared(reader, schema, entity, parts[0].mark, &field, word);
+            }
+            (word, _) => reader.complain(value.mark, format!("`{word}` takes a list of a field's name and a value")),
+        }
+    }
+}
+
+fn check_compared(reader: &mut Reader, schema: &Schema, entity: Option<&Entity>, mark: Mark, field: &str, word: &str) {
+    let Some(entity) = entity else { return };
+    let mut at = entity;
+    let steps: Vec<&str> = field.split('.').collect();
+    for (place, step) in steps.iter().enumerate() {
+        let is_last = place + 1 == steps.len();
+        let kind = match at.served(step) {
+            Some(column) if is_last => &column.kind,
+            _ if is_last && *step == "id" => &Kind::Uuid,
+            _ => match at.relation(step) {
+                Some(relation) => {
+                    at = schema.target(relation);
+                    if !is_last {
+                        continue;
+                    }
+                    &Kind::Uuid
+                }
+                None => {
+                    let names: Vec<_> = at.fields().collect();
+                    return reader.unknown(mark, "field", step, &names);
+                }
+            },
+        };
+        if let Err(known) = filter::check_operator(kind, word) {
+            reader.complain(mark, format!("`{field}` can't be compared by {word}; known: {known}"));
+        }
+    }
+}
+
+fn order(reader: &mut Reader, schema: &Schema, entity: Option<&Entity>, tree: &Tree) -> Vec<(Vec<String>, bool)> {
+    let mut keys = vec![];
+    for item in reader.list(tree) {
+        let text = reader.text(item).to_owned();
+        let (name, descends) = text.strip_prefix('-').map_or((text.as_str(), false), |n| (n, true));
+        check_compared(reader, schema, entity, item.mark, name, "null");
+        keys.push((name.split('.').map(str::to_owned).collect(), descends));
+    }
+    keys
+}
+
+impl<'s> Scope<'s> {
+    fn check(&self, reader: &mut Reader, mark: Mark, name: &str) {
+        if !self.names.iter().any(|(n, _)| n == name) {
+            let names: Vec<_> = self.names.iter().map(|(n, _)| n.as_str()).collect();
+            reader.unknown(mark, "name", name, &names);
+        }
+    }
+
+    /// A name that must stand for a row.
+    fn check_row(&self, reader: &mut Reader, mark: Mark, name: &str) -> Option<&'s Entity> {
+        let found = self.names.iter().find(|(n, _)| n == name).and_then(|(_, row)| *row);
+        if found.is_none() {
+            let names: Vec<_> = self.names.iter().filter(|(_, r)| r.is_some()).map(|(n, _)| n.as_str()).collect();
+            reader.unknown(mark, "row", name, &names);
+        }
+        found
+    }
+
+    /// A row that is changed or deleted: a result, the subject or the caller, never what an input names.
+    fn check_changed(&self, reader: &mut Reader, mark: Mark, name: &str) -> Option<&'s Entity> {
+        if self.inputs.iter().any(|i| i == name) {
+            reader.complain(mark, format!("`{name}` is an input: read it first, or take a subject"));
+            return None;
+        }
+        self.check_row(reader, mark, name)
+    }
+
+    /// Who owns what is made: a user that is a result, the subject or the caller, never what an input names.
+    fn check_maker(&self, reader: &mut Reader, mark: Mark, name: &str) {
+        if self.check_changed(reader, mark, name).is_some_and(|e| e.name != "user_account") {
+            reader.complain(mark, format!("`{name}` is no user, so it can't own anything"));
+        }
+    }
+}
