@@ -310,8 +310,11 @@ impl Reader {
     }
 }
 
-/// The known word nearest to `word`, if one is near enough to be meant.
+/// The known word nearest to `word`, if one is near enough to be meant. Long words are nobody's slip.
 pub fn nearest<'k, S: AsRef<str>>(word: &str, known: &'k [S]) -> Option<&'k str> {
+    if word.len() > 60 {
+        return None;
+    }
     let limit = (word.chars().count() / 3).max(1);
     known.iter().map(|k| (distance(word, k.as_ref()), k.as_ref())).filter(|(d, _)| *d <= limit).min().map(|(_, k)| k)
 }

@@ -5,6 +5,7 @@ mod failure;
 mod house;
 mod jsonapi;
 mod migration;
+mod odd;
 mod permission;
 mod process;
 mod readme;

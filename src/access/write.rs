@@ -15,6 +15,7 @@ use crate::plan::{Guard, NAMED, Pick, Planner};
 use crate::request::Query;
 use crate::schema::diff::field_of;
 use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation, Schema, Write};
+use crate::statement::account;
 use crate::statement::write::{self, Asks};
 use crate::store::{Scope, Store};
 
@@ -304,10 +305,20 @@ impl<'s> Deed<'s> {
         // A change of links alone asks what its links ask; anything else asks update.
         let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
         held.require(id, right)?;
+        self.drop_unchanged(&mut change, by_action, &held).await?;
         let chmods = change.sets.iter().any(|(c, _)| c.write == Write::Owner);
         let gives_away = change.links.iter().any(|l| l.relation.rule == LinkRule::Owner);
         if (chmods || gives_away) && (held.bits(id) & write::CHMOD == 0 || !held.has(id, Right::Update)) {
             return Err(held.verdict.refusal());
+        }
+        let is_declared = entity.name == "usergroup" && (gives_away || change.sets.iter().any(|(c, _)| c.name == "name"));
+        if is_declared && self.is_declared(id).await? {
+            let words = "A group that a schema file names keeps its name, and has no owner.";
+            return Err(Error::Forbidden(Some(Fault::new("declared", words).at("/data"))));
+        }
+        if change.links.iter().any(|l| l.relation.rule == LinkRule::Owner && l.targets.is_empty()) {
+            let words = "An owner is given away to somebody, not taken away.";
+            return Err(Error::Invalid(vec![Fault::new("required", words).at("/data")]));
         }
         let after_create = change.sets.iter().find(|(c, _)| c.write == Write::OnCreate);
         if let Some((column, _)) = after_create.filter(|_| !by_action && !held.is_administrator()) {
@@ -342,10 +353,6 @@ impl<'s> Deed<'s> {
             }
         }
         change.check()?;
-        if entity.name == "usergroup" && change.sets.iter().any(|(c, _)| c.name == "name") && self.is_declared(id).await? {
-            let fault = Fault::new("declared", "A group that a schema file names keeps its name.").at("/data/attributes/name");
-            return Err(Error::Forbidden(Some(fault)));
-        }
         if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "active") {
             self.guard_administrators().await?;
         }
@@ -359,11 +366,38 @@ impl<'s> Deed<'s> {
                 return Err(held.verdict.refusal());
             }
         }
+        if entity.name == "user_account" && change.sets.iter().any(|(c, v)| c.name == "active" && v.as_deref() == Some("false")) {
+            self.scope.run(&account::end_sessions(id)).await?;
+        }
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
             self.change_links(entity, id, link, Made::Before).await?;
         }
         self.check_group(entity, id, &held).await
+    }
+
+    /// What is sent back as it is, and isn't the sender's to change, is no change.
+    async fn drop_unchanged(&mut self, change: &mut Change<'s>, by_action: bool, held: &Held) -> Result<()> {
+        let id = change.id;
+        let is_owner = held.bits(id) & write::CHMOD != 0 && held.has(id, Right::Update);
+        let is_theirs = |write: Write| match write {
+            Write::Owner => is_owner,
+            Write::OnCreate => by_action || held.is_administrator(),
+            Write::Anyone | Write::System => true,
+        };
+        let (kept, doubted): (Vec<_>, Vec<_>) = change.sets.drain(..).partition(|(c, _)| is_theirs(c.write));
+        change.sets = kept;
+        if doubted.is_empty() {
+            return Ok(());
+        }
+        let is_readable = !self.readable(change.entity, &[id]).await?.is_empty();
+        for one in doubted {
+            let same = self.scope.run(&write::unchanged(change.entity, id, std::slice::from_ref(&one))).await?;
+            if !(is_readable && one.0.is_served() && same.first().is_some_and(|row| row.bool(0))) {
+                change.sets.push(one);
+            }
+        }
+        Ok(())
     }
 
     /// `null` over a target that the caller can't see changes nothing.
@@ -447,6 +481,10 @@ impl<'s> Deed<'s> {
         if !is_new {
             self.require_link(id, relation, &held)?;
         }
+        if relation.name == "join_groups" && link.targets.iter().any(|t| t.id == ADMINISTRATORS) {
+            let words = "Nobody becomes an administrator by signing up.";
+            return Err(Error::Invalid(vec![Fault::new("administrators", words).at("/data")]));
+        }
         let (added, removed) = match link.verb {
             Verb::Add => (link.targets, vec![]),
             Verb::Remove => (vec![], link.targets),
@@ -461,12 +499,14 @@ impl<'s> Deed<'s> {
                 (new, gone)
             }
         };
-        for (verb, targets) in [(Verb::Remove, removed), (Verb::Add, added)] {
-            if targets.is_empty() {
-                continue;
+        let mut judged = vec![];
+        for (verb, targets) in [(Verb::Add, added), (Verb::Remove, removed)] {
+            if !targets.is_empty() {
+                let asks = self.judge_targets(entity, id, link.relation, target, verb, &targets, &held).await?;
+                judged.push((verb, targets, if is_new { Asks::Judged } else { asks }));
             }
-            let asks = self.judge_targets(entity, id, link.relation, target, verb, &targets, &held).await?;
-            let asks = if is_new { Asks::Judged } else { asks };
+        }
+        for (verb, targets, asks) in judged {
             let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
             let changes_all = verb == Verb::Add && matches!(relation.link, Link::Inverse { .. });

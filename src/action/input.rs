@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Action, Input, InputKind, SubjectUse};
 use crate::error::{Error, Fault, Result};
+use crate::plan::change::{FAULTS, short};
 use crate::request::body::step;
 use crate::schema::describe;
 
@@ -16,10 +17,10 @@ use crate::schema::describe;
 pub fn inputs(action: &Action, sent: &Map<String, Json>) -> Result<Map<String, Json>> {
     let (mut found, mut faults) = (Map::new(), vec![]);
     let own = format!("{}_id", action.entity);
-    for name in sent.keys().filter(|n| !action.inputs.iter().any(|i| i.name == **n)) {
+    for name in sent.keys().filter(|n| !action.inputs.iter().any(|i| i.name == **n)).take(FAULTS) {
         if action.subject == SubjectUse::None || *name != own {
             faults.push(
-                Fault::new("unknown-input", format!("`{name}` is not an input of this action."))
+                Fault::new("unknown-input", format!("`{}` is not an input of this action.", short(name)))
                     .at(format!("/attributes{}", step(name))),
             );
         }
@@ -45,9 +46,10 @@ pub fn inputs(action: &Action, sent: &Map<String, Json>) -> Result<Map<String, J
         {
             let words: Vec<&str> = found
                 .iter()
-                .filter(|(n, _)| *n != &input.name)
+                .filter(|(n, _)| {
+                    *n != &input.name && !action.inputs.iter().any(|i| i.name == **n && i.equals.as_ref() == Some(&input.name))
+                })
                 .filter_map(|(_, v)| v.as_str())
-                .filter(|v| *v != password)
                 .collect();
             if let Err(words) = crate::account::password::policy(password, &words) {
                 faults.push(

@@ -24,6 +24,8 @@ pub struct Performer {
     pub gives_proof: bool,
     /// Whether its parameter `user` must be such a proof.
     pub takes_proof: bool,
+    /// Whether what it does outlives a rollback, or would tell too much without one.
+    pub is_final: bool,
     /// Which it is.
     pub kind: Kind,
 }
@@ -41,10 +43,10 @@ pub enum Kind {
 /// All of them.
 #[rustfmt::skip]
 pub static PERFORMERS: &[Performer] = &[
-    Performer { name: "password.check", parameters: &["email", "password"], gives_proof: true, takes_proof: false, kind: Kind::PasswordCheck },
-    Performer { name: "session.open", parameters: &["user"], gives_proof: false, takes_proof: true, kind: Kind::SessionOpen },
-    Performer { name: "session.close", parameters: &["which"], gives_proof: false, takes_proof: false, kind: Kind::SessionClose },
-    Performer { name: "administrator.claim", parameters: &["code"], gives_proof: false, takes_proof: false, kind: Kind::AdministratorClaim },
+    Performer { name: "password.check", parameters: &["email", "password"], gives_proof: true, takes_proof: false, is_final: true, kind: Kind::PasswordCheck },
+    Performer { name: "session.open", parameters: &["user"], gives_proof: false, takes_proof: true, is_final: true, kind: Kind::SessionOpen },
+    Performer { name: "session.close", parameters: &["which"], gives_proof: false, takes_proof: false, is_final: true, kind: Kind::SessionClose },
+    Performer { name: "administrator.claim", parameters: &["code"], gives_proof: false, takes_proof: false, is_final: false, kind: Kind::AdministratorClaim },
 ];
 
 /// Under which key the attempts on an account from an address are counted.

@@ -59,6 +59,8 @@ pub struct Call {
     pub subject: Option<String>,
     /// What was sent.
     pub attributes: Map<String, Json>,
+    /// Whether everything is rolled back in the end.
+    pub is_rehearsal: bool,
 }
 
 impl Call {
@@ -114,10 +116,16 @@ struct Bound<'a> {
 pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Vec<Json>> {
     let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
     let entity = planner.entity(&action.entity)?;
-    let subject = subject(action, call);
+    let subject = subject(action, call)?;
     // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
     let caller = may_execute(Source::Store(means.store), entity, &action.name, subject, call.caller).await?;
     let mut scope = input::inputs(action, &call.attributes)?;
+    if call.is_rehearsal
+        && action.outcomes.iter().any(|o| matches!(&o.deed, Does::Perform { performer, .. } if performer.is_final))
+    {
+        let words = "This action checks passwords or opens sessions: it can't be rehearsed.";
+        return Err(Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")]));
+    }
     let hashes = hashes(means, action, &scope).await?;
     scope.insert("now".to_owned(), json!(jiff::Timestamp::now().to_string()));
     scope.insert("config".to_owned(), json!({"public": means.config.public}));
@@ -136,7 +144,9 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Vec<
         for outcome in &action.outcomes {
             run.outcome(outcome).await?;
         }
-        run.deed.commit().await?;
+        if !call.is_rehearsal {
+            run.deed.commit().await?;
+        }
         Ok(run.directives)
     });
     let directives = directives.await?;
@@ -147,16 +157,20 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Vec<
     Ok(directives)
 }
 
-fn subject(action: &Action, call: &Call) -> Option<Uuid> {
+fn subject(action: &Action, call: &Call) -> Result<Option<Uuid>> {
     if action.subject == SubjectUse::None {
-        return None;
+        return if call.subject.is_some() { Err(Error::NotFound) } else { Ok(None) };
     }
     let named = call.attributes.get(&format!("{}_id", action.entity)).and_then(Json::as_str);
+    if named.is_some() && call.subject.is_some() && named != call.subject.as_deref() {
+        let words = format!("`{}_id` is not the row that the path names.", action.entity);
+        return Err(Error::Unreadable(vec![Fault::new("wrong-id", words).at(format!("/attributes/{}_id", action.entity))]));
+    }
     let sent = call.subject.as_deref().or(named);
-    match (sent, action.subject) {
+    Ok(match (sent, action.subject) {
         (None, SubjectUse::Optional) => None,
         (sent, _) => Some(sent.and_then(uuid).unwrap_or_default()),
-    }
+    })
 }
 
 fn first_json(rows: &[Row]) -> Json {

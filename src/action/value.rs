@@ -53,7 +53,13 @@ impl Template {
             Template::Map(items) => all_names(items.iter().map(|(_, t)| t)),
             Template::Text(text) => {
                 handlebars::Template::compile(text).map_err(|e| format!("not a template: {e}"))?;
-                Ok(text.split("{{").skip(1).filter_map(|t| t.split("}}").next()).map(root).collect())
+                let tags = text.split("{{").skip(1).filter_map(|t| t.split("}}").next()).map(str::trim);
+                // blocks speak of names, too; `this` is an item of theirs
+                let named = tags.filter(|t| !t.starts_with(['/', '@', '!']) && *t != "else").map(|t| {
+                    let block = ["#each ", "#if ", "#unless "].iter().find_map(|b| t.strip_prefix(b));
+                    root(block.unwrap_or(t))
+                });
+                Ok(named.filter(|n| n != "this").collect())
             }
         }
     }

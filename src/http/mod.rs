@@ -186,6 +186,13 @@ async fn answer<B: bytes::Buf>(
         return Err(Error::TooLarge(format!("A URL has at most {} bytes.", app.config.limits.url)));
     }
     let route = route::find(asked)?;
+    if asked.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Error::Unsupported("Send bodies as they are, without Content-Encoding.".to_owned()));
+    }
+    let told = asked.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if told.is_some_and(|length| length > app.config.limits.body as u64) {
+        return Err(Error::TooLarge(format!("A body has at most {} bytes.", app.config.limits.body)));
+    }
     // A GET's body means nothing, but what is sent must fit and arrive in time like any other.
     let body = tokio::time::timeout(app.config.limits.body_time, read(body, app.config.limits.body))
         .await

@@ -47,6 +47,14 @@ pub struct LinkChange<'s> {
     pub targets: Vec<Target>,
 }
 
+/// Most faults that one answer tells.
+pub const FAULTS: usize = 100;
+
+/// A name as a sentence may hold it.
+pub fn short(name: &str) -> String {
+    if name.chars().count() > 60 { name.chars().take(60).chain("…".chars()).collect() } else { name.to_owned() }
+}
+
 /// How links change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -92,8 +100,9 @@ impl<'s> Planner<'s> {
                     let link = self.link(relation, Verb::Replace, linkage, &at, &mut change.faults);
                     change.links.extend(link);
                 }
+                None if change.faults.len() >= FAULTS => {}
                 None => {
-                    let words = format!("{} has no relationship `{name}`.", entity.name);
+                    let words = format!("{} has no relationship `{}`.", entity.name, short(name));
                     change.faults.push(Fault::new("unknown-relationship", words).at(at));
                 }
             }
@@ -186,10 +195,16 @@ impl<'s> Change<'s> {
     fn attribute(&mut self, name: &str, value: &Json) {
         let at = format!("/data/attributes{}", step(name));
         let Some(column) = self.entity.column(name) else {
+            if self.faults.len() >= FAULTS {
+                return;
+            }
             let fields: Vec<_> = self.entity.fields().collect();
-            let hint = crate::yaml::nearest(name, &fields).map(|n| format!(" Did you mean `{n}`?")).unwrap_or_default();
-            self.faults
-                .push(Fault::new("unknown-attribute", format!("{} has no attribute `{name}`.{hint}", self.entity.name)).at(at));
+            let hint = match self.entity.relation(name) {
+                Some(_) => " It is a relationship.".to_owned(),
+                None => crate::yaml::nearest(name, &fields).map(|n| format!(" Did you mean `{n}`?")).unwrap_or_default(),
+            };
+            let words = format!("{} has no attribute `{}`.{hint}", self.entity.name, short(name));
+            self.faults.push(Fault::new("unknown-attribute", words).at(at));
             return;
         };
         let forbid = |words: String| Some(Fault::new("read-only", words).at(at.clone()));

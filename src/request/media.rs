@@ -62,7 +62,11 @@ fn is_plain(media: &Media) -> bool {
 pub fn accept(header: Option<&str>) -> Result<()> {
     let Some(header) = header.filter(|h| !h.trim().is_empty()) else { return Ok(()) };
     let good = split(header, ',').iter().filter_map(|entry| media(entry)).any(|mut entry| {
+        let refused = entry.parameters.iter().any(|(name, q)| name == "q" && q.parse::<f64>().is_ok_and(|q| q <= 0.0));
         entry.parameters.retain(|(name, _)| name != "q");
+        if refused {
+            return false;
+        }
         match entry.name.as_str() {
             "*/*" | "application/*" | "application/json" => true,
             JSON_API => is_plain(&entry),

@@ -187,11 +187,18 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
         let default = column.default.as_ref().map(|json| literal(&column.kind, json));
         own.columns.push((column.name.clone(), column.kind.sql(), column.required, default));
         let name = quote(&column.name);
-        let spelled = if column.kind == Kind::Email { format!("lower({name})") } else { name.clone() };
+        let spelled = match column.kind {
+            Kind::Email => format!("lower({name})"),
+            Kind::Name => format!("lower(normalize(btrim({name}), nfkc))"), // twins for the eye are one name
+            _ => name.clone(),
+        };
         match column.unique {
             Unique::Everywhere => index(&mut own, entity, &column.name, "key", &format!("({spelled})")),
             Unique::PerOwner => index(&mut own, entity, &column.name, "key", &format!("(\"owner\", {spelled})")),
-            Unique::No if column.index => index(&mut own, entity, &column.name, "idx", &format!("({spelled}, \"id\")")),
+            Unique::No if column.index => {
+                let spelled = if column.kind == Kind::Name { &name } else { &spelled };
+                index(&mut own, entity, &column.name, "idx", &format!("({spelled}, \"id\")"));
+            }
             Unique::No => {}
         }
         if let Kind::Enum { options } = &column.kind {

@@ -655,7 +655,8 @@ fn system_relations(entity: &str, user: usize, group: usize) -> Vec<Relation> {
         all.push(array("default_groups", "default_groups", Some("default_group_bits")));
         all.push(array("join_groups", "join_groups", None));
     }
-    all.push(relation("owner", user, Link::One { column: "owner".to_owned() }, LinkRule::Owner));
+    let given = if matches!(entity, "world" | "action" | "session") { LinkRule::System } else { LinkRule::Owner };
+    all.push(relation("owner", user, Link::One { column: "owner".to_owned() }, given));
     all.push(array("usergroups", "groups", Some("group_bits")));
     all
 }

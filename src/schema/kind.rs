@@ -332,13 +332,20 @@ fn decimal(text: &str, precision: i64, scale: i64, bounds: &Bounds) -> Option<Re
 }
 
 fn time(text: &str) -> Option<String> {
-    let strict = text.len() >= 8 && text.as_bytes()[2] == b':' && text.as_bytes()[5] == b':';
-    text.parse::<jiff::civil::Time>().ok().filter(|_| strict).map(|t| t.to_string())
+    let strict = text.len() >= 8 && text.as_bytes()[2] == b':' && text.as_bytes()[5] == b':' && !text[6..].starts_with("60");
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b':' || b == b'.');
+    let time = text.parse::<jiff::civil::Time>().ok().filter(|_| strict && plain)?;
+    // microseconds, as PostgreSQL keeps them: cut, so that the day's end stays in the day
+    let round = jiff::civil::TimeRound::new().smallest(jiff::Unit::Microsecond).mode(jiff::RoundMode::Trunc);
+    time.round(round).ok().map(|t| t.to_string())
 }
 
 /// A point in time in UTC, with microseconds as PostgreSQL keeps them.
 fn datetime(text: &str) -> Option<String> {
-    let strict = text.len() >= 20 && matches!(text.as_bytes()[10], b'T' | b't' | b' ') && !text.contains('[');
+    let strict = text.len() >= 20
+        && matches!(text.as_bytes()[10], b'T' | b't' | b' ')
+        && !text.contains('[')
+        && text.get(17..19) != Some("60");
     let instant = text.parse::<jiff::Timestamp>().ok().filter(|_| strict)?;
     let year = instant.to_zoned(jiff::tz::TimeZone::UTC).year();
     (year > 0).then(|| instant.to_string())

@@ -47,6 +47,12 @@ pub fn close(session: Uuid, others: bool) -> Statement {
     Statement::fixed(sql, vec![Some(session.to_string())])
 }
 
+/// Ends all sessions of a user.
+pub fn end_sessions(user: Uuid) -> Statement {
+    let sql = "update session set ended_at = now(), version = version + 1, updated_at = now() where \"user\" = $1::uuid and ended_at is null";
+    Statement::fixed(sql, vec![Some(user.to_string())])
+}
+
 /// Counts an attempt and gives how many there were in the window, this one included. Sweeps some that are over.
 pub fn attempt(key: &str, seconds: u64) -> Statement {
     let sql = "with old as (delete from rowhouse.attempt where key in (select key from rowhouse.attempt \

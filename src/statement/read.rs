@@ -84,6 +84,8 @@ struct Speller<'s> {
     layout: Layout<'s>,
     /// Whether the root is a page, with its sort keys beside it.
     is_paged: bool,
+    /// How many rows of the root are shown.
+    size: i64,
     /// Most rows that all parents of one include have together.
     most: i64,
 }
@@ -103,6 +105,7 @@ pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only
         statement: Statement { keep: !plan.is_fancy(), ..Statement::default() },
         gates: asked.iter().map(|e| (e.at, plan.asks(e))).collect(),
         is_paged: false,
+        size: plan.root.window.size,
         most: plan.most_included,
         ctes: vec![],
         branches: vec![],
@@ -298,10 +301,16 @@ impl<'s> Speller<'s> {
         let order = order(&node.order, &keys, false);
         let limit = self.statement.bind(Some((node.window.size + 1).to_string()));
         let most = self.statement.bind(Some((self.most + 1).to_string()));
+        // The row that only tells of a next page brings nothing along.
+        let shown = if parent == "r0" {
+            format!("p._n <= {}::bigint", self.statement.bind(Some(self.size.to_string())))
+        } else {
+            "true".to_owned()
+        };
         self.ctes.push(format!(
             "{links} as materialized (select p.id as parent, x.id, x._n from a cross join {parent} p \
              cross join lateral (select x.id, row_number() over () as _n from (select t.id from {table} t where {peek} and {link} and {held} order by coalesce({read_rule}, false) desc, {order}, t.id \
-             limit {limit}::bigint) x) x limit {most}::bigint)"
+             limit {limit}::bigint) x) x where {shown} limit {most}::bigint)"
         ));
         self.ctes.push(format!(
             "{rows} as materialized (select t.* from a cross join lateral (select t.* from {table} t \

@@ -8,7 +8,6 @@ use super::read::{gate, verdict, who};
 use super::{Statement, array};
 use crate::permission::{Right, chmod, rule};
 use crate::plan::change::{Target, Verb};
-use crate::schema::kind::Kind;
 use crate::schema::{ADMINISTRATORS, Column, Entity, Link, Relation, quote};
 
 /// In a row's verdict, beside the seven rights: the caller may change permission, owner and grants.
@@ -189,8 +188,8 @@ pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]
     let mut statement = Statement::default();
     let id = statement.bind(Some(id.to_string()));
     let same = echoes.iter().map(|(column, value)| {
-        let kind = if matches!(column.kind, Kind::Integer) { "bigint".to_owned() } else { column.kind.sql() };
         let bound = statement.bind(value.clone());
+        let kind = column.kind.sql();
         format!("t.{} is not distinct from {bound}::{kind}", quote(&column.name))
     });
     let same = same.collect::<Vec<_>>().join(" and ");

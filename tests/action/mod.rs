@@ -1,4 +1,6 @@
 //! Actions: the default ones, by the words that the documentation promises.
 
 mod accounts;
+mod engine;
+mod files;
 mod groups;

@@ -104,6 +104,8 @@ pub struct World {
     pub app: Arc<App>,
     /// What goes between it and PostgreSQL.
     pub wire: Wire,
+    /// The database's URL, past the wire.
+    pub database: String,
     client: reqwest::Client,
     _stop: oneshot::Sender<()>,
 }
@@ -119,9 +121,31 @@ impl World {
         let name = format!("w{}", Uuid::now_v7().simple());
         let template = tokio::task::spawn_blocking(template).await.expect("no panic");
         admin_store().read(&once(&format!("create database {name} template {template}"))).await.expect("created");
-        let (wire, url) = Wire::before(&database_url(&name)).await;
+        World::on(&database_url(&name), change).await
+    }
+
+    /// A new world of another project, by its folder.
+    pub async fn of(project: &str) -> World {
+        let url = empty_database().await;
+        let mut config = settings(&url);
+        config.project = PathBuf::from(project);
+        let (schema, actions) = start::project(&config).expect("a project");
+        let store = Store::open(&url, &config.database).expect("a store");
+        start::apply(&store, &schema, &actions, Destructive::Refused).await.expect("applied");
+        store.close();
+        World::on(&url, |config| config.project = PathBuf::from(project)).await
+    }
+
+    /// Another server on the same database.
+    pub async fn twin(&self) -> World {
+        World::on(&self.database, |config| config.clone_from(&self.app.config)).await
+    }
+
+    async fn on(database: &str, change: impl FnOnce(&mut Config)) -> World {
+        let (wire, url) = Wire::before(database).await;
         let mut config = settings(&url);
         change(&mut config);
+        config.database.url = Some(Secret::new(url.clone()));
         let (schema, actions) = start::project(&config).expect("a project");
         let store = Store::open(&url, &config.database).expect("a store");
         let app = start::app(config, schema, actions, &store).await.expect("an app");
@@ -129,7 +153,7 @@ impl World {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(listen::serve(app.clone(), listener, Door::Public, async move { _ = stopped.await }));
-        World { url, app, wire, client: reqwest::Client::new(), _stop: stop }
+        World { url, app, wire, database: database.to_owned(), client: reqwest::Client::new(), _stop: stop }
     }
 
     /// Runs SQL past all permissions: for setting scenes.
@@ -182,6 +206,11 @@ pub struct Someone<'w> {
 }
 
 impl Someone<'_> {
+    /// The same somebody, asking another server of the same database.
+    pub fn at<'w>(&self, world: &'w World) -> Someone<'w> {
+        Someone { world, id: self.id, token: self.token.clone(), hears_canaries: self.hears_canaries }
+    }
+
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(reqwest::Method::GET, path)).await

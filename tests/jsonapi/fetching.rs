@@ -316,3 +316,17 @@ async fn world_lists_what_the_caller_may_read_with_what_they_may_do() {
     let admin = world.administrator().await;
     assert!(admin.get("/api/world?page[size]=100").await.is(200).all("name").contains(&json!("memo")));
 }
+
+#[tokio::test]
+async fn ds13_the_row_that_tells_of_a_next_page_brings_nothing_along() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    newsroom(&world).await;
+    world.sql("delete from \"article.tags\" where source <> '00000000-0000-7000-8000-000000000001'").await;
+    let first = ada.get("/api/article?include=tags&sort=-words&page[size]=2").await.is(200);
+    assert_eq!(first.json["included"], json!([]), "only the third has tags");
+    let second = ada.get(first.json["links"]["next"].as_str().expect("next")).await.is(200);
+    assert_eq!(second.json["included"].as_array().map(Vec::len), Some(1));
+    let back = ada.get(second.json["links"]["prev"].as_str().expect("prev")).await.is(200);
+    assert_eq!(back.ids(), first.ids());
+}

@@ -183,12 +183,18 @@ async fn v26_nobody_makes_themselves_more_than_they_are() {
     for attributes in [
         json!({"email": "x@example.org"}),
         json!({"email_verified": true}),
-        json!({"active": true}),
+        json!({"active": false}),
         json!({"password": "correct horse"}),
         json!({"username": "x"}),
     ] {
         ada.patch(&url, change(attributes)).await.is(403);
     }
+    // what is sent back as it is, is no change
+    ada.patch(&url, change(json!({"name": "Ada", "email": "ada@example.org", "active": true, "username": null}))).await.is(200);
+    bob.patch(&url, change(json!({"email": "ada@example.org"}))).await.is(403);
+    ada.patch(&url, change(json!({"permission": null}))).await.is(422);
+    ada.post("/api/tag", json!({"data": {"type": "tag", "attributes": {"name": "x", "permission": null}}})).await.is(422);
+    ada.patch(&format!("{url}/relationships/owner"), json!({"data": null})).await.is(422);
     ada.patch(&url, change(json!({"role": "admin"}))).await.is(422);
     bob.get(&url).await.is(403); // guests and users may peek each other
     bob.patch(&url, change(json!({"name": "x"}))).await.is(403);

@@ -1,5 +1,6 @@
 //! Permissions: the rule on every surface there is so far, against a second writing of it.
 
 mod changing;
+mod leaks;
 mod matrix;
 mod oracle;

@@ -10,7 +10,7 @@ use crate::action::{SubjectUse, input};
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
-use crate::request::{body, media};
+use crate::request::{body, media, parameters};
 use crate::statement::action;
 
 /// POST on an action.
@@ -29,9 +29,10 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
         Some(_) => return Err(wanted()),
         None => sent,
     };
+    let is_rehearsal = is_rehearsal(asked)?;
     let subject = (route.what == What::ActionOnRow).then(|| route.id.clone());
     let agent = header(header::USER_AGENT).unwrap_or_default().to_owned();
-    let call = Call { caller: asked.caller, address: asked.address, agent, subject, attributes };
+    let call = Call { caller: asked.caller, address: asked.address, agent, subject, attributes, is_rehearsal };
     let means = Means {
         config: &app.config,
         schema: &app.schema,
@@ -41,6 +42,20 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
         seal: &app.seal,
     };
     Ok(reply::directives(&run::run(&means, action, &call).await?))
+}
+
+/// Whether everything is to be rolled back (`dry_run=true`): the only parameter that there is.
+fn is_rehearsal(asked: &Asked) -> Result<bool> {
+    let (found, mut faults) = parameters(&asked.query);
+    let mut is_rehearsal = false;
+    for (name, value) in found {
+        match (name.as_str(), value.as_str()) {
+            ("dry_run", "true") => is_rehearsal = true,
+            ("dry_run", "false") => {}
+            _ => faults.push(Fault::new("unknown-parameter", "An action takes dry_run=true, and nothing else.").parameter(name)),
+        }
+    }
+    if faults.is_empty() { Ok(is_rehearsal) } else { Err(Error::Unreadable(faults)) }
 }
 
 /// GET /actions: what the caller may execute, with all that a form needs.

@@ -18,7 +18,7 @@ use crate::permission::Right;
 use crate::plan::change::{Change, Verb};
 use crate::plan::{Pick, Planner};
 use crate::request::body::{self, uuid};
-use crate::request::{Query, media};
+use crate::request::{self, Query, media};
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
 use crate::store::twice;
@@ -128,6 +128,14 @@ async fn is_readable(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Ent
     }
 }
 
+/// Refuses parameters where none means anything (QP1).
+fn no_parameters(asked: &Asked) -> Result<()> {
+    let (found, mut faults) = request::parameters(&asked.query);
+    let unknown = |(name, _): &(String, String)| Fault::new("unknown-parameter", "This takes no parameters.").parameter(name);
+    faults.extend(found.iter().map(unknown));
+    if faults.is_empty() { Ok(()) } else { Err(Error::Unreadable(faults)) }
+}
+
 /// DELETE on a row.
 pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
@@ -137,6 +145,7 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
         deed.delete(entity, id).await?;
+        no_parameters(asked)?;
         deed.commit().await
     });
     done.await?;
@@ -169,6 +178,7 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
         } else {
             deed.update(Change::links(entity, id, link.clone(), faults.clone())).await?;
         }
+        no_parameters(asked)?;
         deed.commit().await
     });
     done.await?;

@@ -1,0 +1,88 @@
+//! The engine: searches, rows in answers, declared rights, and what an action may tell.
+
+use serde_json::{Value as Json, json};
+
+use crate::house::World;
+
+const ODD: &str = "tests/projects/odd";
+
+#[tokio::test]
+async fn a_search_finds_by_the_callers_rule_in_order_and_bounds() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    for select in 1..=4 {
+        ada.make("order", json!({"select": select, "from": format!("ada {select}")}), json!({})).await;
+    }
+    bob.make("order", json!({"select": 9, "from": "bob's", "permission": 16256}), json!({})).await;
+    let message = |answer: &Json| answer[0]["Attributes"]["message"].as_str().expect("words").to_owned();
+    assert_eq!(message(&ada.act("order/search", json!({})).await.is(200).json), "4 3 ");
+    assert_eq!(message(&ada.act("order/search", json!({"above": 3})).await.is(200).json), "4 ");
+    assert_eq!(message(&ada.act("order/search", json!({"kind": "largest"})).await.is(200).json), "ada 4", "bob's is not for ada");
+    assert_eq!(message(&bob.act("order/search", json!({"kind": "largest"})).await.is(200).json), "bob's");
+    let none = ada.act("order/search", json!({"kind": "largest", "above": 4})).await.is(422);
+    assert_eq!(message(&none.json), "Nothing above 4");
+    let refused = ada.act("order/search", json!({"kind": "smallest"})).await.is(422);
+    assert!(message(&refused.json).contains("one of mine, largest"), "{}", refused.text);
+    // what may be peeked may be found, but not told
+    world.sql("update \"order\" set permission = 1 where \"from\" = 'bob''s'").await;
+    ada.act("order/search", json!({"kind": "largest"})).await.is(403);
+}
+
+#[tokio::test]
+async fn what_is_copied_is_what_may_be_read() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let make = async |permission: i32| {
+        ada.make("order", json!({"from": format!("secret {permission}"), "permission": permission}), json!({})).await
+    };
+    // guests may execute, refer and peek; or read, too
+    let (peeked, readable) = (make(16256 + 32 + 64 + 1).await, make(16256 + 32 + 64 + 2).await);
+    let refused = bob.act(&format!("order/{peeked}/copy"), json!({})).await.is(403);
+    assert!(!refused.text.contains("secret"), "{}", refused.text);
+    let copied = bob.act("order/copy", json!({"order_id": readable})).await.is(200);
+    assert_eq!(copied.json[0]["ResponseType"], "order");
+    let row = &copied.json[0]["Attributes"];
+    assert_eq!(row["attributes"]["from"], format!("secret {}-2", 16256 + 98));
+    assert_eq!(row["relationships"]["next"]["data"]["id"], readable);
+    assert_eq!(row["relationships"]["owner"]["data"]["id"], bob.id.to_string(), "what was made belongs to the caller");
+    // referring asks refer
+    let unreferred = make(16256 + 32 + 2).await;
+    bob.act(&format!("order/{unreferred}/copy"), json!({})).await.is(403);
+    assert_eq!(
+        world.sql(&format!("select 1 from \"order\" where owner = '{}'", bob.id)).await.len(),
+        1,
+        "a failed action leaves no trace"
+    );
+    bob.act("order/copy", json!({})).await.is(404);
+    bob.act("order/copy", json!({"order_id": 7})).await.is(404);
+}
+
+#[tokio::test]
+async fn a_declared_right_reaches_the_subject_and_no_further() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let order = ada.make("order", json!({"n": 1, "permission": 16256 + 1 + 32}), json!({})).await;
+    let other = ada.make("order", json!({"n": 2, "permission": 16256 + 1}), json!({})).await;
+    bob.delete(&format!("/api/order/{order}")).await.is(403);
+    bob.act(&format!("order/{other}/discard"), json!({})).await.is(403); // execute on the subject comes first
+    world.sql("update world set groups = '{}' where name = 'order'").await;
+    bob.act(&format!("order/{order}/discard"), json!({})).await.is(403); // the entity must grant execute
+    world.sql("update world set permission = 32 + 1 where name = 'order'").await;
+    bob.act(&format!("order/{order}/discard"), json!({})).await.is(200);
+    bob.delete(&format!("/api/order/{other}")).await.is(403); // nothing of it outlives the action
+    assert_eq!(world.sql("select 1 from \"order\"").await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_list_of_actions_is_one_statement_and_draws_forms() {
+    let world = World::of(ODD).await;
+    let ada = world.user("ada", &[]).await;
+    world.wire.listen();
+    let list = ada.get("/actions").await.is(200);
+    assert_eq!(world.wire.executed(), 1);
+    let search = list.json.as_array().expect("a list").iter().find(|a| a["name"] == "search").expect("there");
+    assert_eq!(search["schema"]["properties"]["kind"]["enum"], json!(["mine", "largest"]));
+    assert_eq!(search["schema"]["properties"]["above"], json!({"type": "integer", "default": 0}));
+    assert_eq!(search["inputs"][0], json!({"name": "kind", "type": "label", "required": false, "default": "mine"}));
+    assert_eq!(search["schema"]["additionalProperties"], false);
+}

@@ -1,0 +1,149 @@
+//! Action files: what is said of those that can't run, and the list of those that lift anything.
+
+use rowhouse::action::{Lift, file};
+use rowhouse::schema::file::File;
+
+fn said(text: &str) -> Vec<String> {
+    let (schema, _) = rowhouse::project::load(std::path::Path::new("examples/newsroom")).expect("no complaints");
+    let file = File { path: "actions/article/x.yaml".to_owned(), text: text.to_owned() };
+    match file::load(&schema, &[file]) {
+        Ok(_) => vec![],
+        Err(complaints) => complaints.iter().map(ToString::to_string).collect(),
+    }
+}
+
+const RESPOND: &str = "  - { respond: client.reload }\n";
+
+#[test]
+fn complaints_of_actions_name_the_place_and_the_nearest_word() {
+    let broken: &[(&str, &str)] = &[
+        ("outcoms: []", ":1:1: unknown key `outcoms`; did you mean `outcomes`?"),
+        ("label: x", ":1:1: `outcomes` is missing"),
+        ("outcomes: []", ":1:11: an action answers something: add a respond"),
+        ("subject: always\noutcomes:\nR", ":1:10: unknown subject `always`"),
+        ("limit: often\noutcomes:\nR", ":1:8: a limit is written like 10/minute/ip"),
+        ("permission: { guest: [excute] }\noutcomes:\nR", ":1:23: unknown right `excute`; did you mean `execute`?"),
+        ("inputs: { a: { type: lable } }\noutcomes:\nR", ":1:22: unknown type `lable`; did you mean `label`?"),
+        ("inputs: { a: {} }\noutcomes:\nR", ":1:11: `type` is missing"),
+        ("inputs: { a: { type: row, entity: artikel } }\noutcomes:\nR", ": unknown entity `artikel`; did you mean `article`?"),
+        ("inputs: { a: { type: label, equals: b } }\noutcomes:\nR", ": unknown input `b`"),
+        (
+            "inputs: { a: { type: integer, one_of: [x] } }\noutcomes:\nR",
+            ":1:11: \"x\" can't be a value of `a`: it must be a whole number",
+        ),
+        ("inputs: { a: { type: integer, default: x } }\noutcomes:\nR", ": \"x\" can't be a value of `a`"),
+        ("inputs: { caller: { type: label } }\noutcomes:\nR", ": an input can't be called `caller`"),
+        ("outcomes:\n  - { as: x }\nR", ":2:5: an outcome does exactly one of"),
+        ("outcomes:\n  - { create: article, delete: caller }\nR", ":2:5: an outcome does exactly one of"),
+        ("outcomes:\n  - { creat: article }\nR", ":2:7: unknown key `creat`; did you mean `create`?"),
+        ("outcomes:\n  - { create: artikle, with: {} }\nR", ":2:15: unknown entity `artikle`; did you mean `article`?"),
+        ("outcomes:\n  - { create: article, with: { titel: x } }\nR", ":2:15: unknown field `titel`; did you mean `title`?"),
+        ("outcomes:\n  - { create: article, with: { tags: x } }\nR", ":2:15: unknown field `tags`"),
+        ("outcomes:\n  - { create: article, with: { title: \"{{nobody}}\" } }\nR", ": unknown name `nobody`"),
+        ("outcomes:\n  - { create: article, with: { title: \"{{#if}}\" } }\nR", ": not a template"),
+        (
+            "outcomes:\n  - { create: article, with: { title: x }, as: a }\n  - { update: b, with: { title: y } }\nR",
+            ":3:15: unknown row `b`; did you mean `a`?",
+        ),
+        (
+            "outcomes:\n  - { update: later, with: { title: y } }\n  - { create: article, with: { title: x }, as: later }\nR",
+            ":2:15: unknown row `later`",
+        ),
+        (
+            "inputs: { a: { type: row, entity: article } }\noutcomes:\n  - { update: a, with: { title: y } }\nR",
+            ":3:15: `a` is an input",
+        ),
+        (
+            "inputs: { a: { type: row, entity: user_account } }\noutcomes:\n  - { create: tag, owner: a, with: { name: y } }\nR",
+            ":3:15: `a` is an input",
+        ),
+        (
+            "outcomes:\n  - { create: tag, as: t, with: { name: y } }\n  - { create: tag, owner: t, with: { name: y } }\nR",
+            ":3:15: `t` is no user",
+        ),
+        ("outcomes:\n  - { create: tag, as: caller, with: { name: y } }\nR", ": `caller` is a name already"),
+        (
+            "outcomes:\n  - { create: user_account, with: { name: x, email: y, password: geheim } }\nR",
+            ": `password` takes an input of type password with `new: true`",
+        ),
+        ("outcomes:\n  - { delete: subject }\nR", ":2:15: unknown row `subject`"),
+        ("outcomes:\n  - { read: article, where: { titel: x } }\nR", ":2:31: unknown field `titel`; did you mean `title`?"),
+        ("outcomes:\n  - { read: article, where: { secret_note: x } }\nR", ":2:31: unknown field `secret_note`"),
+        ("outcomes:\n  - { read: article, where: { author.nam: x } }\nR", ":2:31: unknown field `nam`; did you mean `name`?"),
+        ("outcomes:\n  - { read: article, where: { or: [{ eqal: [title, x] }] } }\nR", ": unknown key `eqal`"),
+        ("outcomes:\n  - { read: article, where: { contains: [words, 1] } }\nR", ": `words` can't be compared by contains"),
+        ("outcomes:\n  - { read: article, where: { gt: words } }\nR", ": unknown field `gt`"),
+        ("outcomes:\n  - { read: article, sort: [-titel] }\nR", ":2:29: unknown field `titel`; did you mean `title`?"),
+        ("outcomes:\n  - { read: article, limit: 0 }\nR", ":2:29: a whole number from 1"),
+        ("outcomes:\n  - { read: article, to: x }\nR", ":2:22: `to` means nothing for read"),
+        (
+            "subject: required\noutcomes:\n  - { link: subject.tag, to: caller }\nR",
+            ":3:13: unknown to-many relation `tag`; did you mean `tags`?",
+        ),
+        (
+            "outcomes:\n  - { perform: pasword.check, with: {} }\nR",
+            ":2:16: unknown performer `pasword.check`; did you mean `password.check`?",
+        ),
+        ("outcomes:\n  - { perform: password.check, with: { email: x } }\nR", ": the parameter `password` is missing"),
+        ("outcomes:\n  - { perform: session.open, with: { user: caller } }\nR", ": session.open takes only a proof"),
+        (
+            "inputs: { e: { type: email }, p: { type: password } }\noutcomes:\n  - &c { perform: password.check, with: { email: \"{{e}}\", password: \"{{p}}\" } }\n  - { perform: password.check, with: { email: \"{{e}}\", password: \"{{p}}\" } }\nR",
+            ": an action checks one password",
+        ),
+        (
+            "subject: required\ninputs: { p: { type: password } }\noutcomes:\n  - { perform: password.check, with: { email: \"{{subject.slug}}\", password: \"{{p}}\" } }\nR",
+            ": a password is checked before `subject` is known",
+        ),
+        (
+            "outcomes:\n  - { respond: client.notfy, with: {} }",
+            ":2:16: unknown directive `client.notfy`; did you mean `client.notify`?",
+        ),
+        ("outcomes:\n  - { respond: client.notify, with: { type: info, title: x } }", ": the parameter `message` is missing"),
+        ("outcomes:\n  - { respond: row, with: { row: nobody } }", ": unknown row `nobody`"),
+        ("outcomes:\n  - { fail: { status: 500, message: x } }\nR", ":2:23: a whole number from 400 to 499"),
+        ("outcomes:\n  - { fail: { message: x } }\nR", ": `status` is missing"),
+        ("outcomes:\n  - { create: tag, with: { name: x }, when: \"a >\" }\nR", ": not a condition"),
+        ("outcomes:\n  - { create: tag, with: { name: x }, when: nobody }\nR", ": unknown name `nobody`"),
+        ("rights: { artikel: [read] }\noutcomes:\nR", ":1:11: unknown entity `artikel`; did you mean `article`?"),
+        ("rights: { read.x: [read] }\noutcomes:\nR", ":1:11: unknown read outcome `x`"),
+        ("rights: { article: [raed] }\noutcomes:\nR", ":1:21: unknown right `raed`; did you mean `read`?"),
+        ("outcomes: [", ": "),
+        ("label: [x]\noutcomes:\nR", ":1:8: text is wanted here"),
+    ];
+    for (text, words) in broken {
+        let text = text.replace("R", RESPOND).replace("&c ", "");
+        let said = said(&text);
+        assert!(
+            said.iter().any(|s| s.starts_with("actions/article/x.yaml") && s.contains(words)),
+            "{text}\nwanted {words}\nsaid {said:#?}"
+        );
+    }
+}
+
+#[test]
+fn the_actions_that_lift_anything() {
+    let mut list = String::new();
+    for folder in ["examples/newsroom", "examples/starter", "tests/projects/odd"] {
+        let (_, actions) = rowhouse::project::load(std::path::Path::new(folder)).expect("no complaints");
+        for action in actions.all() {
+            let rights = action.rights.iter().map(|(lift, rights)| {
+                let whom = match lift {
+                    Lift::Entity(name) => name.clone(),
+                    Lift::Subject => "subject".to_owned(),
+                    Lift::Read(name) => format!("read.{name}"),
+                };
+                format!("{whom}: {}", rights.iter().map(|r| r.word()).collect::<Vec<_>>().join(" "))
+            });
+            let performers = action.outcomes.iter().filter_map(|o| match &o.deed {
+                rowhouse::action::Deed::Perform { performer, .. } => Some(format!("performs {}", performer.name)),
+                _ => None,
+            });
+            let all: Vec<_> = rights.chain(performers).collect();
+            let line = format!("{}/{}: {}\n", action.entity, action.name, all.join(", "));
+            if !all.is_empty() && !list.contains(&line) {
+                list += &line;
+            }
+        }
+    }
+    insta::assert_snapshot!("lifting", list);
+}
