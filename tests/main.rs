@@ -1,6 +1,7 @@
 //! The contents page of the tests.
 
 mod action;
+mod edge;
 mod failure;
 mod house;
 mod jsonapi;

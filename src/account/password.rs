@@ -4,7 +4,7 @@
 //! the prefix `rh1` names this scheme.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -21,6 +21,7 @@ pub struct Hasher {
     cost: u32,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
+    done: AtomicU64,
     queue: usize,
     wait: Duration,
     dummy: String,
@@ -37,6 +38,7 @@ impl Hasher {
             cost: config.password_cost,
             permits: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
             waiting: AtomicUsize::new(0),
+            done: AtomicU64::new(0),
             queue: config.limits.hash_queue,
             wait: config.limits.hash_wait,
             dummy: hash("nobody's password", config.password_cost).map_err(|e| e.to_string())?,
@@ -66,6 +68,11 @@ impl Hasher {
         Ok(matches.await? && is_known)
     }
 
+    /// How many passwords were hashed or verified so far.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::SeqCst)
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         if self.waiting.fetch_add(1, Ordering::SeqCst) >= self.queue {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
@@ -74,6 +81,7 @@ impl Hasher {
         let permit = tokio::time::timeout(self.wait, self.permits.clone().acquire_owned()).await;
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         let permit = permit.map_err(|_| Error::Unavailable(2))?.map_err(Error::internal)?;
+        self.done.fetch_add(1, Ordering::SeqCst);
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(permit); // only now: a request that went away still hashes

@@ -35,6 +35,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, door: Door, stop: impl 
         let Ok(place) = places.clone().try_acquire_owned() else { continue }; // dropped: closed at once
         let told = move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(Peer(peer.ip()));
+            if request.uri().path_and_query().is_none() {
+                *request.uri_mut() = http::Uri::from_static("/"); // CONNECT names no path, and warp's filter wants one
+            }
             request
         };
         let service = TowerToHyperService::new(tower::util::MapRequest::new(service.clone(), told));

@@ -112,6 +112,36 @@ async fn v13_v14_v16_wrong_passwords_are_counted_and_answered_alike() {
 }
 
 #[tokio::test]
+async fn v17_every_bad_sign_in_costs_one_hash_and_the_same_statements() {
+    let world = World::with(|config| config.limits.signin_per_account = 3).await;
+    let guest = world.guest();
+    for name in ["ada", "barred", "inactive", "locked", "without"] {
+        guest.act("user_account/signup", person(name)).await.is(200);
+    }
+    world.sql("update user_account set permission = 16256 where name = 'barred'").await;
+    world.sql("update user_account set active = false where name = 'inactive'").await;
+    world.sql("update user_account set password = null where name = 'without'").await;
+    for _ in 0..4 {
+        guest.act("user_account/signin", json!({"email": "locked@example.org", "password": "wrong"})).await.is(401);
+    }
+    let mut seen = vec![];
+    for name in ["ada", "nobody", "barred", "inactive", "locked", "without"] {
+        let before = world.app.hasher.done();
+        world.wire.listen();
+        let password = if name == "locked" { "correct horse" } else { "wrong" };
+        let said =
+            guest.act("user_account/signin", json!({"email": format!("{name}@example.org"), "password": password})).await.is(401);
+        seen.push((name, said.text, world.app.hasher.done() - before, world.wire.executed()));
+    }
+    for (name, text, hashes, statements) in &seen {
+        assert_eq!((text, *hashes, *statements), (&seen[0].1, 1, seen[0].3), "{name}");
+    }
+    for empty in ["ada", "nobody"] {
+        guest.act("user_account/signin", json!({"email": format!("{empty}@example.org"), "password": ""})).await.is(422);
+    }
+}
+
+#[tokio::test]
 async fn v18_an_address_that_tries_too_often_waits() {
     let world = World::with(|config| config.limits.signin_per_address = 3).await;
     let guest = world.guest();

@@ -105,7 +105,7 @@ pub struct World {
     /// What goes between it and PostgreSQL.
     pub wire: Wire,
     /// The database's URL, past the wire.
-    pub database: String,
+    database: String,
     client: reqwest::Client,
     _stop: oneshot::Sender<()>,
 }

@@ -3,4 +3,5 @@
 mod changing;
 mod leaks;
 mod matrix;
+mod nodes;
 mod oracle;
