@@ -21,7 +21,14 @@ use page::{Key, Window};
 /// Most entities that one request names: their verdicts travel as bits of one number.
 pub const NAMED: usize = 48;
 
-/// The right that a node asks of each of its rows. There is no node without one.
+/// The right that a node asks of each of its rows. There is no node without one, and no right but these:
+///
+/// ```
+/// let guard = rowhouse::plan::Guard::READ;
+/// ```
+/// ```compile_fail
+/// let guard = rowhouse::plan::Guard { right: rowhouse::permission::Right::Create };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
     /// Asked of every row.

@@ -29,7 +29,14 @@ const CREATE: Phases = Phases { entity: Right::Create, row: None };
 const UPDATE: Phases = Phases { entity: Right::Update, row: Some(Right::Update) };
 const DELETE: Phases = Phases { entity: Right::Delete, row: Some(Right::Delete) };
 
-/// A transaction in which somebody changes rows.
+/// A transaction in which somebody changes rows. Whose it is can't be changed on the way:
+///
+/// ```
+/// fn whose(deed: &mut rowhouse::access::write::Deed<'_>) { deed.lifted = Default::default(); }
+/// ```
+/// ```compile_fail
+/// fn whose(deed: &mut rowhouse::access::write::Deed<'_>) { deed.caller = Default::default(); }
+/// ```
 pub struct Deed<'s> {
     /// Who plans its reads.
     pub planner: Planner<'s>,

@@ -3,6 +3,9 @@
 //! In charge of: the signing key (Ed25519, made at first start, kept sealed in the database), signing, and verifying
 //! strictly: one algorithm, one type, issuer, audience, `nbf` and `exp`. What a token is worth the session decides.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -45,7 +48,23 @@ pub struct Tokens {
     verifying: DecodingKey,
     validation: Validation,
     settings: config::Token,
+    /// Tokens whose signature was verified: session and time by their digest. Only arithmetic is spared; what a token is
+    /// worth is asked of its session every time.
+    verified: Mutex<HashMap<[u8; 32], Good>>,
 }
+
+/// What was verified of a token.
+#[derive(Debug, Clone, Copy)]
+struct Good {
+    session: Uuid,
+    not_before: i64,
+    expires: i64,
+}
+
+/// Most tokens that are remembered as verified.
+const VERIFIED: usize = 10_000;
+/// Seconds that clocks may differ.
+const LEEWAY: i64 = 5;
 
 impl Tokens {
     /// Loads the signing key; makes it when there is none yet. Any number of servers may do so at once.
@@ -74,7 +93,7 @@ impl Tokens {
         validation.set_audience(&[&settings.audience]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
-        validation.leeway = 5;
+        validation.leeway = LEEWAY.unsigned_abs();
         Ok(Tokens {
             public: URL_SAFE_NO_PAD.encode(public),
             verifying: DecodingKey::from_ed_der(public),
@@ -82,6 +101,7 @@ impl Tokens {
             kid,
             validation,
             settings: settings.clone(),
+            verified: Mutex::default(),
         })
     }
 
@@ -106,6 +126,29 @@ impl Tokens {
             exp: now + life,
         };
         jsonwebtoken::encode(&header, &claims, &self.signing).map_err(Error::internal)
+    }
+
+    /// The session that a token names, if it is one of ours and in time.
+    pub fn session(&self, token: &str) -> Option<Uuid> {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+        let key: [u8; 32] = digest.as_ref().try_into().ok()?;
+        let verified = || self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = verified().get(&key).copied();
+        let good = match known {
+            Some(good) => good,
+            None => {
+                let claims = self.verify(token)?;
+                let good = Good { session: claims.sid, not_before: claims.nbf, expires: claims.exp };
+                let mut verified = verified();
+                if verified.len() >= VERIFIED {
+                    verified.clear();
+                }
+                verified.insert(key, good);
+                good
+            }
+        };
+        let now = jiff::Timestamp::now().as_second();
+        (good.not_before - LEEWAY <= now && now <= good.expires + LEEWAY).then_some(good.session)
     }
 
     /// What a token says, if it is one of ours and in time.

@@ -241,6 +241,6 @@ fn request_id(headers: &HeaderMap) -> String {
 fn caller(app: &App, headers: &HeaderMap) -> Caller {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Caller::default() };
     let token = value.to_str().ok().and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let session = token.and_then(|(_, token)| app.tokens.verify(token.trim())).map(|claims| claims.sid);
+    let session = token.and_then(|(_, token)| app.tokens.session(token.trim()));
     Caller { session, sent_token: true }
 }

@@ -25,7 +25,14 @@ use shared::Shared;
 /// What is never logged beyond `info`, as a log filter: the driver's debug lines hold the values of statements.
 pub const QUIET: &str = "tokio_postgres=info,deadpool=info";
 
-/// PostgreSQL, through a pool with limits and time-outs. Cheap to clone.
+/// PostgreSQL, through a pool with limits and time-outs. Cheap to clone. Connections don't leave it:
+///
+/// ```
+/// fn ready(store: &rowhouse::store::Store) { let _ = store.is_ready(); }
+/// ```
+/// ```compile_fail
+/// fn ready(store: &rowhouse::store::Store) { let _ = store.pool.get(); }
+/// ```
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,

@@ -17,12 +17,18 @@ use crate::statement::Statement;
 
 pub(super) struct Shared {
     pool: Pool,
-    places: Vec<Mutex<Option<(Arc<Object>, Instant)>>>,
+    places: Vec<Mutex<Option<Taken>>>,
     next: AtomicUsize,
     age: Duration,
     small: Duration,
     /// Longest that a statement may run on a connection of one's own.
     pub patience: Duration,
+}
+
+/// A connection that is shared, and since when.
+struct Taken {
+    connection: Arc<Object>,
+    since: Instant,
 }
 
 impl Shared {
@@ -48,14 +54,12 @@ impl Shared {
     async fn connection(&self) -> Option<Arc<Object>> {
         let place = self.places.get(self.next.fetch_add(1, Ordering::Relaxed) % self.places.len().max(1))?;
         let mut place = place.lock().await; // held while connecting, so that a place makes one connection only
-        if let Some((connection, made)) = place.as_ref().filter(|(c, _)| !c.is_closed())
-            && made.elapsed() < self.age
-        {
-            return Some(connection.clone());
+        if let Some(taken) = place.as_ref().filter(|t| !t.connection.is_closed() && t.since.elapsed() < self.age) {
+            return Some(taken.connection.clone());
         }
         *place = None; // given back when its last read is done
-        let made = Arc::new(self.pool.get().await.ok()?);
-        *place = Some((made.clone(), Instant::now()));
-        Some(made)
+        let connection = Arc::new(self.pool.get().await.ok()?);
+        *place = Some(Taken { connection: connection.clone(), since: Instant::now() });
+        Some(connection)
     }
 }
