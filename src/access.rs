@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use crate::account::Caller;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Reason, Result};
 use crate::permission::Right;
 use crate::plan::{Guard, Pick, Plan};
 use crate::schema::{Entity, Schema};
@@ -15,6 +15,7 @@ use crate::statement::read::{self, Branch, Layout, verdict};
 use crate::statement::write::judge;
 use crate::store::{Row, Scope, Store};
 
+pub mod explain;
 pub mod write;
 
 /// Where a read runs: on its own, or inside a transaction.
@@ -38,7 +39,8 @@ pub struct Answer<'s> {
 struct Verdict {
     bits: i64,
     caller: Caller,
-    entities: usize,
+    /// Entities that are asked, in the order of their bits.
+    named: Vec<(String, Right)>,
 }
 
 impl Verdict {
@@ -46,17 +48,23 @@ impl Verdict {
         self.bits & bit != 0
     }
 
-    fn refusal(&self) -> Error {
+    fn refusal(&self, reason: Option<Reason>) -> Error {
         let guest = !self.has(verdict::USER);
-        Error::refused(guest, guest && self.caller.sent_token)
+        Error::refused(guest, guest && self.caller.sent_token, reason)
     }
 
-    fn require(&self, bit: i64) -> Result<()> {
-        if self.has(bit) { Ok(()) } else { Err(self.refusal()) }
+    /// The refusal of a row.
+    fn row_refusal(&self, phase: &'static str, entity: &str, right: Right) -> Error {
+        self.refusal(Some(Reason { phase, entity: entity.to_owned(), asks: right.word() }))
     }
 
     fn require_entities(&self) -> Result<()> {
-        (0..self.entities).try_for_each(|i| self.require(1 << (verdict::ENTITY as usize + i)))
+        for (at, (entity, right)) in self.named.iter().enumerate() {
+            if !self.has(1 << (verdict::ENTITY as usize + at)) {
+                return Err(self.refusal(Some(Reason { phase: "before entity", entity: entity.clone(), asks: right.word() })));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -80,9 +88,13 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
             branch => rows[branch - 1].push(row),
         }
     }
-    let verdict = Verdict { bits: bits.unwrap_or(0), caller, entities: layout.entities };
+    let named = layout.named.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
+    let verdict = Verdict { bits: bits.unwrap_or(0), caller, named };
+    let entity = &plan.root.entity.name;
     if matches!(plan.pick, Pick::Mine) {
-        verdict.require(verdict::USER)?;
+        if !verdict.has(verdict::USER) {
+            return Err(verdict.refusal(None));
+        }
     }
     verdict.require_entities()?;
     if is_faulty {
@@ -96,16 +108,18 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
                 return Err(Error::NotFound);
             }
             if is_empty {
-                return Err(verdict.refusal());
+                return Err(verdict.row_refusal("after instance", entity, Right::Read));
             }
         }
-        Pick::Related { relation, .. } => {
+        Pick::Related { parent, relation, .. } => {
             if !verdict.has(verdict::PEEKABLE) {
                 return Err(Error::NotFound);
             }
-            verdict.require(verdict::PARENT)?;
+            if !verdict.has(verdict::PARENT) {
+                return Err(verdict.row_refusal("after instance", &parent.name, Right::Read));
+            }
             if !relation.is_many() && is_empty && plan.root.guard == Guard::READ && verdict.has(verdict::TARGET) {
-                return Err(verdict.refusal());
+                return Err(verdict.row_refusal("after instance", entity, Right::Read));
             }
         }
     }
@@ -157,13 +171,16 @@ pub async fn may_execute(
         Source::Scope(scope) => scope.run(&ask(true)).await?,
     };
     let row = rows.first().ok_or_else(|| Error::internal("no verdict"))?;
-    let verdict = Verdict { bits: row.int(0).unwrap_or(0), caller, entities: 2 };
+    let named = vec![(entity.name.clone(), Right::Execute), (format!("action {action}"), Right::Execute)];
+    let verdict = Verdict { bits: row.int(0).unwrap_or(0), caller, named };
     verdict.require_entities()?;
     if subject.is_some() {
         if !verdict.has(verdict::PEEKABLE) {
             return Err(Error::NotFound);
         }
-        verdict.require(SUBJECT)?;
+        if !verdict.has(SUBJECT) {
+            return Err(verdict.row_refusal("before instance", &entity.name, Right::Execute));
+        }
     }
     Ok(row.uuid(1))
 }
@@ -174,7 +191,8 @@ pub async fn may_execute(
 /// 401 for guests, 403 for others.
 pub async fn require_entity(store: &Store, caller: Caller, entity: &Entity, right: Right) -> Result<()> {
     let rows = store.read(&judge(entity, &[], &[], &[(entity, right)], caller.session, "")).await?;
-    let verdict = Verdict { bits: rows.first().and_then(|row| row.int(1)).unwrap_or(0), caller, entities: 1 };
+    let verdict =
+        Verdict { bits: rows.first().and_then(|row| row.int(1)).unwrap_or(0), caller, named: vec![(entity.name.clone(), right)] };
     verdict.require_entities()
 }
 
@@ -188,5 +206,5 @@ pub async fn require_administrator(store: &Store, caller: Caller) -> Result<()> 
     statement.sql = format!("with {who} select id, admin from who");
     let rows = store.read(&statement).await?;
     let (is_guest, is_administrator) = rows.first().map_or((true, false), |row| (row.uuid(0).is_none(), row.bool(1)));
-    if is_administrator { Ok(()) } else { Err(Error::refused(is_guest, is_guest && caller.sent_token)) }
+    if is_administrator { Ok(()) } else { Err(Error::refused(is_guest, is_guest && caller.sent_token, None)) }
 }

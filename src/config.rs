@@ -185,6 +185,7 @@ pub const KEYS: &[Key] = &[
     key("limits.signin_per_address", "100", "sign-ins per address in the window, before 429", |c, v| number(v, 1, 100_000_000).map(|v| c.limits.signin_per_address = v)),
     key("limits.signin_window", "15m", "the window in which sign-ins are counted", |c, v| duration(v).map(|v| c.limits.signin_window = v)),
     key("limits.action_rate", "true", "whether the limits that action files set are kept", |c, v| boolean(v).map(|v| c.limits.action_rate = v)),
+    key("explain_refusals", "false", "whether a refusal (401, 403) says in its meta which phase, entity and right it was", |c, v| boolean(v).map(|v| c.explain_refusals = v)),
     key("page.size", "25", "rows on a page", |c, v| number(v, 1, 10_000).map(|v| c.page.size = v)),
     key("page.most", "100", "most rows on a page", |c, v| number(v, 1, 10_000).map(|v| c.page.most = v)),
 ];

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use crate::access::Answer;
-use crate::error::{Error, Source};
+use crate::error::{Error, Reason, Source};
 use crate::plan::{Guard, Pick, Plan, page};
 use crate::schema::kind::Wire;
 use crate::schema::{Entity, Schema};
@@ -301,8 +301,15 @@ fn number(raw: &[u8]) -> i64 {
     raw.try_into().map(i64::from_be_bytes).unwrap_or_default()
 }
 
+/// Why somebody was refused, as JSON.
+pub fn reason(reason: &Reason) -> serde_json::Value {
+    serde_json::json!({"phase": reason.phase, "entity": reason.entity, "asks": reason.asks})
+}
+
 /// Writes an error document. The request's id stands in it only for 500, where somebody has to find the log line.
-pub fn errors(error: &Error, request_id: &str) -> Vec<u8> {
+///
+/// `explains`: whether a refusal says why, in `meta`.
+pub fn errors(error: &Error, request_id: &str, explains: bool) -> Vec<u8> {
     let status = error.status().to_string();
     let faults = error.faults().into_iter().map(|fault| {
         let mut object =
@@ -312,6 +319,9 @@ pub fn errors(error: &Error, request_id: &str) -> Vec<u8> {
             Source::Pointer(pointer) => object["source"] = serde_json::json!({"pointer": pointer}),
             Source::Parameter(name) => object["source"] = serde_json::json!({"parameter": name}),
             Source::Header(name) => object["source"] = serde_json::json!({"header": name}),
+        }
+        if let Some(why) = fault.reason.as_ref().filter(|_| explains) {
+            object["meta"] = serde_json::json!({"reason": reason(why)});
         }
         if let Error::Internal(_) = error {
             object["id"] = request_id.into();

@@ -18,6 +18,17 @@ pub enum Source {
     Header(&'static str),
 }
 
+/// Why somebody was refused: told only in projects that say `explain_refusals`, and never on a 404.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// `before entity`, `before instance`, `after entity` or `after instance`.
+    pub phase: &'static str,
+    /// Whose entity or row refused.
+    pub entity: String,
+    /// The right that was missing, or `ownership`.
+    pub asks: &'static str,
+}
+
 /// One thing wrong with a request. A request reports all of its faults at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -27,12 +38,14 @@ pub struct Fault {
     pub detail: String,
     /// Where it sits.
     pub source: Source,
+    /// Of a refusal: why.
+    pub reason: Option<Reason>,
 }
 
 impl Fault {
     /// A fault without a place.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Fault {
-        Fault { code, detail: detail.into(), source: Source::None }
+        Fault { code, detail: detail.into(), source: Source::None, reason: None }
     }
 
     /// The same fault, in the body at `pointer`.
@@ -87,6 +100,8 @@ pub enum Error {
     Unauthenticated {
         /// Whether the request carried a token that is not valid.
         bad_token: bool,
+        /// Why.
+        reason: Option<Reason>,
     },
     /// 403: somebody signed in was refused. With a fault where one part of the request is to blame.
     Forbidden(Option<Fault>),
@@ -136,8 +151,12 @@ impl Error {
     }
 
     /// The refusal for a caller: guests are asked to sign in, others are told no.
-    pub fn refused(guest: bool, bad_token: bool) -> Error {
-        if guest { Error::Unauthenticated { bad_token } } else { Error::Forbidden(None) }
+    pub fn refused(guest: bool, bad_token: bool, reason: Option<Reason>) -> Error {
+        if guest {
+            return Error::Unauthenticated { bad_token, reason };
+        }
+        let fault = |reason| Fault { reason: Some(reason), ..Fault::new("forbidden", Error::Forbidden(None).detail()) };
+        Error::Forbidden(reason.map(fault))
     }
 
     /// Whether it says that something is not permitted, or not there for this caller.
@@ -241,6 +260,9 @@ impl Error {
         match self {
             Error::Unreadable(faults) | Error::Invalid(faults) if !faults.is_empty() => faults.clone(),
             Error::Conflict(fault) | Error::Forbidden(Some(fault)) => vec![fault.clone()],
+            Error::Unauthenticated { reason, .. } => {
+                vec![Fault { reason: reason.clone(), ..Fault::new(self.code(), self.detail()) }]
+            }
             Error::NotAcceptable => vec![Fault::new(self.code(), self.detail()).header("Accept")],
             Error::Unsupported(_) => vec![Fault::new(self.code(), self.detail()).header("Content-Type")],
             _ => vec![Fault::new(self.code(), self.detail())],

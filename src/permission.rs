@@ -169,6 +169,12 @@ pub fn rule(right: Right, subject: Subject<'_>) -> String {
     format!("({admin} or {guest} or {owner} or {group})")
 }
 
+/// The number of the first line that holds, from 1; null where none does.
+pub fn line(right: Right, subject: Subject<'_>) -> String {
+    let [admin, guest, owner, group] = lines(right, subject);
+    format!("(case when {admin} then 1 when {guest} then 2 when {owner} then 3 when {group} then 4 end)")
+}
+
 /// Who may change a row's permission, owner and grants: its owner and administrators.
 pub fn chmod(row: &str) -> String {
     format!("(a.admin or {row}.owner = a.id)")

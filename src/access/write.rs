@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Verdict;
 use crate::account::Caller;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Reason, Result};
 use crate::permission::Right;
 use crate::plan::change::{Change, LinkChange, Target, Verb};
 use crate::plan::{Guard, NAMED, Pick, Planner};
@@ -76,6 +76,8 @@ enum Made {
 
 /// What the caller holds on rows that they may peek.
 struct Held {
+    /// Whose rows.
+    entity: String,
     verdict: Verdict,
     caller: Option<Uuid>,
     rows: HashMap<Uuid, i64>,
@@ -90,6 +92,11 @@ impl Held {
         self.rows.get(&id).copied().unwrap_or(0)
     }
 
+    /// The refusal of what only the row's owner and administrators may do.
+    fn not_owner(&self) -> Error {
+        self.verdict.refusal(Some(Reason { phase: "before instance", entity: self.entity.clone(), asks: "ownership" }))
+    }
+
     fn is_administrator(&self) -> bool {
         self.verdict.has(write::ADMIN)
     }
@@ -99,7 +106,7 @@ impl Held {
         match self.rows.contains_key(&id) {
             false => Err(Error::NotFound),
             true if self.has(id, right) => Ok(()),
-            true => Err(self.verdict.refusal()),
+            true => Err(self.verdict.row_refusal("before instance", &self.entity, right)),
         }
     }
 }
@@ -145,8 +152,9 @@ impl<'s> Deed<'s> {
         }
         let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
         let statement = write::judge(entity, ids, &lifted, &asked, self.caller.session, lock);
-        let mut held =
-            Held { verdict: Verdict { bits: 0, caller: self.caller, entities: asked.len() }, caller: None, rows: HashMap::new() };
+        let named = asked.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
+        let verdict = Verdict { bits: 0, caller: self.caller, named };
+        let mut held = Held { entity: entity.name.clone(), verdict, caller: None, rows: HashMap::new() };
         for row in self.scope.run(&statement).await? {
             match (row.int(0), row.int(1), row.uuid(2)) {
                 (Some(0), Some(bits), caller) => (held.verdict.bits, held.caller) = (bits, caller),
@@ -158,8 +166,8 @@ impl<'s> Deed<'s> {
                 _ => {}
             }
         }
-        if gates.iter().any(|(entity, right)| entity.is_closed(*right)) {
-            return Err(held.verdict.refusal());
+        if let Some((entity, right)) = gates.iter().find(|(entity, right)| entity.is_closed(*right)) {
+            return Err(held.verdict.row_refusal("before entity", &entity.name, *right));
         }
         held.verdict.require_entities()?;
         Ok(held)
@@ -234,7 +242,7 @@ impl<'s> Deed<'s> {
         let needs_caller =
             |r: &Relation| r.required && r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
         if held.caller.is_none() && entity.relations.iter().any(needs_caller) {
-            return Err(held.verdict.refusal()); // it would be linked to nobody
+            return Err(held.verdict.refusal(None)); // it would be linked to nobody
         }
         change.check()?;
         let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
@@ -252,7 +260,7 @@ impl<'s> Deed<'s> {
         );
         let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
         if rows.is_empty() {
-            return Err(held.verdict.refusal());
+            return Err(held.verdict.refusal(None));
         }
         if entity.name == "user_account" {
             self.scope.run(&write::join_groups(change.id)).await?;
@@ -272,7 +280,7 @@ impl<'s> Deed<'s> {
             }
             LinkRule::Owner => match link.targets.first() {
                 Some(target) if Some(target.id) == held.caller => Ok(()),
-                _ => Err(held.verdict.refusal()),
+                _ => Err(held.verdict.refusal(None)),
             },
             LinkRule::Membership => Ok(()), // judged when it is made
             _ if matches!(link.relation.link, Link::Inverse { .. }) => Ok(()),
@@ -316,7 +324,7 @@ impl<'s> Deed<'s> {
         let chmods = change.sets.iter().any(|(c, _)| c.write == Write::Owner);
         let gives_away = change.links.iter().any(|l| l.relation.rule == LinkRule::Owner);
         if (chmods || gives_away) && (held.bits(id) & write::CHMOD == 0 || !held.has(id, Right::Update)) {
-            return Err(held.verdict.refusal());
+            return Err(held.not_owner());
         }
         let is_declared = entity.name == "usergroup" && (gives_away || change.sets.iter().any(|(c, _)| c.name == "name"));
         if is_declared && self.is_declared(id).await? {
@@ -370,7 +378,7 @@ impl<'s> Deed<'s> {
                 write::update(entity, id, &change.sets, &ones, self.lifted.row(id, Right::Update), self.caller.session);
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
             if rows.is_empty() {
-                return Err(held.verdict.refusal());
+                return Err(held.verdict.refusal(None));
             }
         }
         if entity.name == "user_account" && change.sets.iter().any(|(c, v)| c.name == "active" && v.as_deref() == Some("false")) {
@@ -473,8 +481,8 @@ impl<'s> Deed<'s> {
     /// What a change of links asks of the row in the path.
     fn require_link(&self, id: Uuid, relation: &Relation, held: &Held) -> Result<()> {
         match (relation.rule, &relation.link) {
-            (LinkRule::System, _) => Err(held.verdict.refusal()),
-            (LinkRule::Grant | LinkRule::Owner, _) if held.bits(id) & write::CHMOD == 0 => Err(held.verdict.refusal()),
+            (LinkRule::System, _) => Err(held.verdict.refusal(None)),
+            (LinkRule::Grant | LinkRule::Owner, _) if held.bits(id) & write::CHMOD == 0 => Err(held.not_owner()),
             (LinkRule::Declared, Link::Through { .. } | Link::One { .. }) => held.require(id, Right::Update),
             _ => Ok(()), // judged row by row
         }
@@ -518,7 +526,7 @@ impl<'s> Deed<'s> {
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
             let changes_all = verb == Verb::Add && matches!(relation.link, Link::Inverse { .. });
             if changes_all && rows.len() < targets.len() {
-                return Err(held.verdict.refusal());
+                return Err(held.verdict.refusal(None));
             }
         }
         Ok(())
@@ -593,7 +601,7 @@ impl<'s> Deed<'s> {
             if group == ADMINISTRATORS {
                 self.guard_administrators().await?;
                 if !held.is_administrator() && !leaves {
-                    return Err(held.verdict.refusal());
+                    return Err(held.verdict.refusal(None));
                 }
             }
             if leaves {
@@ -623,7 +631,7 @@ impl<'s> Deed<'s> {
             self.guard_administrators().await?;
         }
         let rows = self.scope.run(&write::delete(entity, id, self.lifted.row(id, Right::Delete), self.caller.session)).await?;
-        if rows.is_empty() { Err(held.verdict.refusal()) } else { Ok(()) }
+        if rows.is_empty() { Err(held.verdict.refusal(None)) } else { Ok(()) }
     }
 
     async fn is_declared(&mut self, group: Uuid) -> Result<bool> {
@@ -642,7 +650,7 @@ impl<'s> Deed<'s> {
                 Fault::new("taken", "This name is reserved for a group that a schema file names.").at("/data/attributes/name"),
             ));
         }
-        if is_declared && !held.is_administrator() { Err(held.verdict.refusal()) } else { Ok(()) }
+        if is_declared && !held.is_administrator() { Err(held.verdict.refusal(None)) } else { Ok(()) }
     }
 }
 

@@ -119,7 +119,7 @@ pub async fn perform(run: &mut Run<'_>, kind: Kind, with: &Map<String, Json>) ->
             Ok(Json::Null)
         }
         Kind::AdministratorClaim => {
-            let caller = run.caller.ok_or(Error::Unauthenticated { bad_token: run.asked.caller.sent_token })?;
+            let caller = run.caller.ok_or(Error::Unauthenticated { bad_token: run.asked.caller.sent_token, reason: None })?;
             let rows = run.deed.scope.run(&account::lock_claim()).await?;
             let sealed = rows.first().and_then(|row| row.raw(0)).unwrap_or_default();
             let code = run.app.seal.unseal("claim-code", sealed).ok_or(Error::Forbidden(None))?;

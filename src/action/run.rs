@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
     /// The row that a name stands for. A guest has no `caller`; what a skipped outcome would have found is not there.
     fn row(&self, name: &str) -> Result<(&'a Entity, Uuid)> {
         let missing = match name {
-            "caller" => Error::Unauthenticated { bad_token: self.asked.caller.sent_token },
+            "caller" => Error::Unauthenticated { bad_token: self.asked.caller.sent_token, reason: None },
             _ => Error::NotFound,
         };
         let bound = self.rows.get(name).ok_or_else(|| Error::internal("a name that stands for no row"))?;

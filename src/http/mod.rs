@@ -120,7 +120,7 @@ pub fn service(
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a request panicked");
-            reply::error(&Error::internal("a panic"), &Uuid::now_v7().to_string()).map(http_body_util::Full::new)
+            reply::error(&Error::internal("a panic"), &Uuid::now_v7().to_string(), false).map(http_body_util::Full::new)
         }))
         .service(warp::service(edge))
 }
@@ -159,8 +159,8 @@ async fn edge<B: bytes::Buf>(
     let answered = tokio::time::timeout(app.config.limits.request, answer(app, &asked, body)).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => refuse(&error, &asked),
-        Err(_) => refuse(&Error::Unavailable(2), &asked),
+        Ok(Err(error)) => refuse(app, &error, &asked),
+        Err(_) => refuse(app, &Error::Unavailable(2), &asked),
     };
     if let Ok(value) = HeaderValue::from_str(&asked.id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -170,11 +170,15 @@ async fn edge<B: bytes::Buf>(
     response
 }
 
-fn refuse(error: &Error, asked: &Asked) -> Response {
+fn refuse(app: &App, error: &Error, asked: &Asked) -> Response {
     if let Error::Internal(cause) = error {
         tracing::error!(id = asked.id, ?cause, "internal error");
     }
-    if asked.path.starts_with("/action/") { reply::failed(error, &asked.id) } else { reply::error(error, &asked.id) }
+    let explains = app.config.explain_refusals;
+    match asked.path.starts_with("/action/") {
+        true => reply::failed(error, &asked.id, explains),
+        false => reply::error(error, &asked.id, explains),
+    }
 }
 
 async fn answer<B: bytes::Buf>(

@@ -47,7 +47,7 @@ pub fn directives(list: &[serde_json::Value]) -> Response {
 }
 
 /// An action's failure: one `client.notify`, with the headers of an error.
-pub fn failed(failure: &Error, request_id: &str) -> Response {
+pub fn failed(failure: &Error, request_id: &str, explains: bool) -> Response {
     let faults: Vec<_> = failure
         .faults()
         .into_iter()
@@ -58,12 +58,16 @@ pub fn failed(failure: &Error, request_id: &str) -> Response {
                 crate::error::Source::Header(name) => name.to_owned(),
                 crate::error::Source::None => String::new(),
             };
-            serde_json::json!({"field": field, "code": fault.code, "message": fault.detail})
+            let mut told = serde_json::json!({"field": field, "code": fault.code, "message": fault.detail});
+            if let Some(reason) = fault.reason.filter(|_| explains) {
+                told["reason"] = document::reason(&reason);
+            }
+            told
         })
         .collect();
     let message = faults.iter().filter_map(|f| f["message"].as_str()).collect::<Vec<_>>().join(" ");
     let attributes = serde_json::json!({"type": "error", "title": "Failed", "message": message, "faults": faults});
-    let mut response = error(failure, request_id);
+    let mut response = error(failure, request_id, explains);
     let body = serde_json::json!([{"ResponseType": "client.notify", "Attributes": attributes}]).to_string();
     *response.body_mut() = body.into();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -71,9 +75,10 @@ pub fn failed(failure: &Error, request_id: &str) -> Response {
 }
 
 /// An error document with the headers that belong to it.
-pub fn error(error: &Error, request_id: &str) -> Response {
+/// `explains`: whether refusals say why.
+pub fn error(error: &Error, request_id: &str, explains: bool) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = document(status, document::errors(error, request_id));
+    let mut response = document(status, document::errors(error, request_id, explains));
     let headers = response.headers_mut();
     let mut put = |name, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -81,8 +86,8 @@ pub fn error(error: &Error, request_id: &str) -> Response {
         }
     };
     match error {
-        Error::Unauthenticated { bad_token: true } => put(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
-        Error::Unauthenticated { bad_token: false } | Error::WrongPassword => put(header::WWW_AUTHENTICATE, "Bearer"),
+        Error::Unauthenticated { bad_token: true, .. } => put(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+        Error::Unauthenticated { bad_token: false, .. } | Error::WrongPassword => put(header::WWW_AUTHENTICATE, "Bearer"),
         Error::MethodNotAllowed(allow) => put(header::ALLOW, allow),
         _ => {}
     }

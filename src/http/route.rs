@@ -4,6 +4,7 @@
 //! then what access says.
 
 pub mod action;
+pub mod permission;
 pub mod write;
 
 use std::sync::LazyLock;
@@ -37,6 +38,9 @@ enum What {
     Actions,
     Action,
     ActionOnRow,
+    Permission,
+    PermissionOfEntity,
+    Permissions,
 }
 
 /// Every path, what it is about, and the methods it has.
@@ -52,6 +56,9 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/actions", What::Actions, &[Method::GET]),
     ("/action/{entity}/{name}", What::Action, &[Method::POST]),
     ("/action/{entity}/{id}/{name}", What::ActionOnRow, &[Method::POST]),
+    ("/permission", What::Permissions, &[Method::POST]),
+    ("/permission/{entity}", What::PermissionOfEntity, &[Method::GET]),
+    ("/permission/{entity}/{id}", What::Permission, &[Method::GET]),
 ];
 
 static ROUTER: LazyLock<Router<usize>> = LazyLock::new(|| {
@@ -122,6 +129,8 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
             Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
         }
         What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),
+        What::Permissions => permission::many(app, asked, body).await,
+        What::Permission | What::PermissionOfEntity => permission::one(app, asked, route).await,
         What::Actions => action::list(app, asked).await,
         What::Action | What::ActionOnRow => action::run(app, asked, route, body).await,
         What::Collection | What::Row | What::Related | What::Linkage => match (asked.method.clone(), route.what) {

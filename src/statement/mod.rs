@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod action;
+pub mod explain;
 pub mod read;
 pub mod write;
 

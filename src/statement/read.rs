@@ -35,8 +35,8 @@ pub mod verdict {
 pub struct Layout<'s> {
     /// By branch number, from 1.
     pub branches: Vec<Branch<'s>>,
-    /// How many entities the head judges.
-    pub entities: usize,
+    /// The entities that the head judges, and what each is asked.
+    pub named: Vec<(&'s Entity, Right)>,
 }
 
 /// The rows of one branch.
@@ -109,7 +109,7 @@ pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only
         most: plan.most_included,
         ctes: vec![],
         branches: vec![],
-        layout: Layout { entities: asked.len(), ..Layout::default() },
+        layout: Layout { named: asked.iter().map(|e| (**e, plan.asks(e))).collect(), ..Layout::default() },
     };
     let who = who(&mut speller.statement, session);
     let mut head = vec![format!("case when a.id is not null then {} else 0 end", verdict::USER)];

@@ -62,8 +62,12 @@ impl Answer {
             assert!(self.status >= 400, "{path}: errors with {}", self.status);
             for error in errors.as_array().expect("ER1") {
                 assert_eq!(error["status"], self.status.to_string(), "{path}: ER2");
+                assert!(error.get("meta").is_none() || matches!(self.status, 401 | 403), "{path}: only refusals say why");
                 for key in error.as_object().expect("an object").keys() {
-                    assert!(["status", "code", "title", "detail", "source", "id"].contains(&key.as_str()), "{path}: {key}");
+                    assert!(
+                        ["status", "code", "title", "detail", "source", "id", "meta"].contains(&key.as_str()),
+                        "{path}: {key}"
+                    );
                 }
             }
             return;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::oracle::{Actor, Grant, RIGHTS, Row, actors, may};
+use super::oracle::{Actor, Grant, RIGHTS, Row, actors, line, may};
 use crate::house::{Someone, World};
 
 struct Kind {
@@ -150,6 +150,36 @@ async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle(
         for kind in &kinds {
             let got = someone.get(&format!("/api/tag/{}", kind.id)).await;
             assert_eq!(got.status, verdict(asks(*actor, kind), kind.row, 1, 200), "{} get {}", actor.name, kind.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn explanations_agree_with_the_oracle_and_so_with_every_surface() {
+    let world = World::new().await;
+    let cast = cast(&world).await;
+    let kinds = scene(&world, &cast).await;
+    for (actor, someone) in &cast {
+        for (right, word) in RIGHTS.iter().enumerate().filter(|(_, word)| **word != "create") {
+            let questions: Vec<_> = kinds.iter().map(|k| json!({"right": word, "entity": "tag", "id": k.id})).collect();
+            world.wire.listen();
+            let all = someone.post("/permission", json!({"data": questions})).await.is(200);
+            assert_eq!(world.wire.executed(), 1);
+            for (kind, said) in kinds.iter().zip(all.json["data"].as_array().expect("a list")) {
+                let actor = asks(*actor, kind);
+                let peeked = may(actor, 0, kind.row);
+                let wanted = json!({
+                    "allowed": peeked && may(actor, right, kind.row),
+                    "phase": peeked.then_some("before instance"),
+                    "line": line(actor, right, kind.row).filter(|_| peeked),
+                });
+                assert_eq!(said["attributes"], wanted, "{} {word} {}", actor.name, kind.name);
+                assert_eq!(said["id"], format!("tag/{}/{word}", kind.id));
+            }
+        }
+        for kind in kinds.iter().step_by(9) {
+            let one = someone.get(&format!("/permission/tag/{}?right=update", kind.id)).await;
+            assert_eq!(one.status, if may(asks(*actor, kind), 0, kind.row) { 200 } else { 404 }, "{} {}", actor.name, kind.name);
         }
     }
 }

@@ -45,6 +45,25 @@ pub fn may(actor: Actor, right: usize, row: Row) -> bool {
     holds(right) || right == 0 && holds(1)
 }
 
+/// The first line of §3 that holds, in its order.
+pub fn line(actor: Actor, right: usize, row: Row) -> Option<i64> {
+    let class = |class: &str| {
+        let only = |owner, member| Actor {
+            is_administrator: false,
+            is_owner: actor.is_owner && owner,
+            is_member: actor.is_member && member,
+            ..actor
+        };
+        let guest_bits = if class == "guest" { row.permission & 127 } else { 0 };
+        let row = Row { permission: row.permission & !127 | guest_bits, ..row };
+        may(only(class == "owner", class == "group"), right, row)
+    };
+    if actor.is_administrator {
+        return Some(1);
+    }
+    [(2, "guest"), (3, "owner"), (4, "group")].into_iter().find(|(_, name)| class(name)).map(|(n, _)| n)
+}
+
 /// Every kind of caller.
 pub fn actors() -> Vec<Actor> {
     let actor =

@@ -1,0 +1,103 @@
+//! Explanations: the verdict without the deed, and the line of the rule that it rests on (`permissions.md` §9).
+//!
+//! In charge of: who may be told what. A row that may not be peeked is not there; of others only its owner and
+//! administrators may ask, and only administrators hear the line.
+
+use uuid::Uuid;
+
+use super::Verdict;
+use crate::account::Caller;
+use crate::error::{Error, Reason, Result};
+use crate::permission::Right;
+use crate::statement::explain::{self, ADMIN, KNOWN, OWN, Question};
+use crate::statement::read::verdict;
+use crate::store::{Row, Store};
+
+/// What an explanation says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// Whether it would be done.
+    pub allowed: bool,
+    /// Which phase decided; none where there is no row to speak of.
+    pub phase: Option<&'static str>,
+    /// The first line of the rule that holds.
+    pub line: Option<i64>,
+}
+
+impl Explained {
+    const NOTHING: Explained = Explained { allowed: false, phase: None, line: None };
+}
+
+/// Explains one right on one row, or on an entity itself where `id` is none.
+///
+/// # Errors
+/// 401, 403 where the entity may not be peeked; 404 where the row or the user may not; 401, 403 where it is about somebody
+/// else and not the caller's to ask.
+pub async fn one(
+    store: &Store,
+    caller: Caller,
+    entity: &crate::schema::Entity,
+    right: Right,
+    id: Option<Uuid>,
+    user: Option<Uuid>,
+) -> Result<Explained> {
+    let question = Question { entity, right, ids: id.into_iter().collect() };
+    let rows = store.read(&explain::explain(std::slice::from_ref(&question), user, caller.session)).await?;
+    let row = rows.first().ok_or_else(|| Error::internal("no verdict"))?;
+    let verdict = Verdict { bits: row.int(2).unwrap_or(0), caller, named: vec![(entity.name.clone(), Right::Peek)] };
+    verdict.require_entities()?;
+    if id.is_some() && !verdict.has(verdict::PEEKABLE) {
+        return Err(Error::NotFound);
+    }
+    let is_administrator = verdict.has(ADMIN);
+    if user.is_some() {
+        if !(is_administrator || id.is_some() && verdict.has(OWN)) {
+            return Err(verdict.refusal(Some(Reason {
+                phase: "before instance",
+                entity: entity.name.clone(),
+                asks: "ownership",
+            })));
+        }
+        if !verdict.has(KNOWN) {
+            return Err(Error::NotFound);
+        }
+    }
+    let mut explained = judged(&question, row);
+    if user.is_some() && !is_administrator {
+        explained.line = None;
+    }
+    Ok(explained)
+}
+
+/// Explains many at once, for the caller. What may not be peeked is answered like what isn't there: no.
+///
+/// # Errors
+/// What the statement ran into.
+pub async fn many(store: &Store, caller: Caller, questions: &[Question<'_>]) -> Result<Vec<Vec<Explained>>> {
+    let mut all: Vec<Vec<Explained>> = questions.iter().map(|q| vec![Explained::NOTHING; q.ids.len().max(1)]).collect();
+    for row in store.read(&explain::explain(questions, None, caller.session)).await? {
+        let (Some(at), Some(n)) =
+            (row.int(0).and_then(|n| usize::try_from(n).ok()), row.int(1).and_then(|n| usize::try_from(n).ok()))
+        else {
+            continue;
+        };
+        let question = &questions[at];
+        let verdict = Verdict { bits: row.int(2).unwrap_or(0), caller, named: vec![(question.entity.name.clone(), Right::Peek)] };
+        let is_known = question.ids.is_empty() || verdict.has(verdict::PEEKABLE);
+        if verdict.require_entities().is_ok() && is_known {
+            all[at][n.saturating_sub(1)] = judged(question, &row);
+        }
+    }
+    Ok(all)
+}
+
+/// Entity first, then the row; adding a row is asked of the entity only.
+fn judged(question: &Question<'_>, row: &Row) -> Explained {
+    let (entity, line) = (row.int(3), row.int(4));
+    let only_entity = question.ids.is_empty() || question.right == Right::Create;
+    match (question.entity.is_closed(question.right) || entity.is_none(), only_entity) {
+        (true, _) => Explained { allowed: false, phase: Some("before entity"), line: None },
+        (false, true) => Explained { allowed: true, phase: Some("before entity"), line: entity },
+        (false, false) => Explained { allowed: line.is_some(), phase: Some("before instance"), line },
+    }
+}
