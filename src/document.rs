@@ -29,7 +29,14 @@ pub struct Place<'a> {
 }
 
 /// Who is linked to a row along a relation.
-type Links = HashMap<Uuid, (Vec<Uuid>, bool)>;
+type Links = HashMap<Uuid, (Vec<Linked>, bool)>;
+
+/// A linked row; of a grant, with the bits of its own, or none.
+#[derive(Debug, Clone, Copy)]
+struct Linked {
+    id: Uuid,
+    bits: Option<Option<i64>>,
+}
 
 struct Writer<'a, 's> {
     out: Vec<u8>,
@@ -60,7 +67,7 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
                 writer.put(",");
             }
             match is_linkage {
-                true => writer.identifier(layout.entity, row.uuid(3)),
+                true => writer.linked(layout.entity, row.uuid(3), layout.bits.map(|slot| row.int(slot))),
                 false => writer.resource(layout, row),
             }
             seen.insert((layout.entity.at, row.uuid(3)));
@@ -70,6 +77,9 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
         } else if rows.is_empty() {
             writer.put("null");
         }
+    }
+    if let Some(most) = plan.root.window.total {
+        writer.total(answer, most);
     }
     if plan.has_include() {
         writer.put(",\"included\":[");
@@ -94,7 +104,7 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
 fn links<'s>(answer: &Answer<'s>) -> HashMap<(usize, &'s str), Links> {
     let mut all: HashMap<(usize, &'s str), Links> = HashMap::new();
     for (branch, rows) in answer.layout.branches.iter().zip(&answer.rows) {
-        let Branch::Links { from, relation, size } = branch else { continue };
+        let Branch::Links { from, relation, size, bits } = branch else { continue };
         let Some(Branch::Rows(parents)) = answer.layout.branches.get(*from) else { continue };
         let links = all.entry((parents.entity.at, relation.name.as_str())).or_default();
         for id in answer.rows[*from].iter().filter_map(|row| row.uuid(3)) {
@@ -105,8 +115,8 @@ fn links<'s>(answer: &Answer<'s>) -> HashMap<(usize, &'s str), Links> {
             let (linked, is_cut) = links.entry(parent).or_default();
             if row.int(1).is_some_and(|n| n > *size) {
                 *is_cut = true;
-            } else if !linked.contains(&id) {
-                linked.push(id);
+            } else if !linked.iter().any(|l| l.id == id) {
+                linked.push(Linked { id, bits: bits.map(|slot| row.int(slot)) });
             }
         }
     }
@@ -123,10 +133,30 @@ impl<'s> Writer<'_, 's> {
     }
 
     fn identifier(&mut self, entity: &Entity, id: Option<Uuid>) {
+        self.linked(entity, id, None);
+    }
+
+    /// An identifier; of a grant with `meta.permission`, the bits of its own or null.
+    fn linked(&mut self, entity: &Entity, id: Option<Uuid>, bits: Option<Option<i64>>) {
         let Some(id) = id else { return self.put("null") };
         self.put("{\"type\":");
         self.text(&entity.name);
-        self.put(&format!(",\"id\":\"{id}\"}}"));
+        self.put(&format!(",\"id\":\"{id}\""));
+        if let Some(bits) = bits {
+            let bits = bits.map_or_else(|| "null".to_owned(), |b| b.to_string());
+            self.put(&format!(",\"meta\":{{\"permission\":{bits}}}"));
+        }
+        self.put("}");
+    }
+
+    /// How many there are that the caller may see (CP7); where the count stopped, at least so many.
+    fn total(&mut self, answer: &Answer<'_>, most: i64) {
+        let total = answer.layout.branches.iter().zip(&answer.rows).find(|(branch, _)| matches!(branch, Branch::Total));
+        let total = total.and_then(|(_, rows)| rows.first()?.int(1)).unwrap_or(0);
+        match total < most {
+            true => self.put(&format!(",\"meta\":{{\"page\":{{\"total\":{total}}}}}")),
+            false => self.put(&format!(",\"meta\":{{\"page\":{{\"estimatedTotal\":{{\"bestGuess\":{total}}}}}}}")),
+        }
     }
 
     fn url(&self, entity: &Entity, id: Uuid) -> String {
@@ -170,7 +200,7 @@ impl<'s> Writer<'_, 's> {
                     if at > 0 {
                         self.put(",");
                     }
-                    self.identifier(target, Some(*other));
+                    self.linked(target, Some(other.id), other.bits);
                 }
                 self.put("]");
             } else {

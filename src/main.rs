@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rowhouse::access::explain;
 use rowhouse::account::seal::Seal;
 use rowhouse::config::{self, Config};
 use rowhouse::schema::diff::Risk;
@@ -72,6 +73,18 @@ enum Command {
 enum Admin {
     /// Print the one-time code that makes a signed-in user the first administrator
     ClaimCode,
+    /// Who may do something with a row: rowhouse admin who-can update article/<id>
+    WhoCan {
+        /// peek, read, create, update, delete, execute or refer
+        right: String,
+        /// <entity>/<id>
+        row: String,
+    },
+    /// The rights on an entity, its new rows and its actions, as they are now
+    Matrix {
+        /// The entity's name
+        entity: String,
+    },
     /// Make a user who is an administrator, and spend the claim code; the password is read from standard input
     Create {
         /// The address to sign in with
@@ -164,7 +177,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             let (schema, actions) = start::project(&config)?;
             let password = match &deed {
                 Admin::Create { .. } => Some(read_password()?),
-                Admin::ClaimCode => None,
+                _ => None,
             };
             let opened = start::open(&config).await?;
             let said = async {
@@ -175,6 +188,8 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
                         let code = start::claim_code(&opened.store, &seal).await?;
                         code.ok_or_else(|| "the claim code is spent: there is an administrator already".to_owned())
                     }
+                    Admin::WhoCan { right, row } => explain::who_can(&opened.store, &schema, right, row).await,
+                    Admin::Matrix { entity } => explain::matrix(&opened.store, &schema, entity).await,
                     Admin::Create { email, name } => {
                         let person = [email, name, password.as_deref().unwrap_or_default()];
                         start::create_administrator(&config, &schema, &opened.store, person).await?;
@@ -184,7 +199,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             }
             .await;
             opened.close().await;
-            println!("{}", said?);
+            println!("{}", said?.trim_end());
             Ok(())
         }
         Command::New { folder } => {

@@ -61,6 +61,8 @@ pub struct Plan<'s> {
     /// Whether the request shapes the answer (filter, sort, include, fields): such statements are not kept prepared.
     pub has_client_shape: bool,
     has_include: bool,
+    /// Rows of a list that are walked in order before it is put together from what the caller may see.
+    pub walk: i64,
     /// Most rows that all parents of one included relationship have together.
     pub most_included: i64,
     /// Whether the entity itself is not asked, because an action declares the right.
@@ -240,6 +242,7 @@ impl<'s> Planner<'s> {
             has_client_shape,
             has_include: query.include.is_some(),
             is_lifted: false,
+            walk: self.limits.walk,
             most_included: i64::try_from(self.limits.included_rows).unwrap_or(i64::MAX),
         }
     }

@@ -14,6 +14,8 @@ use crate::yaml::Complaint;
 
 static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/actions");
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
+/// Actions that every entity of a project has.
+const EVERY: &str = "actions/every";
 static STARTER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/examples/starter");
 
 /// Writes a small project into a folder that is empty or not there yet.
@@ -39,9 +41,16 @@ pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
         path: format!("actions/{}", f.path().display()),
         text: f.contents_utf8().unwrap_or_default().to_owned(),
     });
-    let mut files: Vec<File> = embedded.collect();
+    let (mut every, mut files): (Vec<File>, Vec<File>) = embedded.partition(|f| f.path.starts_with(EVERY));
+    every.extend(read(folder, EVERY).map_err(|complaint| vec![complaint])?);
     for entity in schema.entities() {
-        files.extend(read(folder, &format!("actions/{}", entity.name)).map_err(|complaint| vec![complaint])?);
+        let own = read(folder, &format!("actions/{}", entity.name)).map_err(|complaint| vec![complaint])?;
+        if !entity.is_system() {
+            // What every entity has, unless it has one of its own by that name.
+            let path = |file: &File| file.path.replacen(EVERY, &format!("actions/{}", entity.name), 1);
+            files.extend(every.iter().map(|file| File { path: path(file), text: file.text.clone() }));
+        }
+        files.extend(own);
     }
     let actions = action::file::load(&schema, &files)?;
     Ok((schema, actions))

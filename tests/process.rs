@@ -70,6 +70,38 @@ async fn commands_run_beside_a_server_and_leave_it_running() {
     assert!(text(&run(create, "correct horse\n").await.stderr).contains("taken"));
     assert!(text(&run(&["admin", "claim-code"], "").await.stderr).contains("spent"));
     let token = sign_in(&client, &server.url, "root@example.org").await;
+    let made =
+        post(&client, &server.url, &token, "tag", json!({"type": "tag", "attributes": {"name": "x"}})).await.expect("an answer");
+    let row: &'static str = format!("tag/{}", made.1["data"]["id"].as_str().expect("an id")).leak();
+    let who = text(&run(vec!["admin", "who-can", "read", row].leak(), "").await.stdout);
+    assert!(who.contains("guests") && who.contains("root@example.org") && who.contains("administrator"), "{who}");
+    let who = text(&run(vec!["admin", "who-can", "delete", row].leak(), "").await.stdout);
+    assert!(!who.contains("guests") && who.contains("root@example.org"), "{who}");
+    for (arguments, words) in [
+        (&["admin", "who-can", "raed", "tag/x"][..], "is no right"),
+        (&["admin", "who-can", "read", "tga/x"], "did you mean tag?"),
+        (&["admin", "who-can", "read", "tag/x"], "is no id"),
+        (&["admin", "who-can", "read", "tag/00000000-0000-7000-8000-000000000009"], "there is no tag"),
+        (&["admin", "matrix", "tga"], "did you mean tag?"),
+    ] {
+        let said = run(arguments.to_vec().leak(), "").await;
+        assert!(!said.status.success() && text(&said.stderr).contains(words), "{}", text(&said.stderr));
+    }
+    let matrix = text(&run(&["admin", "matrix", "article"], "").await.stdout);
+    let line = |start: &str| {
+        matrix
+            .lines()
+            .find(|l| l.starts_with(start))
+            .unwrap_or_else(|| panic!("{start} in {matrix}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(line("article "), "article peek read create update delete execute refer");
+    assert_eq!(line("entity · guests"), "entity · guests x x . . . . .");
+    assert_eq!(line("new rows · owner"), "new rows · owner x x x x x x x");
+    assert_eq!(line("new rows · group editors"), "new rows · group editors x x . x . . .");
+    assert_eq!(line("action publish · group editors"), "action publish · group editors . . . . . x .");
     let counted = client.get(format!("{}/metrics", server.url)).bearer_auth(&token).send().await.expect("an answer");
     assert!(counted.text().await.expect("text").contains("rowhouse_requests_total{method=\"GET\",status=\"401\"} 1"));
     let config = text(&run(&["config"], "").await.stdout);

@@ -9,6 +9,7 @@ use super::Verdict;
 use crate::account::Caller;
 use crate::error::{Error, Reason, Result};
 use crate::permission::Right;
+use crate::schema::{Entity, Schema};
 use crate::statement::explain::{self, ADMIN, KNOWN, OWN, Question};
 use crate::statement::read::verdict;
 use crate::store::{Row, Store};
@@ -36,7 +37,7 @@ impl Explained {
 pub async fn one(
     store: &Store,
     caller: Caller,
-    entity: &crate::schema::Entity,
+    entity: &Entity,
     right: Right,
     id: Option<Uuid>,
     user: Option<Uuid>,
@@ -100,4 +101,53 @@ fn judged(question: &Question<'_>, row: &Row) -> Explained {
         (false, true) => Explained { allowed: true, phase: Some("before entity"), line: entity },
         (false, false) => Explained { allowed: line.is_some(), phase: Some("before instance"), line },
     }
+}
+
+/// Guests and users who may do something with a row, as a table for people at the terminal.
+///
+/// # Errors
+/// Words for the person at the terminal.
+pub async fn who_can(store: &Store, schema: &Schema, right: &str, row: &str) -> std::result::Result<String, String> {
+    let right = Right::from_word(right)
+        .ok_or_else(|| format!("{right} is no right; known: {}", Right::ALL.map(Right::word).join(", ")))?;
+    let (entity, id) = row.split_once('/').ok_or("a row is written <entity>/<id>")?;
+    let entity = known(schema, entity)?;
+    let id = crate::request::body::uuid(id).ok_or_else(|| format!("{id} is no id"))?;
+    let rows = store.read(&explain::who_can(entity, right, id)).await.map_err(|e| e.detail())?;
+    if rows.is_empty() {
+        return Err(format!("there is no {} with that id", entity.name));
+    }
+    let reasons = ["administrator", "guest bit", "owner bit", "group bit"];
+    let mut table = String::new();
+    for row in &rows {
+        let (gate, line) = (row.int(2), row.int(3));
+        if let (Some(_), Some(line)) = (gate, line.filter(|_| !entity.is_closed(right))) {
+            let reason = usize::try_from(line - 1).ok().and_then(|at| reasons.get(at)).copied().unwrap_or_default();
+            table += &format!("{:30} {:40} {reason}\n", row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
+        }
+    }
+    Ok(if table.is_empty() { format!("nobody may {} it, but through actions", right.word()) } else { table })
+}
+
+/// The permissions around an entity as they are now, as a table for people at the terminal.
+///
+/// # Errors
+/// Words for the person at the terminal.
+pub async fn matrix(store: &Store, schema: &Schema, entity: &str) -> std::result::Result<String, String> {
+    let entity = known(schema, entity)?;
+    let rows = store.read(&explain::matrix(&entity.name)).await.map_err(|e| e.detail())?;
+    let mut table = format!("{:44}{}\n", entity.name, Right::ALL.map(|r| format!("{:>8}", r.word())).concat());
+    for row in &rows {
+        let (what, whom, bits) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default(), row.int(2).unwrap_or(0));
+        let held = Right::ALL
+            .map(|right| if bits & i64::from(right.bit()) != 0 { format!("{:>8}", "x") } else { format!("{:>8}", ".") });
+        table += &format!("{:44}{}\n", format!("{} · {whom}", &what[2..]), held.concat());
+    }
+    Ok(table)
+}
+
+fn known<'s>(schema: &'s Schema, name: &str) -> std::result::Result<&'s Entity, String> {
+    let names: Vec<_> = schema.entities().iter().map(|e| e.name.as_str()).collect();
+    let hint = crate::yaml::nearest(name, &names).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+    schema.entity(name).ok_or_else(|| format!("there is no entity {name}{hint}"))
 }

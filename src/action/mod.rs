@@ -127,6 +127,7 @@ pub enum Deed {
         relation: String,
         to: String,
         is_added: bool,
+        permission: Option<Template>,
     },
     Perform {
         performer: &'static performer::Performer,

@@ -8,7 +8,7 @@ use super::value::{self, Template};
 use super::{Deed, Outcome};
 use crate::plan::filter;
 use crate::schema::kind::Kind;
-use crate::schema::{Entity, Schema};
+use crate::schema::{Entity, LinkRule, Schema};
 use crate::yaml::{Key, Mark, Reader, Tree, Value};
 
 const DEEDS: &[&str] = &["create", "update", "delete", "read", "link", "unlink", "perform", "respond", "fail"];
@@ -29,6 +29,7 @@ const OUTCOME_KEYS: &[&str] = &[
     "sort",
     "limit",
     "to",
+    "permission",
     "owner",
     "one",
     "else_fail",
@@ -118,7 +119,13 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             }
             let to = find("to").map(|t| reader.text(t).to_owned()).unwrap_or_default();
             scope.check_row(reader, what.mark, &to);
-            (Deed::Link { row: row.to_owned(), relation: relation.to_owned(), to, is_added: word == "link" }, None)
+            let permission = find("permission").map(|p| (p.mark, template(reader, scope, p)));
+            let is_grant = entity.and_then(|e| e.relation(relation)).is_some_and(|r| r.rule == LinkRule::Grant);
+            if let Some((mark, _)) = permission.as_ref().filter(|_| !is_grant || word == "unlink") {
+                reader.complain(*mark, "`permission` is for a link to usergroups: the bits of the grant's own");
+            }
+            let permission = permission.map(|(_, p)| p);
+            (Deed::Link { row: row.to_owned(), relation: relation.to_owned(), to, is_added: word == "link", permission }, None)
         }
         "perform" => {
             let text = reader.text(what).to_owned();
@@ -245,7 +252,7 @@ fn unused(reader: &mut Reader, entries: &[(Key, Tree)], deed: &str) {
         "create" => &["with", "owner"],
         "update" | "perform" | "respond" => &["with"],
         "read" => &["where", "sort", "limit", "one"],
-        "link" | "unlink" => &["to"],
+        "link" | "unlink" => &["to", "permission"],
         _ => &[],
     };
     let known = known.iter().chain(&["as", "when", "else_fail"]);

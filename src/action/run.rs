@@ -20,7 +20,7 @@ use crate::account::token::Tokens;
 use crate::config::Config;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
-use crate::permission::Right;
+use crate::permission::{Permission, Right};
 use crate::plan::change::{Change, LinkChange, Target, Verb};
 use crate::plan::{Pick, Planner};
 use crate::request::Query;
@@ -324,11 +324,15 @@ impl<'a> Run<'a> {
                 let mut found = self.values(entity, &ids).await?;
                 Ok(if *one { found.pop().unwrap_or_default() } else { Json::Array(found) })
             }
-            Does::Link { row, relation, to, is_added } => {
+            Does::Link { row, relation, to, is_added, permission } => {
                 let ((entity, id), (_, other)) = (self.row(row)?, self.row(to)?);
                 let relation = entity.relation(relation).ok_or(Error::NotFound)?;
                 let verb = if *is_added { Verb::Add } else { Verb::Remove };
-                let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits: None }] };
+                let bits = match permission {
+                    Some(template) => Some(grant_bits(&template.render(&self.scope)?)?),
+                    None => None,
+                };
+                let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits }] };
                 self.deed.link(entity, id, Some(link), relation, vec![]).await?;
                 Ok(Json::Null)
             }
@@ -426,6 +430,19 @@ impl<'a> Run<'a> {
         }
         Ok(change)
     }
+}
+
+/// The bits of a grant's own: group bits, or null for the row's.
+fn grant_bits(value: &Json) -> Result<Option<i32>> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let bits = value.as_i64().and_then(Permission::new).map(Permission::bits).filter(|bits| bits & !Permission::GROUP == 0);
+    let wrong = || {
+        let words = format!("`permission` of a grant holds group bits only (mask {}), or is null.", Permission::GROUP);
+        Error::Invalid(vec![Fault::new("bad-permission", words).at("/attributes/permission")])
+    };
+    bits.map(Some).ok_or_else(wrong)
 }
 
 fn words(message: &Json) -> String {

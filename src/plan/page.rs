@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Node, Planner};
 use crate::error::Fault;
-use crate::request::{Query, RawPage};
+use crate::request::{Query, RawPage, Total};
 use crate::schema::{Column, Relation};
 
 /// One key of an order.
@@ -48,6 +48,8 @@ pub struct Window {
     pub before: Option<Vec<Option<String>>>,
     /// `page[number]`, where it was asked for.
     pub number: Option<i64>,
+    /// How far the rows are counted, where a total was asked for.
+    pub total: Option<i64>,
 }
 
 impl Window {
@@ -58,14 +60,14 @@ impl Window {
 
     /// The first so many.
     pub fn first(size: i64) -> Window {
-        Window { size, offset: 0, after: None, before: None, number: None }
+        Window { size, offset: 0, after: None, before: None, number: None, total: None }
     }
 }
 
 impl RawPage {
     /// Whether nothing was asked.
     pub fn is_empty(&self) -> bool {
-        self.size.is_none() && self.number.is_none() && self.after.is_none() && self.before.is_none()
+        self.size.is_none() && self.number.is_none() && self.after.is_none() && self.before.is_none() && self.total.is_none()
     }
 }
 
@@ -86,6 +88,10 @@ pub fn complete(mut keys: Vec<Key<'_>>) -> Vec<Key<'_>> {
 pub fn window(query: &Query, planner: &Planner<'_>, faults: &mut Vec<Fault>) -> Window {
     let raw = &query.page;
     let mut window = Window::first(raw.size.unwrap_or(planner.page.size));
+    window.total = raw.total.map(|total| match total {
+        Total::Exact => i64::MAX,
+        Total::Estimated => planner.limits.count,
+    });
     if window.size > planner.page.most {
         let words = format!("page[size] is at most {}.", planner.page.most);
         faults.push(Fault::new("max-size-exceeded", words).parameter("page[size]"));

@@ -52,6 +52,16 @@ pub struct RawPage {
     pub number: Option<i64>,
     pub after: Option<String>,
     pub before: Option<String>,
+    pub total: Option<Total>,
+}
+
+/// How `page[total]` is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    /// To the end.
+    Exact,
+    /// As far as the configuration says.
+    Estimated,
 }
 
 /// The segments of a path, decoded.
@@ -131,12 +141,17 @@ impl Query {
             }),
             ("page", ["size"]) => self.page.size = self.number(name, value),
             ("page", ["number"]) => self.page.number = self.number(name, value),
+            ("page", ["total"]) => match value {
+                "exact" => self.page.total = Some(Total::Exact),
+                "estimated" => self.page.total = Some(Total::Estimated),
+                _ => self.fault(name, "bad-page", "is exact or estimated"),
+            },
             ("page", ["after"]) => self.page.after = Some(value.to_owned()),
             ("page", ["before"]) => self.page.before = Some(value.to_owned()),
             _ => self.fault(
                 name,
                 "unknown-parameter",
-                "is unknown here; known: include, fields[type], sort, filter[field], page[size|after|before|number]",
+                "is unknown here; known: include, fields[type], sort, filter[field], page[size|after|before|number|total]",
             ),
         }
     }

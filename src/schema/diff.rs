@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kind::Kind;
+use super::kind::{Kind, Wire};
 use super::{Entity, Link, OnDelete, Relation, Schema, Unique, object_name, quote};
+use crate::permission::Right;
 
 /// What PostgreSQL has, as far as it is ours.
 #[derive(Debug, Default)]
@@ -205,6 +206,21 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
             let options = options.iter().map(|o| text(o)).collect::<Vec<_>>().join(", ");
             constraint(&mut own, entity, &column.name, "check", &format!("check ({name} in ({options}))"));
         }
+    }
+    // What lists need: the default order, also of what guests may read; the owner's and the groups' rows.
+    let is_short = |at: &usize| entity.columns[*at].kind.is_line() || entity.columns[*at].kind.wire() != Wire::Text;
+    if entity.default_order.iter().all(|(at, _)| is_short(at)) {
+        let last = entity.default_order.last().is_some_and(|(_, descends)| *descends);
+        let keys = entity
+            .default_order
+            .iter()
+            .map(|(at, descends)| (entity.columns[*at].name.as_str(), *descends))
+            .chain([("id", last)]);
+        let keys: Vec<_> =
+            keys.map(|(name, descends)| format!("{}{}", quote(name), if descends { " desc" } else { "" })).collect();
+        index(&mut own, entity, "order", "idx", &format!("({})", keys.join(", ")));
+        let guest = format!("({}) where permission & {} <> 0", keys.join(", "), Right::Read.bit());
+        index(&mut own, entity, "guest", "idx", &guest);
     }
     index(&mut own, entity, "owner", "idx", "(\"owner\")");
     index(&mut own, entity, "groups", "gin", "using gin (\"groups\") with (fastupdate = off)");

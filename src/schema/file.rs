@@ -63,7 +63,7 @@ const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "requi
 const RESERVED_FIELDS: &[&str] =
     &["id", "type", "lid", "owner", "permission", "groups", "group_bits", "usergroups", "version", "created_at", "updated_at"];
 /// A relationship's name that every row has; not free either.
-pub const RESERVED_ENTITIES: &[&str] = &["operations"];
+pub const RESERVED_ENTITIES: &[&str] = &["operations", "every"];
 
 #[derive(Clone)]
 struct Place {

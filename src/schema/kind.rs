@@ -167,7 +167,8 @@ impl Kind {
         !matches!(self, Kind::Json | Kind::Boolean) && !self.is_secret()
     }
 
-    fn is_line(&self) -> bool {
+    /// Whether values are one short line.
+    pub fn is_line(&self) -> bool {
         matches!(self, Kind::Label | Kind::Name | Kind::Email | Kind::Url | Kind::Color | Kind::Enum { .. })
     }
 

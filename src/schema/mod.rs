@@ -248,6 +248,11 @@ impl Entity {
         Subject { row, is_group: self.name == "usergroup" }
     }
 
+    /// Whether Rowhouse itself brings it.
+    pub fn is_system(&self) -> bool {
+        matches!(self.name.as_str(), "world" | "action" | "session" | "user_account" | "usergroup")
+    }
+
     /// Whether a right is nobody's through requests, whatever rows say: what the loader or the engine makes.
     pub fn is_closed(&self, right: Right) -> bool {
         matches!(

@@ -85,19 +85,55 @@ pub fn explain(questions: &[Question<'_>], user: Option<Uuid>, session: Option<U
     statement
 }
 
-/// For every user: id, name and e-mail, and the lines that hold for an entity and a row of it; for people at the terminal.
+/// For guests and every active user: name and e-mail, and the lines that hold for an entity and a row of it; for people at
+/// the terminal. One row without a name where the row isn't there.
 pub fn who_can(entity: &Entity, right: Right, id: Uuid) -> Statement {
     let (w, t) = (Subject { row: "w", is_group: false }, entity.subject("t"));
     let sql = format!(
-        "select a.id, a.name, a.email, (select {} from world w where w.name = '{}')::bigint, {}::bigint from {} t, \
+        "select a.name, a.email, (select {} from world w where w.name = '{}')::bigint, {}::bigint from {} t, \
          (select null::uuid as id, 'guests' as name, null as email, '{{}}'::uuid[] as groups, false as admin union all \
          select u.id, u.name, u.email, g.groups, '{ADMINISTRATORS}'::uuid = any(g.groups) from user_account u cross join lateral \
          (select array(select m.source from \"usergroup.members\" m where m.target = u.id) as groups) g where u.active) a \
-         where t.id = $1::uuid order by a.id nulls first",
+         where t.id = $1::uuid order by a.email nulls first",
         line(right, w),
         entity.name.replace('\'', "''"),
         line(right, t),
         entity.table(),
     );
     Statement { sql, values: vec![Some(id.to_string())], keep: false }
+}
+
+/// The permissions around an entity, as they are now: what (the entity, new rows, an action), to whom (a class, or a group's
+/// name), and the bits in the place of the guest's.
+pub fn matrix(entity: &str) -> Statement {
+    let part = |what: &str, from: &str, permission: &str, groups: &str, bits: &str, owner: bool| {
+        let class = |name: &str, shift: i32| {
+            format!(
+                "select {what} as what, '{name}' as whom, ({permission} >> {shift} & 127)::bigint as bits, {shift} as place from {from}"
+            )
+        };
+        let owner = if owner { format!("union all {}", class("owner", 7)) } else { String::new() };
+        format!(
+            "{} {owner} union all select {what}, 'group ' || coalesce(g.name, x.id::text), (coalesce(x.bits, {permission}) >> 14 & 127)::bigint, 14 from {from} \
+             cross join lateral unnest({groups}, {bits}) as x (id, bits) join usergroup g on g.id = x.id",
+            class("guests", 0)
+        )
+    };
+    let sql = format!(
+        "select what, whom, bits from ({} union all {} union all {}) m order by what, place, whom",
+        part("'1 entity'::text", "world w where w.name = $1", "w.permission", "w.groups", "w.group_bits", false)
+            .replace("world w where w.name = $1 cross join", "(select * from world where name = $1) w cross join"),
+        part(
+            "'2 new rows'::text",
+            "world w where w.name = $1",
+            "w.default_permission",
+            "w.default_groups",
+            "w.default_group_bits",
+            true
+        )
+        .replace("world w where w.name = $1 cross join", "(select * from world where name = $1) w cross join"),
+        part("'3 action '::text || w.name", "action w where w.entity = $1", "w.permission", "w.groups", "w.group_bits", false)
+            .replace("action w where w.entity = $1 cross join", "(select * from action where entity = $1) w cross join"),
+    );
+    Statement { sql, values: vec![Some(entity.to_owned())], keep: false }
 }

@@ -52,7 +52,11 @@ pub enum Branch<'s> {
         relation: &'s Relation,
         /// How many are linked at most before the list is cut.
         size: i64,
+        /// Where the bits of a grant's own stand.
+        bits: Option<usize>,
     },
+    /// One row, whose `n` is how many there are.
+    Total,
 }
 
 /// Where the values of a node's rows stand.
@@ -66,6 +70,8 @@ pub struct Rows<'s> {
     pub relations: Vec<(&'s Relation, Option<usize>)>,
     /// The sort keys as text, for cursors.
     pub keys: Vec<usize>,
+    /// Of linkage that is grants: their own bits.
+    pub bits: Option<usize>,
     /// Seven booleans: what the caller may do.
     pub may: Vec<(Right, usize)>,
 }
@@ -88,11 +94,14 @@ struct Speller<'s> {
     size: i64,
     /// Most rows that all parents of one include have together.
     most: i64,
+    /// How far a list is walked.
+    walk: i64,
 }
 
 struct Spelled {
     n: String,
     parent: String,
+    id: &'static str,
     from: String,
     slots: Vec<(Wire, String)>,
 }
@@ -107,6 +116,7 @@ pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only
         is_paged: false,
         size: plan.root.window.size,
         most: plan.most_included,
+        walk: plan.walk,
         ctes: vec![],
         branches: vec![],
         layout: Layout { named: asked.iter().map(|e| (**e, plan.asks(e))).collect(), ..Layout::default() },
@@ -202,52 +212,104 @@ impl<'s> Speller<'s> {
                 }
             }
         }
-        self.rows("r0", node);
+        let along = if let Pick::Related { relation, .. } = plan.pick { Some(relation) } else { None };
+        self.rows("r0", node, along);
+        if node.window.total.is_some() {
+            let from = "c0 t".to_owned();
+            self.branches.push(Spelled {
+                n: "t.n".to_owned(),
+                parent: "null::uuid".to_owned(),
+                id: "null::uuid",
+                from,
+                slots: vec![],
+            });
+            self.layout.branches.push(Branch::Total);
+        }
         head
     }
 
-    /// A CTE of a page of a node's rows, of all or of those linked to `p0`.
+    /// A CTE of a page of a node's rows, of all or of those linked to `p0`; and of their total, where it was asked for.
     fn page(&mut self, name: &str, node: &Node<'s>, from: Option<(&'s Entity, &'s Relation)>, gate: &str) {
         self.is_paged = true;
         let entity = node.entity;
-        let mut conditions = vec![gate.to_owned()];
+        let (table, window) = (entity.table(), &node.window);
         let mut held = rule(node.guard.right(), entity.subject("t"));
-        let mut source = "a".to_owned();
+        let (mut source, mut conditions, mut bits) = ("a".to_owned(), vec![gate.to_owned()], String::new());
         if let Some((parent, relation)) = from {
             source += " cross join p0 p";
             conditions.push(self.link(parent, relation, "p", "t", true));
             if node.guard.right() == Right::Peek {
                 held = own_links(relation, held, "p");
+                bits = grant_bits(relation, "p").map(|bits| format!(", {bits} as _bits")).unwrap_or_default();
             }
         }
-        conditions.push(held);
         for filter in &node.filters {
             let spelled = self.filter(entity, filter, "t");
             conditions.push(spelled);
         }
+        if let Some(most) = window.total {
+            let most = self.statement.bind(Some(most.to_string()));
+            self.ctes.push(format!(
+                "c0 as materialized (select count(*) as n from (select from {source} cross join {table} t where {} and {held} limit {most}::bigint) c)",
+                conditions.join(" and ")
+            ));
+        }
         let keys: Vec<String> = node.order.iter().map(|key| self.key(key)).collect();
-        let backwards = node.window.before.is_some();
-        if let Some(values) = node.window.after.as_ref().or(node.window.before.as_ref()) {
+        let backwards = window.before.is_some();
+        if let Some(values) = window.after.as_ref().or(window.before.as_ref()) {
             let beyond = self.beyond(&node.order, &keys, values, backwards);
             conditions.push(beyond);
         }
         let order = order(&node.order, &keys, backwards);
         let shown: Vec<_> = keys.iter().enumerate().map(|(i, key)| format!("({key})::text as _k{i}")).collect();
-        let limit = self.statement.bind(Some((node.window.size.saturating_add(1)).to_string()));
-        let offset = self.statement.bind(Some(node.window.offset.to_string()));
+        let shown = format!("t.*, {}{bits}", shown.join(", "));
+        let limit = self.statement.bind(Some((window.size.saturating_add(1)).to_string()));
+        let offset = self.statement.bind(Some(window.offset.to_string()));
+        let part = format!("order by {order} limit {limit}::bigint offset {offset}::bigint");
+        let conditions = conditions.join(" and ");
+        if from.is_some() || node.guard.right() != Right::Read {
+            let rows = format!("select {shown} from {table} t where {conditions} and {held} {part}");
+            self.ctes.push(format!(
+                "{name} as materialized (select row_number() over () as _n, t.* from {source} cross join lateral ({rows}) t)"
+            ));
+            return;
+        }
+        // Who sees much finds a page among the first rows in order; who sees little of much would walk for ever. So the
+        // walk is bounded; where it comes up short, the page is put together from what the caller may see at all: their
+        // own rows, those of their groups, and the first of those that guests may see (of all, for administrators).
+        let walked = format!("select t.* from {table} t where {conditions} order by {order} limit {}", self.walk);
+        let walk = format!("select {shown} from ({walked}) t where {held} {part}");
+        let first = format!("order by {order} limit {limit}::bigint + {offset}::bigint");
+        let guest = format!("t.permission & {} <> 0", Right::Read.bit());
+        let own_group = if entity.subject("t").is_group { " or t.id = any((select groups from a)::uuid[])" } else { "" };
+        let arms = [
+            format!("select t.id from {table} t where {conditions} and t.owner = a.id"),
+            format!("select t.id from {table} t where {conditions} and (t.groups && (select groups from a){own_group})"),
+            format!("(select t.id from {table} t where {conditions} and {guest} {first})"),
+            format!("(select t.id from {table} t where (select admin from a) and {conditions} {first})"),
+        ];
+        let is_short = format!(
+            "(select count(*) from w0) < {limit}::bigint and (select count(*) from a cross join lateral ({}) t) >= {}",
+            walked.replacen("select t.*", "select", 1),
+            self.walk
+        );
+        let seen = format!("select {shown} from f0 f join {table} t on t.id = f.id where {conditions} and {held} {part}");
+        self.ctes.push(format!("w0 as materialized (select t.* from a cross join lateral ({walk}) t)"));
+        self.ctes.push(format!("s0 as materialized (select {is_short} as is_short)"));
         self.ctes.push(format!(
-            "{name} as materialized (select row_number() over () as _n, t.* from {source} cross join lateral (select t.*, {} from {} t where {} \
-             order by {order} limit {limit}::bigint offset {offset}::bigint) t)",
-            shown.join(", "),
-            entity.table(),
-            conditions.join(" and "),
+            "f0 as materialized (select f.id from a cross join lateral ({}) f where (select is_short from s0))",
+            arms.join(" union ")
+        ));
+        self.ctes.push(format!(
+            "{name} as materialized (select row_number() over () as _n, t.* from (select * from w0 where not (select is_short from s0) \
+             union all select t.* from a cross join lateral ({seen}) t where (select is_short from s0)) t)"
         ));
     }
 
     /// The branch of a CTE's rows, and those of what is included from them.
-    fn rows(&mut self, cte: &str, node: &Node<'s>) {
+    fn rows(&mut self, cte: &str, node: &Node<'s>, grants: Option<&Relation>) {
         let mut slots: Vec<(Wire, String)> = vec![];
-        let mut rows = Rows { entity: node.entity, columns: vec![], relations: vec![], keys: vec![], may: vec![] };
+        let mut rows = Rows { entity: node.entity, columns: vec![], relations: vec![], keys: vec![], bits: None, may: vec![] };
         for column in &node.columns {
             rows.columns.push((column, slots.len()));
             slots.push((column.kind.wire(), value(column)));
@@ -266,6 +328,10 @@ impl<'s> Speller<'s> {
                 slots.push((Wire::Text, format!("t._k{i}")));
             }
         }
+        if cte == "r0" && node.guard.right() == Right::Peek && grants.is_some_and(|r| grant_bits(r, "p").is_some()) {
+            rows.bits = Some(slots.len());
+            slots.push((Wire::Integer, "t._bits::bigint".to_owned()));
+        }
         if node.tells_may {
             for right in Right::ALL {
                 rows.may.push((right, slots.len()));
@@ -276,6 +342,7 @@ impl<'s> Speller<'s> {
         self.branches.push(Spelled {
             n: n.to_owned(),
             parent: "null::uuid".to_owned(),
+            id: "t.id",
             from: format!("a cross join {cte} t"),
             slots,
         });
@@ -301,6 +368,7 @@ impl<'s> Speller<'s> {
         let order = order(&node.order, &keys, false);
         let limit = self.statement.bind(Some((node.window.size + 1).to_string()));
         let most = self.statement.bind(Some((self.most + 1).to_string()));
+        let bits = grant_bits(relation, "p").map(|b| format!(", {} as _bits", b.replace("t.id", "x.id"))).unwrap_or_default();
         // The row that only tells of a next page brings nothing along.
         let shown = if parent == "r0" {
             format!("p._n <= {}::bigint", self.statement.bind(Some(self.size.to_string())))
@@ -308,7 +376,7 @@ impl<'s> Speller<'s> {
             "true".to_owned()
         };
         self.ctes.push(format!(
-            "{links} as materialized (select p.id as parent, x.id, x._n from a cross join {parent} p \
+            "{links} as materialized (select p.id as parent, x.id, x._n{bits} from a cross join {parent} p \
              cross join lateral (select x.id, row_number() over () as _n from (select t.id from {table} t where {peek} and {link} and {held} order by coalesce({read_rule}, false) desc, {order}, t.id \
              limit {limit}::bigint) x) x where {shown} limit {most}::bigint)"
         ));
@@ -320,10 +388,12 @@ impl<'s> Speller<'s> {
         ));
         if relation.is_many() {
             let from = format!("{links} t");
-            self.branches.push(Spelled { n: "t._n".to_owned(), parent: "t.parent".to_owned(), from, slots: vec![] });
-            self.layout.branches.push(Branch::Links { from: from_branch, relation, size: node.window.size });
+            let bits = grant_bits(relation, "p").map(|_| 0);
+            let slots = bits.iter().map(|_| (Wire::Integer, "t._bits::bigint".to_owned())).collect();
+            self.branches.push(Spelled { n: "t._n".to_owned(), parent: "t.parent".to_owned(), id: "t.id", from, slots });
+            self.layout.branches.push(Branch::Links { from: from_branch, relation, size: node.window.size, bits });
         }
-        self.rows(&rows, node);
+        self.rows(&rows, node, None);
     }
 
     /// The id that a to-one relation of row `t` leads to, if the caller may know of it.
@@ -495,14 +565,18 @@ impl<'s> Speller<'s> {
             for ((_, expression), place) in branch.slots.iter().zip(places) {
                 slots[*place].clone_from(expression);
             }
-            lines.push(line(at + 1, &branch.n, &branch.parent, "t.id", &slots, &branch.from));
+            lines.push(line(at + 1, &branch.n, &branch.parent, branch.id, &slots, &branch.from));
         }
         for (branch, places) in self.layout.branches.iter_mut().zip(&placed) {
+            let seat = |slot: &mut usize| *slot = places[*slot] + FIXED;
+            if let Branch::Links { bits: Some(bits), .. } = branch {
+                seat(bits);
+            }
             if let Branch::Rows(rows) = branch {
-                let seat = |slot: &mut usize| *slot = places[*slot] + FIXED;
                 rows.columns.iter_mut().for_each(|(_, s)| seat(s));
                 rows.relations.iter_mut().filter_map(|(_, s)| s.as_mut()).for_each(seat);
                 rows.keys.iter_mut().for_each(seat);
+                rows.bits.iter_mut().for_each(seat);
                 rows.may.iter_mut().for_each(|(_, s)| seat(s));
             }
         }
@@ -514,6 +588,13 @@ impl<'s> Speller<'s> {
         self.statement.sql = format!("with {} {}", ctes.join(", "), lines.join(" union all "));
         (self.statement, self.layout)
     }
+}
+
+/// The bits that a grant of row `p` to group `t` has of its own, where such links have bits.
+fn grant_bits(relation: &Relation, parent: &str) -> Option<String> {
+    let Link::Array { ids, bits: Some(bits) } = &relation.link else { return None };
+    let (ids, bits) = (quote(ids), quote(bits));
+    Some(format!("(select g.bits from unnest({parent}.{ids}, {parent}.{bits}) as g (id, bits) where g.id = t.id limit 1)"))
 }
 
 /// To a row's owner all its grants are shown, and to everybody their own groups.

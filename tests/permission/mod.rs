@@ -6,3 +6,5 @@ mod leaks;
 mod matrix;
 mod nodes;
 mod oracle;
+mod plans;
+mod sharing;
