@@ -97,8 +97,10 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
         }
     }
     verdict.require_entities()?;
-    if is_faulty {
-        return Err(Error::Unreadable(plan.faults.clone()));
+    let guest_faults = plan.guest_faults.iter().filter(|_| !verdict.has(verdict::USER));
+    let faults: Vec<Fault> = plan.faults.iter().chain(guest_faults).cloned().collect();
+    if !faults.is_empty() {
+        return Err(Error::Unreadable(faults));
     }
     let is_empty = rows.first().is_none_or(Vec::is_empty);
     match plan.pick {

@@ -170,7 +170,8 @@ impl<'s> Writer<'_, 's> {
         self.put("{\"type\":");
         self.text(&entity.name);
         self.put(&format!(",\"id\":\"{id}\",\"attributes\":{{"));
-        for (at, (column, slot)) in layout.columns.iter().enumerate() {
+        let is_served = |slot: usize| layout.limited.iter().all(|(limited, flag)| *limited != slot || row.bool(*flag));
+        for (at, (column, slot)) in layout.columns.iter().filter(|(_, slot)| is_served(*slot)).enumerate() {
             if at > 0 {
                 self.put(",");
             }

@@ -175,6 +175,19 @@ pub fn line(right: Right, subject: Subject<'_>) -> String {
     format!("(case when {admin} then 1 when {guest} then 2 when {owner} then 3 when {group} then 4 end)")
 }
 
+/// Whether the caller is of one of these classes to a row that they may use anyway: who reads or writes a column of it.
+pub fn belongs(classes: &[Class], subject: Subject<'_>) -> String {
+    let t = subject.row;
+    let of = |class: &Class| match class {
+        Class::Guest => "true".to_owned(),
+        Class::Owner => format!("{t}.owner = a.id"),
+        Class::Group if subject.is_group => format!("({t}.groups && a.groups or {t}.id = any(a.groups))"),
+        Class::Group => format!("{t}.groups && a.groups"),
+    };
+    let all: Vec<_> = ["a.admin".to_owned()].into_iter().chain(classes.iter().map(of)).collect();
+    format!("coalesce({}, false)", all.join(" or "))
+}
+
 /// Who may change a row's permission, owner and grants: its owner and administrators.
 pub fn chmod(row: &str) -> String {
     format!("(a.admin or {row}.owner = a.id)")

@@ -58,6 +58,8 @@ pub struct Plan<'s> {
     pub named: Vec<&'s Entity>,
     /// What can't be planned.
     pub faults: Vec<Fault>,
+    /// What can't be planned for guests, for whom columns that only owners or groups read don't exist.
+    pub guest_faults: Vec<Fault>,
     /// Whether the request shapes the answer (filter, sort, include, fields): such statements are not kept prepared.
     pub has_client_shape: bool,
     has_include: bool,
@@ -178,7 +180,7 @@ impl<'s> Planner<'s> {
     }
 
     fn plan(&self, entity: &'s Entity, pick: Pick<'s>, query: &Query, guard: Guard) -> Plan<'s> {
-        let mut faults = query.faults.clone();
+        let (mut faults, mut guest_faults) = (query.faults.clone(), vec![]);
         let is_many = match pick {
             Pick::Page => true,
             Pick::Related { relation, .. } => relation.is_many(),
@@ -207,11 +209,13 @@ impl<'s> Planner<'s> {
             root.order = vec![Key { steps: vec![], column: None, descends }];
             page::check_cursor(&root, &mut faults);
         } else if is_many {
-            root.order = self.order(entity, query, &mut named, &mut faults);
+            root.order = self.order(entity, query, &mut named, [&mut faults, &mut guest_faults]);
             page::check_cursor(&root, &mut faults);
             let mut terms = 0;
-            let filters =
-                query.filters.iter().filter_map(|raw| filter::plan(self, entity, raw, &mut terms, &mut named, &mut faults));
+            let filters = query
+                .filters
+                .iter()
+                .filter_map(|raw| filter::plan(self, entity, raw, &mut terms, &mut named, [&mut faults, &mut guest_faults]));
             root.filters = filters.collect();
         } else {
             let unfit = query.filters.is_empty() && query.sort.is_empty() && query.page.is_empty();
@@ -229,7 +233,7 @@ impl<'s> Planner<'s> {
             named.truncate(NAMED);
         }
         for (kind, names) in &query.fields {
-            self.check_fields(kind, names, &mut faults);
+            self.check_fields(kind, names, [&mut faults, &mut guest_faults]);
         }
         self.fields(&mut root, query);
         let has_client_shape =
@@ -239,6 +243,7 @@ impl<'s> Planner<'s> {
             root,
             named,
             faults,
+            guest_faults,
             has_client_shape,
             has_include: query.include.is_some(),
             is_lifted: false,
@@ -247,18 +252,26 @@ impl<'s> Planner<'s> {
         }
     }
 
-    fn order(&self, entity: &'s Entity, query: &Query, named: &mut Vec<&'s Entity>, faults: &mut Vec<Fault>) -> Vec<Key<'s>> {
+    fn order(
+        &self,
+        entity: &'s Entity,
+        query: &Query,
+        named: &mut Vec<&'s Entity>,
+        [faults, guest_faults]: [&mut Vec<Fault>; 2],
+    ) -> Vec<Key<'s>> {
         let mut keys = vec![];
         for (path, descends) in &query.sort {
+            let unknown = || {
+                let words = format!("{} has no field `{}` to sort by.", entity.name, path.join("."));
+                Fault::new("unknown-field", words).parameter("sort")
+            };
             match self.path(entity, path, named) {
                 Ok((steps, Some(column))) if column.kind.is_ordered() && steps.iter().all(|r| !r.is_many()) => {
+                    guest_faults.extend(column.is_limited().then(unknown));
                     keys.push(Key { steps, column: Some(column), descends: *descends });
                 }
                 Ok((steps, None)) if steps.is_empty() => keys.push(Key { steps, column: None, descends: *descends }),
-                _ => {
-                    let words = format!("{} has no field `{}` to sort by.", entity.name, path.join("."));
-                    faults.push(Fault::new("unknown-field", words).parameter("sort"));
-                }
+                _ => faults.push(unknown()),
             }
         }
         if keys.is_empty() {
@@ -328,14 +341,18 @@ impl<'s> Planner<'s> {
         }
     }
 
-    fn check_fields(&self, kind: &str, names: &[String], faults: &mut Vec<Fault>) {
+    fn check_fields(&self, kind: &str, names: &[String], [faults, guest_faults]: [&mut Vec<Fault>; 2]) {
         let parameter = format!("fields[{kind}]");
         let Some(entity) = self.schema.entity(kind) else {
             faults.push(Fault::new("unknown-type", format!("There is no type `{kind}`.")).parameter(parameter));
             return;
         };
-        for name in names.iter().filter(|n| !entity.fields().any(|f| f == n.as_str())) {
-            faults.push(Fault::new("unknown-field", format!("{kind} has no field `{name}`.")).parameter(&parameter));
+        for name in names {
+            let unknown = || Fault::new("unknown-field", format!("{kind} has no field `{name}`.")).parameter(&parameter);
+            match entity.fields().any(|f| f == name.as_str()) {
+                true => guest_faults.extend(entity.column(name).filter(|c| c.is_limited()).map(|_| unknown())),
+                false => faults.push(unknown()),
+            }
         }
     }
 

@@ -86,7 +86,7 @@ pub fn from_str(file: &str, text: &str) -> Result<Tree, Complaint> {
     if text.trim().is_empty() || text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
         return Ok(Tree { mark: Mark { line: 1, column: 1 }, value: Value::Map(vec![]) });
     }
-    let options = serde_saphyr::options! { with_snippet: false };
+    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options).map(tree).map_err(|error| {
         let at = error.location();
         Complaint {

@@ -105,6 +105,15 @@ fn complaints_name_file_line_column_and_the_nearest_word() {
             "schema/article.yaml:1:17: there is no column `titel` to sort by; did you mean `title`?",
         ),
         ("join_groups: [administrators]", "schema/article.yaml:1:15: nobody becomes an administrator"),
+        ("columns: { n: { type: text, read: [ownr] } }", "schema/article.yaml:1:36: unknown class `ownr`; did you mean `owner`?"),
+        (
+            "columns: { n: { type: password, read: [owner] } }",
+            "schema/article.yaml:1:12: a column of type password is served to nobody",
+        ),
+        (
+            "default_order: [n]\ncolumns: { n: { type: label, read: [owner] } }",
+            "schema/article.yaml:1:17: there is no column `n` to sort by",
+        ),
         ("a: [", "schema/article.yaml:"),
     ];
     for (text, words) in broken {

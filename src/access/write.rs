@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::Verdict;
 use crate::account::Caller;
 use crate::error::{Error, Fault, Reason, Result};
-use crate::permission::Right;
+use crate::permission::{Class, Right};
 use crate::plan::change::{Change, LinkChange, Target, Verb};
 use crate::plan::{Guard, NAMED, Pick, Planner};
 use crate::request::Query;
 use crate::schema::diff::field_of;
-use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation, Schema, Write};
+use crate::schema::{ADMINISTRATORS, Column, Entity, Link, LinkRule, Relation, Schema, Write};
 use crate::statement::account;
 use crate::statement::write::{self, Asks};
 use crate::store::{Scope, Store};
@@ -245,6 +245,7 @@ impl<'s> Deed<'s> {
             return Err(held.verdict.refusal(None)); // it would be linked to nobody
         }
         change.check()?;
+        let sent = change.sent.clone();
         let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
         let defaults =
             entity.relations.iter().filter(|r| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name));
@@ -269,7 +270,45 @@ impl<'s> Deed<'s> {
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
             self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }, Made::Here).await?;
         }
-        self.check_group(entity, change.id, &held).await
+        self.check_group(entity, change.id, &held).await?;
+        if change.sets.iter().any(|(c, _)| c.writers.is_some()) {
+            // Who may set a column is told by the row, which is there now; what a default sets is nobody's deed.
+            let made = self.judge_anyway(entity, change.id).await?;
+            self.require_writers(&made, change.id, &sent, &change.sets)?;
+        }
+        Ok(())
+    }
+
+    /// The verdict on a row that was made here, whether or not the caller may peek it.
+    async fn judge_anyway(&mut self, entity: &Entity, id: Uuid) -> Result<Held> {
+        self.lifted.rows.push((id, vec![]));
+        let held = self.judge(entity, &[id], &[], "").await;
+        self.lifted.rows.pop();
+        held
+    }
+
+    /// Columns that not everybody may set who may change the row: 403 with the attribute's pointer.
+    fn require_writers(&self, held: &Held, id: Uuid, sent: &[String], sets: &[(&Column, Option<String>)]) -> Result<()> {
+        if self.lifted.row(id, Right::Update) || held.is_administrator() {
+            return Ok(());
+        }
+        for (column, _) in sets.iter().filter(|(c, _)| sent.contains(&c.name)) {
+            let is_of = |class: &Class| match class {
+                Class::Guest => true,
+                Class::Owner => held.bits(id) & write::OWNED != 0,
+                Class::Group => held.bits(id) & write::GRANTED != 0,
+            };
+            if column.writers.as_ref().is_some_and(|classes| !classes.iter().any(is_of)) {
+                if held.caller.is_none() && column.is_limited() {
+                    let words = format!("{} has no attribute `{}`.", held.entity, column.name); // for guests it hasn't
+                    let at = format!("/data/attributes/{}", column.name);
+                    return Err(Error::Invalid(vec![Fault::new("unknown-attribute", words).at(at)]));
+                }
+                let fault = Fault::new("forbidden-attribute", format!("`{}` is not yours to set.", column.name));
+                return Err(Error::Forbidden(Some(fault.at(format!("/data/attributes/{}", column.name)))));
+            }
+        }
+        Ok(())
     }
 
     /// What a create may link its row to: refer on each; itself as the owner.
@@ -321,6 +360,7 @@ impl<'s> Deed<'s> {
         let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
         held.require(id, right)?;
         self.drop_unchanged(&mut change, by_action, &held).await?;
+        self.require_writers(&held, id, &change.sent, &change.sets)?;
         let chmods = change.sets.iter().any(|(c, _)| c.write == Write::Owner);
         let gives_away = change.links.iter().any(|l| l.relation.rule == LinkRule::Owner);
         if (chmods || gives_away) && (held.bits(id) & write::CHMOD == 0 || !held.has(id, Right::Update)) {

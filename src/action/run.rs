@@ -395,8 +395,17 @@ impl<'a> Run<'a> {
             let id = |row: &Json| row["id"].as_str().and_then(uuid).unwrap_or_default();
             let ids: Vec<Uuid> = rows.iter().map(|row| id(row)).collect();
             let readable = self.deed.readable(bound.entity, &ids).await?;
-            for row in rows.into_iter().filter(|row| !readable.contains(&id(row))) {
-                *row = json!({"id": row["id"]});
+            let limited: Vec<&str> = bound.entity.columns.iter().filter(|c| c.is_limited()).map(|c| c.name.as_str()).collect();
+            for row in rows {
+                if !readable.contains(&id(row)) {
+                    *row = json!({"id": row["id"]});
+                } else if !limited.is_empty() {
+                    let seen = self.resource(bound.entity, id(row)).await?;
+                    let is_seen = |name: &str| seen["attributes"].get(name).is_some();
+                    if let Some(row) = row.as_object_mut() {
+                        row.retain(|name, _| !limited.contains(&name.as_str()) || is_seen(name));
+                    }
+                }
             }
         }
         Ok(told)

@@ -24,6 +24,8 @@ pub struct Change<'s> {
     pub is_new: bool,
     /// Columns and their values as text; none is null.
     pub sets: Vec<(&'s Column, Option<String>)>,
+    /// The names that were sent, as against those that have a default.
+    pub sent: Vec<String>,
     /// Read-only columns that were sent back: ignored where unchanged, refused where not.
     pub echoes: Vec<(&'s Column, Option<String>)>,
     /// Links.
@@ -83,6 +85,7 @@ impl<'s> Planner<'s> {
             id,
             is_new,
             sets: vec![],
+            sent: vec![],
             echoes: vec![],
             links: vec![],
             faults: vec![],
@@ -171,7 +174,18 @@ impl<'s> Change<'s> {
     /// A change of a to-one link alone.
     pub fn links(entity: &'s Entity, id: Uuid, link: Option<LinkChange<'s>>, faults: Vec<Fault>) -> Change<'s> {
         let links = link.into_iter().collect();
-        Change { entity, id, is_new: false, sets: vec![], echoes: vec![], links, faults, forbidden: None, conflict: None }
+        Change {
+            entity,
+            id,
+            is_new: false,
+            sets: vec![],
+            sent: vec![],
+            echoes: vec![],
+            links,
+            faults,
+            forbidden: None,
+            conflict: None,
+        }
     }
 
     /// Type and id of the document against those of the URL (CU6, CU7, CU9).
@@ -223,7 +237,10 @@ impl<'s> Change<'s> {
             (Write::OnCreate, _) if !self.is_new && column.kind == Kind::Password => {
                 self.forbidden = forbid(format!("`{name}` is changed by the action change_password."));
             }
-            (_, Ok(text)) => self.sets.push((column, text)),
+            (_, Ok(text)) => {
+                self.sent.push(column.name.clone());
+                self.sets.push((column, text));
+            }
             (_, Err(words)) => self.faults.push(Fault::new("invalid", format!("`{name}` {words}.")).at(at)),
         }
     }
@@ -231,6 +248,7 @@ impl<'s> Change<'s> {
     /// Sets a column for an action, which may set what clients may not. A password comes as its hash, a secret sealed.
     pub fn set_by_action(&mut self, name: &str, value: &Json) {
         let Some(column) = self.entity.column(name) else { return }; // the file was checked
+        self.sent.push(name.to_owned());
         let at = format!("/attributes{}", step(name));
         match (value, &column.kind) {
             (Json::Null, _) if column.refuses_null() => {

@@ -71,6 +71,7 @@ struct Reader<'p, 's> {
     planner: &'p Planner<'s>,
     entity: &'s Entity,
     named: &'p mut Vec<&'s Entity>,
+    guest_faults: &'p mut Vec<Fault>,
     terms: &'p mut usize,
 }
 
@@ -81,15 +82,19 @@ pub fn plan<'s>(
     raw: &RawFilter,
     terms: &mut usize,
     named: &mut Vec<&'s Entity>,
-    faults: &mut Vec<Fault>,
+    [faults, guest_faults]: [&mut Vec<Fault>; 2],
 ) -> Option<Filter<'s>> {
-    let mut reader = Reader { planner, entity, named, terms };
+    let before = guest_faults.len();
+    let mut reader = Reader { planner, entity, named, guest_faults, terms };
     let (parameter, found) = match raw {
         RawFilter::Plain { parameter, path, operator, value } => {
             (parameter.as_str(), reader.compare(path, operator, &Json::String(value.clone()), true))
         }
         RawFilter::Tree(tree) => ("filter", reader.tree(tree, 0)),
     };
+    for fault in &mut guest_faults[before..] {
+        *fault = fault.clone().parameter(parameter);
+    }
     found.map_err(|fault| faults.push(fault.parameter(parameter))).ok()
 }
 
@@ -130,6 +135,7 @@ impl<'s> Reader<'_, 's> {
         let field = path.join(".");
         let unknown = || Fault::new("unknown-field", format!("{} has no field `{field}` to filter by.", self.entity.name));
         let (steps, column) = self.planner.path(self.entity, path, self.named).map_err(|()| unknown())?;
+        self.guest_faults.extend(column.filter(|c| c.is_limited()).map(|_| unknown()));
         let kind = column.map_or(&Kind::Uuid, |c| &c.kind);
         let known = OPERATORS.iter().find(|(word, o)| *word == operator && fits(kind, *o)).map(|(_, o)| *o);
         let Some(operator) = known else {

@@ -31,7 +31,7 @@ impl<'s> Key<'s> {
 
     /// Whether its value may be null.
     pub fn is_nullable(&self) -> bool {
-        self.column.is_some_and(|c| !self.steps.is_empty() || !c.required && c.name != "permission")
+        self.column.is_some_and(|c| !self.steps.is_empty() || c.is_limited() || !c.required && c.name != "permission")
     }
 }
 

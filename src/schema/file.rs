@@ -58,6 +58,8 @@ const COLUMN_KEYS: &[&str] = &[
     "precision",
     "scale",
     "clean",
+    "read",
+    "write",
 ];
 const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "required", "default", "on_delete", "read_only"];
 const RESERVED_FIELDS: &[&str] =
@@ -393,12 +395,16 @@ fn read_column(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Colu
         default: None,
         hidden: false,
         write: Write::Anyone,
+        readers: None,
+        writers: None,
     };
     for (key, value) in entries {
         match key.name.as_str() {
             "label" => column.label = reader.text(value).to_owned(),
             "required" => column.required = reader.bool(value),
             "index" => column.index = reader.bool(value),
+            "read" => column.readers = Some(classes(reader, value)),
+            "write" => column.writers = Some(classes(reader, value)),
             "hidden" => column.hidden = reader.bool(value),
             "unique" if matches!(&value.value, Value::Text(t) if t == "owner") => column.unique = Unique::PerOwner,
             "unique" => column.unique = if reader.bool(value) { Unique::Everywhere } else { Unique::No },
@@ -417,10 +423,26 @@ fn read_column(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Colu
     if column.kind.is_secret() && (column.unique != Unique::No || column.index) {
         reader.complain(mark, format!("a column of type {} can't be unique or indexed", column.kind.word()));
     }
+    if column.kind.is_secret() && column.readers.is_some() {
+        reader.complain(mark, format!("a column of type {} is served to nobody", column.kind.word()));
+    }
     if column.kind == Kind::Json && (column.unique != Unique::No || column.index) {
         reader.complain(mark, "a column of type json can't be unique or indexed");
     }
     column
+}
+
+/// Reads a list of classes.
+fn classes(reader: &mut Reader, tree: &Tree) -> Vec<Class> {
+    let mut found = vec![];
+    for item in reader.list(tree) {
+        let word = reader.text(item);
+        match Class::ALL.into_iter().find(|c| c.word() == word) {
+            Some(class) => found.push(class),
+            None => reader.unknown(item.mark, "class", word, &Class::ALL.map(Class::word)),
+        }
+    }
+    found
 }
 
 fn read_relation(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Option<DraftRelation> {
@@ -498,6 +520,8 @@ fn system_columns() -> [Column; 4] {
         default: None,
         hidden: false,
         write,
+        readers: None,
+        writers: None,
     };
     let mut permission = column("permission", Kind::Integer, Write::Owner);
     permission.bounds = Bounds { min: Some(0.0), max: Some(f64::from(Permission::MAX)), ..Bounds::default() };
@@ -665,7 +689,7 @@ fn order(entity: &Entity, items: &[(Place, String)], complain: &mut dyn FnMut(&P
     let mut found = vec![];
     for (place, item) in items {
         let (name, descends) = item.strip_prefix('-').map_or((item.as_str(), false), |n| (n, true));
-        match entity.columns.iter().position(|c| c.name == name && c.is_served() && c.kind.is_ordered()) {
+        match entity.columns.iter().position(|c| c.name == name && c.is_served() && !c.is_limited() && c.kind.is_ordered()) {
             Some(at) => found.push((at, descends)),
             None => {
                 let names: Vec<_> = entity.columns.iter().map(|c| c.name.as_str()).collect();

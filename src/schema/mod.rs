@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::permission::{Permission, Right, Subject};
+use crate::permission::{Class, Permission, Right, Subject};
 use kind::{Bounds, Kind};
 
 /// The group `administrators`: matched by id, never by name.
@@ -89,6 +89,10 @@ pub struct Column {
     pub default: Option<Json>,
     pub hidden: bool,
     pub write: Write,
+    /// Who is served it, of those who may read the row; none: all of them.
+    pub readers: Option<Vec<Class>>,
+    /// Who may set it, of those who may change the row; none: all of them.
+    pub writers: Option<Vec<Class>>,
 }
 
 /// Among whom a column's values are unique.
@@ -266,6 +270,11 @@ impl Column {
     /// Whether it must have a value. (A secret that is required may still be taken away: null means no password.)
     pub fn refuses_null(&self) -> bool {
         self.required && !self.kind.is_secret() || self.write == Write::Owner
+    }
+
+    /// Whether guests are never served it, and others only of some rows.
+    pub fn is_limited(&self) -> bool {
+        self.readers.as_ref().is_some_and(|classes| !classes.contains(&Class::Guest))
     }
 
     /// Whether clients are ever served it. What isn't served doesn't exist for them.

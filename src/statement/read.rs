@@ -9,7 +9,7 @@
 use uuid::Uuid;
 
 use super::{Statement, array};
-use crate::permission::{Right, rule};
+use crate::permission::{Class, Right, belongs, rule};
 use crate::plan::filter::{Filter, Operator};
 use crate::plan::page::Key;
 use crate::plan::{Include, Node, Pick, Plan};
@@ -68,6 +68,8 @@ pub struct Rows<'s> {
     pub columns: Vec<(&'s Column, usize)>,
     /// All relationships that are shown; to-one ones with their column in the row.
     pub relations: Vec<(&'s Relation, Option<usize>)>,
+    /// Of attributes that not everybody is served: where they stand, and where it stands whether the caller is.
+    pub limited: Vec<(usize, usize)>,
     /// The sort keys as text, for cursors.
     pub keys: Vec<usize>,
     /// Of linkage that is grants: their own bits.
@@ -254,7 +256,7 @@ impl<'s> Speller<'s> {
                 conditions.join(" and ")
             ));
         }
-        let keys: Vec<String> = node.order.iter().map(|key| self.key(key)).collect();
+        let keys: Vec<String> = node.order.iter().map(|key| self.key(node.entity, key)).collect();
         let backwards = window.before.is_some();
         if let Some(values) = window.after.as_ref().or(window.before.as_ref()) {
             let beyond = self.beyond(&node.order, &keys, values, backwards);
@@ -309,10 +311,22 @@ impl<'s> Speller<'s> {
     /// The branch of a CTE's rows, and those of what is included from them.
     fn rows(&mut self, cte: &str, node: &Node<'s>, grants: Option<&Relation>) {
         let mut slots: Vec<(Wire, String)> = vec![];
-        let mut rows = Rows { entity: node.entity, columns: vec![], relations: vec![], keys: vec![], bits: None, may: vec![] };
+        let mut rows = Rows {
+            entity: node.entity,
+            columns: vec![],
+            relations: vec![],
+            limited: vec![],
+            keys: vec![],
+            bits: None,
+            may: vec![],
+        };
         for column in &node.columns {
             rows.columns.push((column, slots.len()));
-            slots.push((column.kind.wire(), value(column)));
+            slots.push((column.kind.wire(), value(column, node.entity)));
+            if column.is_limited() {
+                rows.limited.push((slots.len() - 1, slots.len()));
+                slots.push((Wire::Boolean, may_see(column, node.entity, "t")));
+            }
         }
         for relation in &node.relations {
             let slot = (!relation.is_many()).then(|| {
@@ -363,7 +377,7 @@ impl<'s> Speller<'s> {
         let held = own_links(relation, rule(Right::Peek, node.entity.subject("t")), "p");
         // What may only be peeked comes last, and in no order that would tell of its values.
         let read_rule = rule(Right::Read, node.entity.subject("t"));
-        let keys: Vec<String> = node.order.iter().map(|key| self.key(key)).collect();
+        let keys: Vec<String> = node.order.iter().map(|key| self.key(node.entity, key)).collect();
         let keys: Vec<String> = keys.iter().map(|key| format!("case when {read_rule} then {key} end")).collect();
         let order = order(&node.order, &keys, false);
         let limit = self.statement.bind(Some((node.window.size + 1).to_string()));
@@ -424,8 +438,9 @@ impl<'s> Speller<'s> {
     }
 
     /// The expression of a sort key over row `t`.
-    fn key(&mut self, key: &Key<'s>) -> String {
-        let column = |row: &str| key.column.map_or_else(|| format!("{row}.id"), |c| format!("{row}.{}", quote(&c.name)));
+    fn key(&mut self, entity: &Entity, key: &Key<'s>) -> String {
+        let last = key.steps.last().map_or(entity, |relation| self.schema.target(relation));
+        let column = |row: &str| key.column.map_or_else(|| format!("{row}.id"), |c| seen(c, last, row));
         let mut spelled = column(&format!("x{}", key.steps.len()));
         if key.steps.is_empty() {
             return column("t");
@@ -490,7 +505,7 @@ impl<'s> Speller<'s> {
         row: &str,
         depth: usize,
     ) -> String {
-        let Some((relation, rest)) = steps.split_first() else { return self.comparison(column, operator, values, row) };
+        let Some((relation, rest)) = steps.split_first() else { return self.comparison(entity, column, operator, values, row) };
         let target = self.schema.target(relation);
         let inner = format!("f{depth}");
         let link = self.link(entity, relation, row, &inner, true);
@@ -505,9 +520,16 @@ impl<'s> Speller<'s> {
         format!("exists (select from {} {inner} where {link} and {held} and {condition})", target.table())
     }
 
-    fn comparison(&mut self, column: Option<&'s Column>, operator: Operator, values: &[String], row: &str) -> String {
+    fn comparison(
+        &mut self,
+        entity: &Entity,
+        column: Option<&'s Column>,
+        operator: Operator,
+        values: &[String],
+        row: &str,
+    ) -> String {
         let kind = column.map_or(Kind::Uuid, |c| c.kind.clone());
-        let plain = column.map_or_else(|| format!("{row}.id"), |c| format!("{row}.{}", quote(&c.name)));
+        let plain = column.map_or_else(|| format!("{row}.id"), |c| seen(c, entity, row));
         let fold = |text: String| if kind == Kind::Email { format!("lower({text})") } else { text };
         let left = fold(plain.clone());
         let cast = kind.sql();
@@ -575,6 +597,10 @@ impl<'s> Speller<'s> {
             if let Branch::Rows(rows) = branch {
                 rows.columns.iter_mut().for_each(|(_, s)| seat(s));
                 rows.relations.iter_mut().filter_map(|(_, s)| s.as_mut()).for_each(seat);
+                rows.limited.iter_mut().for_each(|(s, flag)| {
+                    seat(s);
+                    seat(flag);
+                });
                 rows.keys.iter_mut().for_each(seat);
                 rows.bits.iter_mut().for_each(seat);
                 rows.may.iter_mut().for_each(|(_, s)| seat(s));
@@ -611,9 +637,23 @@ fn order(keys: &[Key<'_>], spelled: &[String], backwards: bool) -> String {
     keys.collect::<Vec<_>>().join(", ")
 }
 
+/// Whether the caller is served a column of a row that they may read.
+fn may_see(column: &Column, entity: &Entity, row: &str) -> String {
+    belongs(column.readers.as_deref().unwrap_or(&[Class::Guest]), entity.subject(row))
+}
+
+/// A column as the caller sees it: null in rows where they are not served it.
+fn seen(column: &Column, entity: &Entity, row: &str) -> String {
+    let name = format!("{row}.{}", quote(&column.name));
+    match column.is_limited() {
+        true => format!("(case when {} then {name} end)", may_see(column, entity, row)),
+        false => name,
+    }
+}
+
 /// A column of row `t` as it travels.
-fn value(column: &Column) -> String {
-    let name = format!("t.{}", quote(&column.name));
+fn value(column: &Column, entity: &Entity) -> String {
+    let name = seen(column, entity, "t");
     match &column.kind {
         Kind::Decimal { .. } => format!("{name}::text"),
         Kind::Rating => format!("{name}::bigint"),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::read::{gate, verdict, who};
 use super::{Statement, array};
-use crate::permission::{Right, chmod, rule};
+use crate::permission::{Class, Right, belongs, chmod, rule};
 use crate::plan::change::{Target, Verb};
 use crate::schema::{ADMINISTRATORS, Column, Entity, Link, Relation, quote};
 
@@ -14,6 +14,10 @@ use crate::schema::{ADMINISTRATORS, Column, Entity, Link, Relation, quote};
 pub const CHMOD: i64 = 128;
 /// In a row's verdict: the row is the caller's own user row.
 pub const SELF: i64 = 256;
+/// In a row's verdict: the row is the caller's.
+pub const OWNED: i64 = 512;
+/// In a row's verdict: the row is granted to a group of the caller's.
+pub const GRANTED: i64 = 1024;
 /// In the head: the caller is an administrator.
 pub const ADMIN: i64 = verdict::TARGET;
 
@@ -45,8 +49,13 @@ pub fn judge(
         .collect();
     let t = entity.subject("t");
     let held = Right::ALL.iter().map(|r| format!("case when {} then {} else 0 end", rule(*r, t), r.bit()));
-    let more =
-        [format!("case when {} then {CHMOD} else 0 end", chmod("t")), format!("case when t.id = a.id then {SELF} else 0 end")];
+    let more = [
+        (CHMOD, chmod("t")),
+        (SELF, "t.id = a.id".to_owned()),
+        (OWNED, belongs(&[Class::Owner], t)),
+        (GRANTED, belongs(&[Class::Group], t)),
+    ];
+    let more = more.map(|(bit, held)| format!("case when {held} then {bit} else 0 end"));
     statement.sql = format!(
         "with {who}, a as materialized (select * from who), rows as materialized (select t.* from a cross join lateral \
          (select t.* from {} t where t.id = any({ids}::uuid[]) and {} order by t.id {lock}) t) \

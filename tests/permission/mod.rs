@@ -1,6 +1,7 @@
 //! Permissions: the rule on every surface there is so far, against a second writing of it.
 
 mod changing;
+mod columns;
 mod explain;
 mod leaks;
 mod matrix;

@@ -1,0 +1,159 @@
+//! Columns that not everybody sees or sets who sees or changes the row.
+
+use serde_json::{Value as Json, json};
+
+use crate::house::{CANARY, Someone, World};
+
+async fn cases(world: &World) -> (Someone<'_>, Someone<'_>, Someone<'_>, [String; 2]) {
+    let (ada, bob, eve) = (world.user("ada", &[]).await, world.user("bob", &["team"]).await, world.user("eve", &[]).await);
+    let mut ids = vec![];
+    for (n, owner) in [(1, &ada), (2, &eve)] {
+        let id = format!("00000000-0000-7000-8000-00000000000{n}");
+        let team = "(select id from usergroup where declared and name = 'team')";
+        world
+            .sql(&format!(
+                "insert into \"case\" (id, owner, permission, groups, open, own, team, boss) values ('{id}', '{}', 16256 + 42 + 163840, array[{team}], 'open {n}', 'own {n}', {n}, '{CANARY}')",
+                owner.id
+            ))
+            .await;
+        ids.push(id);
+    }
+    (ada, bob, eve, [ids.remove(0), ids.remove(0)])
+}
+
+fn keys(answer: &Json) -> Vec<&str> {
+    let all = answer["attributes"].as_object().expect("attributes").keys().map(String::as_str);
+    all.filter(|k| ["open", "own", "team", "boss"].contains(k)).collect()
+}
+
+#[tokio::test]
+async fn a_row_shows_each_caller_the_columns_that_are_theirs() {
+    let world = World::of("tests/projects/odd").await;
+    let (ada, bob, eve, [one, two]) = cases(&world).await;
+    let guest = world.guest();
+    let shown =
+        async |someone: &Someone<'_>, id: &str| someone.get(&format!("/api/case/{id}")).await.is(200).json["data"].clone();
+    world.wire.listen();
+    assert_eq!(keys(&shown(&guest, &one).await), ["open"]);
+    assert_eq!(keys(&shown(&ada, &one).await), ["open", "own", "team"]);
+    assert_eq!(keys(&shown(&ada, &two).await), ["open"], "left out of that row");
+    assert_eq!(keys(&shown(&bob, &one).await), ["open", "team"]);
+    assert!(!world.wire.heard(CANARY), "what isn't theirs doesn't leave PostgreSQL");
+    let mut admin = world.administrator().await;
+    admin.hears_canaries = true;
+    assert_eq!(keys(&shown(&admin, &one).await), ["open", "own", "team", "boss"]);
+    assert!(world.wire.heard(CANARY), "the ear works");
+    // by every way that shows a row
+    world.sql(&format!("insert into clue (id, permission, text, \"case\") values (gen_random_uuid(), 2, 'x', '{one}')")).await;
+    for (someone, wanted) in
+        [(&guest, vec!["open"]), (&ada, vec!["open", "own", "team"]), (&bob, vec!["open", "team"]), (&eve, vec!["open"])]
+    {
+        let included = someone.get("/api/clue?include=case").await.is(200);
+        assert_eq!(keys(&included.json["included"][0]), wanted);
+        let list = someone.get("/api/case?sort=open&page[size]=1").await.is(200);
+        assert_eq!(keys(&list.json["data"][0]), wanted);
+        let related = someone.get(&format!("/api/clue/{}/case", included.ids()[0])).await.is(200);
+        assert_eq!(keys(&related.json["data"]), wanted);
+        let told = someone.act(&format!("case/{one}/tell"), json!({"what": "own"})).await;
+        assert_eq!(
+            told.status,
+            if wanted.contains(&"own") {
+                200
+            } else if someone.token.is_none() {
+                401
+            } else {
+                403
+            },
+            "{}",
+            told.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_caller_never_reads_does_not_exist_for_them() {
+    let world = World::of("tests/projects/odd").await;
+    let (_, bob, _, _) = cases(&world).await;
+    let guest = world.guest();
+    for query in [
+        "filter[own]=own 1",
+        "filter[own][null]=false",
+        "sort=own",
+        "sort=-team",
+        "fields[case]=own",
+        "filter={\"or\":[{\"not\":{\"eq\":[\"own\",\"x\"]}}]}",
+    ] {
+        let refused = guest.get(&format!("/api/case?{query}")).await.is(400).text;
+        let missing = guest.get(&format!("/api/case?{}", query.replace("own", "xyz").replace("team", "xxxx"))).await.is(400).text;
+        assert_eq!(
+            refused.replace("unknown", "UNKNOWN").replace("own", "xyz").replace("UNKNOWN", "unknown").replace("team", "xxxx"),
+            missing
+        );
+        bob.get(&format!("/api/case?{query}")).await.is(200); // the control
+    }
+    guest.get("/api/clue?filter[case.own]=x").await.is(400);
+    bob.get("/api/clue?filter[case.own]=x").await.is(200);
+    let mut bad_token = guest.clone();
+    bad_token.token = Some("nonsense".to_owned());
+    bad_token.get("/api/case?sort=own").await.is(400);
+    let unknown = guest
+        .patch(
+            "/api/case/00000000-0000-7000-8000-000000000001",
+            json!({"data": {"type": "case", "id": "00000000-0000-7000-8000-000000000001", "attributes": {"own": "x"}}}),
+        )
+        .await
+        .is(422);
+    assert_eq!(unknown.json["errors"][0]["code"], "unknown-attribute");
+}
+
+#[tokio::test]
+async fn filters_and_orders_see_a_column_only_in_rows_where_it_is_theirs() {
+    let world = World::of("tests/projects/odd").await;
+    let (ada, bob, eve, [one, two]) = cases(&world).await;
+    let ids = async |someone: &Someone<'_>, query: &str| someone.get(&format!("/api/case?{query}")).await.is(200).ids();
+    assert_eq!(ids(&ada, "filter[own][starts]=own").await, [one.as_str()]);
+    assert_eq!(ids(&eve, "filter[own][starts]=own").await, [two.as_str()]);
+    assert_eq!(ids(&bob, "filter[own][starts]=own").await, Vec::<String>::new());
+    assert_eq!(ids(&bob, "filter[team][gt]=1").await, [two.as_str()]);
+    assert_eq!(ids(&ada, "filter[own][ne]=own 2&sort=open").await.len(), 2, "what can't be seen is different from anything");
+    assert_eq!(ids(&ada, "sort=own").await, [one.as_str(), two.as_str()], "unseen values come last, like none");
+    assert_eq!(ids(&eve, "sort=own").await, [two.as_str(), one.as_str()]);
+    // cursors carry what is seen, and pages join up
+    for someone in [&ada, &eve, &bob] {
+        for sort in ["own", "-own", "team", "-team"] {
+            let all = ids(someone, &format!("sort={sort}")).await;
+            let first = someone.get(&format!("/api/case?sort={sort}&page[size]=1")).await.is(200);
+            let next = first.json["links"]["next"].as_str().expect("a next page").to_owned();
+            assert_eq!([first.ids(), someone.get(&next).await.is(200).ids()].concat(), all, "{sort}");
+        }
+    }
+    ada.get("/api/case?sort=boss&filter[boss][null]=true").await.is(200); // for users it may exist in some row
+}
+
+#[tokio::test]
+async fn a_column_is_set_by_whom_it_names() {
+    let world = World::of("tests/projects/odd").await;
+    let (ada, bob, eve, [one, _]) = cases(&world).await;
+    let url = format!("/api/case/{one}");
+    let set =
+        |name: &str, value: Json| json!({"data": {"type": "case", "id": one, "attributes": {"open": "changed", name: value}}});
+    let refused = bob.patch(&url, set("own", json!("x"))).await.is(403);
+    assert_eq!(refused.json["errors"][0]["source"]["pointer"], "/data/attributes/own");
+    ada.patch(&url, set("own", json!("x"))).await.is(200);
+    ada.patch(&url, set("team", json!(7))).await.is(403);
+    bob.patch(&url, set("team", json!(7))).await.is(200);
+    eve.patch(&url, set("team", json!(7))).await.is(403);
+    eve.patch(&url, set("open", json!("by eve"))).await.is(200);
+    ada.patch(&url, set("boss", json!("x"))).await.is(403);
+    let mut admin = world.administrator().await;
+    admin.hears_canaries = true;
+    admin.patch(&url, set("boss", json!("x"))).await.is(200);
+    // on create: the owner's are the creator's; the group's are whose group it comes to; a default is nobody's deed
+    let make = |attributes: Json| json!({"data": {"type": "case", "attributes": attributes}});
+    eve.post("/api/case", make(json!({"own": "mine"}))).await.is(201);
+    eve.post("/api/case", make(json!({"open": "x"}))).await.is(201);
+    eve.post("/api/case", make(json!({"team": 1}))).await.is(403);
+    bob.post("/api/case", make(json!({"team": 1}))).await.is(201);
+    eve.post("/api/case", make(json!({"boss": "x"}))).await.is(403);
+    assert_eq!(world.sql("select 1 from \"case\"").await.len(), 5, "what was refused is not there");
+}
