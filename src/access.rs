@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::account::Caller;
 use crate::error::{Error, Fault, Reason, Result};
 use crate::permission::Right;
+use crate::plan::aggregate::Totals;
 use crate::plan::{Guard, Pick, Plan};
 use crate::schema::{Entity, Schema};
 use crate::statement::action::{SUBJECT, may_execute as may_execute_statement};
@@ -133,6 +134,33 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
     let has_more = cut(plan, &mut rows);
     sort_links(&layout, &mut rows);
     Ok(Answer { layout, rows, has_more })
+}
+
+/// Runs an aggregate over what the caller may read. Gives the groups, and whether there are more.
+///
+/// # Errors
+/// 401, 403 where an entity refuses; 400 with all faults of the plan, after that.
+pub async fn totals<'s>(
+    store: &Store,
+    schema: &'s Schema,
+    caller: Caller,
+    plan: &Totals<'s>,
+) -> Result<(Layout<'s>, Vec<Row>, bool)> {
+    let (statement, layout) = read::aggregate::totals(schema, plan, caller.session, !plan.faults.is_empty());
+    let mut rows = store.read(&statement).await?;
+    let head = rows.iter().position(|row| row.int(0) == Some(0)).map(|at| rows.swap_remove(at));
+    let named = layout.named.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
+    let verdict = Verdict { bits: head.and_then(|row| row.int(1)).unwrap_or(0), caller, named };
+    verdict.require_entities()?;
+    let guest_faults = plan.guest_faults.iter().filter(|_| !verdict.has(verdict::USER));
+    let faults: Vec<Fault> = plan.faults.iter().chain(guest_faults).cloned().collect();
+    if !faults.is_empty() {
+        return Err(Error::Unreadable(faults));
+    }
+    rows.sort_by_key(|row| row.int(1));
+    let has_more = i64::try_from(rows.len()).is_ok_and(|n| n > plan.size);
+    rows.truncate(usize::try_from(plan.size).unwrap_or(usize::MAX));
+    Ok((layout, rows, has_more))
 }
 
 /// Puts the page in order and takes off the row that only told that there is more.

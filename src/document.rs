@@ -12,7 +12,7 @@ use crate::error::{Error, Reason, Source};
 use crate::plan::{Guard, Pick, Plan, page};
 use crate::schema::kind::Wire;
 use crate::schema::{Entity, Schema};
-use crate::statement::read::{Branch, Rows};
+use crate::statement::read::{Branch, FIXED as FIRST_SLOT, Layout, Rows};
 use crate::store::Row;
 
 /// What may stand in a path's segment as it is.
@@ -97,6 +97,56 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
         writer.put("]");
     }
     writer.put("}");
+    writer.out
+}
+
+/// Writes the document of an aggregate: a resource of type `aggregate` for each group.
+pub fn totals(
+    schema: &Schema,
+    layout: &Layout<'_>,
+    rows: &[Row],
+    has_more: bool,
+    number: Option<i64>,
+    place: &Place<'_>,
+) -> Vec<u8> {
+    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
+    writer.put("{\"jsonapi\":{\"version\":\"1.1\"},\"links\":{\"self\":");
+    let query = if place.query.is_empty() { String::new() } else { format!("?{}", place.query) };
+    writer.text(&format!("{}{}{query}", place.base, place.path));
+    let number = number.unwrap_or(1);
+    let to = |n: i64| Some(("page[number]", n.to_string()));
+    let pages =
+        [("first", Some(None)), ("prev", (number > 1).then(|| to(number - 1))), ("next", has_more.then(|| to(number + 1)))];
+    for (name, page) in pages {
+        writer.put(&format!(",\"{name}\":"));
+        match page {
+            Some(page) => {
+                let link = writer.page(page);
+                writer.text(&link);
+            }
+            None => writer.put("null"),
+        }
+    }
+    writer.put("},\"data\":[");
+    if let Some(Branch::Groups(told)) = layout.branches.first() {
+        for (at, row) in rows.iter().enumerate() {
+            writer.put(if at > 0 { "," } else { "" });
+            writer.put("{\"type\":\"aggregate\",\"id\":");
+            writer.text(row.text(FIRST_SLOT).unwrap_or_default());
+            writer.put(",\"attributes\":{");
+            for (at, value) in told.iter().enumerate() {
+                writer.put(if at > 0 { "," } else { "" });
+                writer.text(&value.member);
+                writer.put(":");
+                match value.is_number {
+                    true => writer.put(row.text(value.slot).unwrap_or("null")),
+                    false => writer.value(value.wire, row.raw(value.slot)),
+                }
+            }
+            writer.put("}}");
+        }
+    }
+    writer.put("]}");
     writer.out
 }
 

@@ -67,6 +67,11 @@ impl Fault {
     }
 }
 
+/// A name as a sentence may hold it.
+pub fn short(name: &str) -> String {
+    if name.chars().count() > 60 { name.chars().take(60).chain("…".chars()).collect() } else { name.to_owned() }
+}
+
 /// What happened inside the server. It has no `Display`, so it can't slip into an answer; the log prints it with `Debug`.
 pub struct Cause(Box<dyn std::error::Error + Send + Sync>);
 

@@ -3,6 +3,7 @@
 //! In charge of: resolving names, checking values against column types, and putting the right that is asked for on every
 //! node. Pure. It must not know SQL or callers. Faults stay in the plan: they are told only after the verdict.
 
+pub mod aggregate;
 pub mod change;
 pub mod filter;
 pub mod page;

@@ -5,8 +5,8 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{Action, Input, InputKind, SubjectUse};
-use crate::error::{Error, Fault, Result};
-use crate::plan::change::{FAULTS, short};
+use crate::error::{Error, Fault, Result, short};
+use crate::plan::change::FAULTS;
 use crate::request::body::step;
 use crate::schema::describe;
 

@@ -20,6 +20,7 @@ use crate::document::{self, Place};
 use crate::error::{Error, Result};
 use crate::permission::Right;
 use crate::plan::{Pick, Plan, Planner};
+use crate::request::aggregate::Aggregate;
 use crate::request::body::uuid;
 use crate::request::{self, Query, media};
 use crate::schema::{Entity, Relation};
@@ -41,6 +42,7 @@ enum What {
     Permission,
     PermissionOfEntity,
     Permissions,
+    Aggregate,
 }
 
 /// Every path, what it is about, and the methods it has.
@@ -56,6 +58,7 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/actions", What::Actions, &[Method::GET]),
     ("/action/{entity}/{name}", What::Action, &[Method::POST]),
     ("/action/{entity}/{id}/{name}", What::ActionOnRow, &[Method::POST]),
+    ("/aggregate/{entity}", What::Aggregate, &[Method::GET]),
     ("/permission", What::Permissions, &[Method::POST]),
     ("/permission/{entity}", What::PermissionOfEntity, &[Method::GET]),
     ("/permission/{entity}/{id}", What::Permission, &[Method::GET]),
@@ -129,6 +132,7 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
             Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
         }
         What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),
+        What::Aggregate => aggregate(app, asked, route).await,
         What::Permissions => permission::many(app, asked, body).await,
         What::Permission | What::PermissionOfEntity => permission::one(app, asked, route).await,
         What::Actions => action::list(app, asked).await,
@@ -166,6 +170,17 @@ async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     let base = app.config.public_url.as_deref().unwrap_or_default();
     let place = Place { base, path: &asked.path, query: &asked.query };
     Ok(reply::document(StatusCode::OK, document::render(&app.schema, &plan, &answer, &place)))
+}
+
+async fn aggregate(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
+    media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
+    let planner = Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page };
+    let asks = Aggregate::read(&asked.query);
+    let plan = planner.totals(planner.entity(&route.entity)?, &asks);
+    let (layout, rows, has_more) = access::totals(&app.store, &app.schema, asked.caller, &plan).await?;
+    let base = app.config.public_url.as_deref().unwrap_or_default();
+    let place = Place { base, path: &asked.path, query: &asked.query };
+    Ok(reply::document(StatusCode::OK, document::totals(&app.schema, &layout, &rows, has_more, asks.query.page.number, &place)))
 }
 
 /// The relation that a path names. Where there is none, the entity is asked first: what it has is not everybody's to know.

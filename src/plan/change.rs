@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::Planner;
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, short};
 use crate::permission::Permission;
 use crate::request::body::{Identifier, Linkage, Resource, step};
 use crate::schema::kind::Kind;
@@ -51,11 +51,6 @@ pub struct LinkChange<'s> {
 
 /// Most faults that one answer tells.
 pub const FAULTS: usize = 100;
-
-/// A name as a sentence may hold it.
-pub fn short(name: &str) -> String {
-    if name.chars().count() > 60 { name.chars().take(60).chain("…".chars()).collect() } else { name.to_owned() }
-}
 
 /// How links change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //!
 //! In charge of: JSON:API's grammar. Pure; it knows no schema: names are resolved in `plan`.
 
+pub mod aggregate;
 pub mod body;
 pub mod media;
 

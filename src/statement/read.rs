@@ -16,6 +16,8 @@ use crate::plan::{Include, Node, Pick, Plan};
 use crate::schema::kind::{Kind, Wire};
 use crate::schema::{ADMINISTRATORS, Column, Entity, Link, LinkRule, Relation, Schema, quote};
 
+pub mod aggregate;
+
 /// The bits of the head's `n`.
 pub mod verdict {
     /// The caller is somebody.
@@ -57,6 +59,8 @@ pub enum Branch<'s> {
     },
     /// One row, whose `n` is how many there are.
     Total,
+    /// Groups of rows with their measures; the group's id is the first slot.
+    Groups(Vec<aggregate::Told>),
 }
 
 /// Where the values of a node's rows stand.
@@ -79,7 +83,7 @@ pub struct Rows<'s> {
 }
 
 /// Columns before the slots.
-const FIXED: usize = 4;
+pub const FIXED: usize = 4;
 
 struct Speller<'s> {
     schema: &'s Schema,
@@ -591,6 +595,9 @@ impl<'s> Speller<'s> {
         }
         for (branch, places) in self.layout.branches.iter_mut().zip(&placed) {
             let seat = |slot: &mut usize| *slot = places[*slot] + FIXED;
+            if let Branch::Groups(told) = branch {
+                told.iter_mut().for_each(|t| seat(&mut t.slot));
+            }
             if let Branch::Links { bits: Some(bits), .. } = branch {
                 seat(bits);
             }

@@ -1,5 +1,6 @@
 //! Permissions: the rule on every surface there is so far, against a second writing of it.
 
+mod aggregate;
 mod changing;
 mod columns;
 mod explain;

@@ -30,7 +30,7 @@ fn document(data: Json) -> Response {
 fn unknown_right(word: &str) -> Fault {
     Fault::new(
         "unknown-right",
-        format!("`{}` is no right; known: {}.", crate::plan::change::short(word), Right::ALL.map(Right::word).join(", ")),
+        format!("`{}` is no right; known: {}.", crate::error::short(word), Right::ALL.map(Right::word).join(", ")),
     )
 }
 
