@@ -92,10 +92,8 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
     let named = layout.named.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
     let verdict = Verdict { bits: bits.unwrap_or(0), caller, named };
     let entity = &plan.root.entity.name;
-    if matches!(plan.pick, Pick::Mine) {
-        if !verdict.has(verdict::USER) {
-            return Err(verdict.refusal(None));
-        }
+    if matches!(plan.pick, Pick::Mine) && !verdict.has(verdict::USER) {
+        return Err(verdict.refusal(None));
     }
     verdict.require_entities()?;
     let guest_faults = plan.guest_faults.iter().filter(|_| !verdict.has(verdict::USER));

@@ -39,7 +39,7 @@ pub struct Fault {
     /// Where it sits.
     pub source: Source,
     /// Of a refusal: why.
-    pub reason: Option<Reason>,
+    pub reason: Option<Box<Reason>>,
 }
 
 impl Fault {
@@ -106,7 +106,7 @@ pub enum Error {
         /// Whether the request carried a token that is not valid.
         bad_token: bool,
         /// Why.
-        reason: Option<Reason>,
+        reason: Option<Box<Reason>>,
     },
     /// 403: somebody signed in was refused. With a fault where one part of the request is to blame.
     Forbidden(Option<Fault>),
@@ -157,6 +157,7 @@ impl Error {
 
     /// The refusal for a caller: guests are asked to sign in, others are told no.
     pub fn refused(guest: bool, bad_token: bool, reason: Option<Reason>) -> Error {
+        let reason = reason.map(Box::new);
         if guest {
             return Error::Unauthenticated { bad_token, reason };
         }
