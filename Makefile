@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`.
 CARGO_DENY = 0.20.2
 
-.PHONY: run test fmt deny postgres
+.PHONY: run test fmt deny postgres bench mutants
 
 run: postgres
 	cargo run --release -- serve --project examples/newsroom --data .rowhouse
@@ -24,3 +24,14 @@ postgres:
 	if command -v apt-get >/dev/null; then apt-get update && apt-get install -y --no-install-recommends postgresql; \
 	elif command -v brew >/dev/null; then brew install postgresql; \
 	else echo "Install PostgreSQL 14 or newer (initdb and postgres) with your package manager."; exit 1; fi
+
+# Reads against pgbench, in the same run.
+bench: postgres
+	cargo bench --locked --bench reads
+
+# Every operator of the rule, of the verdicts and of the statements turned round, one by one: some test must fail each time.
+# Takes hours; MUTANTS='--shard 1/8' does a part.
+CARGO_MUTANTS = 27.1.0
+mutants: postgres
+	@command -v cargo-mutants >/dev/null || cargo install cargo-mutants --version $(CARGO_MUTANTS) --locked
+	cargo mutants --file src/permission.rs --file src/access.rs --file 'src/access/*.rs' --file 'src/statement/**/*.rs' --timeout 300 --output target $(MUTANTS) -- --test main -- permission::

@@ -106,3 +106,15 @@ async fn live_values_stay_until_the_files_value_changes() {
     start::apply(&store, &schema(&[("tag", &file(3))]), &Actions::default(), Destructive::Refused).await.expect("applied");
     assert_eq!(live().await, (Some(3), Some(0)), "only the key that changed in the file");
 }
+
+#[tokio::test]
+async fn rows_of_files_that_are_gone_stay_until_losing_them_is_allowed() {
+    let store = database().await;
+    start::apply(&store, &schema(&[("tag", "")]), &Actions::default(), Destructive::Refused).await.expect("applied");
+    let report = start::apply(&store, &schema(&[]), &Actions::default(), Destructive::Refused).await.expect("applied");
+    assert!(report.values.iter().any(|v| v.starts_with("world tag: its file is gone; its row stays")), "{:?}", report.values);
+    assert_eq!(sql(&store, "select 1 from world where name = 'tag'").await.len(), 1);
+    start::apply(&store, &schema(&[]), &Actions::default(), Destructive::Allowed).await.expect("applied");
+    assert!(sql(&store, "select 1 from world where name = 'tag'").await.is_empty());
+    assert!(migrate::plan(&store, &schema(&[]), &[]).await.expect("planned").values.is_empty());
+}

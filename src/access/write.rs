@@ -44,6 +44,9 @@ pub struct Deed<'s> {
     /// The transaction, for reading back what was done.
     pub scope: Scope,
     guards_administrators: bool,
+    /// Groups that were deleted: their ids are swept from rows afterwards.
+    dead: Vec<Uuid>,
+    store: Store,
     /// Rights that an action declares. Empty for `/api`.
     pub lifted: Lifted,
 }
@@ -117,7 +120,9 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 503.
     pub async fn begin(store: &Store, planner: Planner<'s>, caller: Caller) -> Result<Deed<'s>> {
-        Ok(Deed { planner, caller, scope: store.begin().await?, guards_administrators: false, lifted: Lifted::default() })
+        let scope = store.begin().await?;
+        let store = store.clone();
+        Ok(Deed { planner, caller, scope, guards_administrators: false, dead: vec![], store, lifted: Lifted::default() })
     }
 
     /// Makes it last.
@@ -128,7 +133,14 @@ impl<'s> Deed<'s> {
         if self.guards_administrators && self.administrators().await? == 0 {
             return Err(Error::Conflict(Fault::new("last-administrator", "This would leave no active administrator.")));
         }
-        self.scope.commit().await
+        self.scope.commit().await?;
+        // Dead ids grant nothing and are never shown; what is left of them goes in its own time.
+        if !self.dead.is_empty() {
+            let statements: Vec<_> =
+                self.dead.iter().flat_map(|id| self.planner.schema.entities().iter().map(|e| write::sweep(e, *id))).collect();
+            tokio::spawn(sweep(self.store, statements));
+        }
+        Ok(())
     }
 
     async fn administrators(&mut self) -> Result<i64> {
@@ -671,6 +683,9 @@ impl<'s> Deed<'s> {
             self.guard_administrators().await?;
         }
         let rows = self.scope.run(&write::delete(entity, id, self.lifted.row(id, Right::Delete), self.caller.session)).await?;
+        if entity.name == "usergroup" {
+            self.dead.push(id);
+        }
         if rows.is_empty() { Err(held.verdict.refusal(None)) } else { Ok(()) }
     }
 
@@ -691,6 +706,13 @@ impl<'s> Deed<'s> {
             ));
         }
         if is_declared && !held.is_administrator() { Err(held.verdict.refusal(None)) } else { Ok(()) }
+    }
+}
+
+/// Runs each statement until it changes nothing any more. What goes wrong is left: the ids harm nobody.
+async fn sweep(store: Store, statements: Vec<crate::statement::Statement>) {
+    for statement in &statements {
+        while store.read(statement).await.is_ok_and(|rows| !rows.is_empty()) {}
     }
 }
 

@@ -318,6 +318,18 @@ pub fn join_groups(user: Uuid) -> Statement {
     Statement::fixed(sql, vec![Some(user.to_string())])
 }
 
+/// Takes a dead group out of some rows of a table; gives those that it changed.
+pub fn sweep(entity: &Entity, group: Uuid) -> Statement {
+    let table = entity.table();
+    let kept = "from unnest(t.groups, t.group_bits) with ordinality as g (id, bits, n) where g.id <> $1::uuid";
+    let sql = format!(
+        "update {table} t set groups = coalesce((select array_agg(g.id order by g.n) {kept}), '{{}}'::uuid[]), \
+         group_bits = case when t.group_bits is null then null else (select array_agg(g.bits order by g.n) {kept}) end \
+         where t.id in (select x.id from {table} x where x.groups @> array[$1::uuid] limit 500 for update skip locked) returning t.id"
+    );
+    Statement { sql, values: vec![Some(group.to_string())], keep: false }
+}
+
 /// Takes the lock under which administrators come and go.
 pub fn administrators_lock() -> Statement {
     Statement::fixed("select pg_advisory_xact_lock(8245092418331501414)", vec![])

@@ -102,6 +102,7 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], all
             scope.run(&once(&step.sql)).await?;
         }
     }
+    vanished(scope, schema, actions, allow, &mut report.values).await?;
     let groups = groups(scope, schema).await?;
     worlds(scope, schema, &groups, &mut report.values).await?;
     action_rows(scope, schema, actions, &groups, &mut report.values).await?;
@@ -149,6 +150,33 @@ async fn catalog(scope: &mut Scope) -> Result<Catalog> {
         }
     }
     Ok(catalog)
+}
+
+/// Rows of entities and actions whose files are gone: kept, with what was set live, until losing them is allowed.
+async fn vanished(
+    scope: &mut Scope,
+    schema: &Schema,
+    actions: &[DeclaredAction],
+    allow: bool,
+    said: &mut Vec<String>,
+) -> Result<()> {
+    let worlds = array(schema.entities().iter().map(|e| Some(e.name.clone())));
+    let loaded = array(actions.iter().map(|a| Some(format!("{}/{}", a.entity, a.name))));
+    for (table, name, known) in [("world", "t.name", worlds), ("action", "t.entity || '/' || t.name", loaded)] {
+        let gone = format!("from {table} t where {name} <> all($1::text[])");
+        let known = vec![Some(known)];
+        for row in scope.run(&Statement::fixed(format!("select {name} {gone}"), known.clone())).await? {
+            let name = row.text(0).unwrap_or_default();
+            said.push(match allow {
+                true => format!("{table} {name}: its file is gone, and so is its row"),
+                false => format!("{table} {name}: its file is gone; its row stays until `apply --allow-destructive`"),
+            });
+        }
+        if allow {
+            scope.run(&Statement::fixed(format!("delete {gone}"), known)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the groups that files name, and gives all declared ones by name.

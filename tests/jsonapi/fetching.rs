@@ -142,6 +142,15 @@ async fn fe1_fe3_fe5_every_link_can_be_fetched() {
         }
         ada.get(resource["links"]["self"].as_str().expect("a link")).await.is(200);
     }
+    for path in [
+        format!("article/{}/comments?include=article.author", id(1)),
+        format!("article/{}?include=comments,tags", id(1)),
+        "user_account/mine?include=articles".to_owned(),
+    ] {
+        world.wire.listen();
+        ada.get(&format!("/api/{path}")).await.is(200);
+        assert_eq!(world.wire.executed(), 1, "{path}");
+    }
     assert!(ada.get(&format!("/api/article/{}/section", id(1))).await.is(200).json["data"].is_null());
     let linkage = ada.get(&format!("/api/article/{}/relationships/comments", id(2))).await.is(200);
     assert_eq!(linkage.ids().len(), 1, "peek is enough for linkage");

@@ -136,3 +136,24 @@ async fn a_grant_never_removes_a_row_and_losing_a_group_never_adds_one() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn a_deleted_group_grants_nothing_and_is_swept_from_the_rows() {
+    let world = World::new().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let group = ada.make("usergroup", json!({"name": "friends", "permission": 16256 + 1 + 64}), json!({})).await;
+    let other = ada.make("usergroup", json!({"name": "others"}), json!({})).await;
+    world
+        .sql(&format!("insert into \"usergroup.members\" (source, target, created_at) values ('{group}', '{}', now())", bob.id))
+        .await;
+    let article = ada.make("article", json!({"title": "x", "permission": 16256}), json!({})).await;
+    let grants = format!("/api/article/{article}/relationships/usergroups");
+    let grant = |id: &str, bits: i32| json!({"type": "usergroup", "id": id, "meta": {"permission": bits}});
+    ada.patch(&grants, json!({"data": [grant(&group, 32768), grant(&other, 16384)]})).await.is(204);
+    bob.get(&format!("/api/article/{article}")).await.is(200);
+    ada.delete(&format!("/api/usergroup/{group}")).await.is(204);
+    bob.get(&format!("/api/article/{article}")).await.is(404);
+    assert_eq!(ada.get(&grants).await.is(200).json["data"], json!([grant(&other, 16384)]), "never shown");
+    let row = format!("select groups = array['{other}'::uuid] and group_bits = array[16384] from article where id = '{article}'");
+    while !world.sql(&row).await[0].bool(0) {} // swept in its own time
+}
