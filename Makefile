@@ -34,4 +34,5 @@ bench: postgres
 CARGO_MUTANTS = 27.1.0
 mutants: postgres
 	@command -v cargo-mutants >/dev/null || cargo install cargo-mutants --version $(CARGO_MUTANTS) --locked
+	bash tests/mutants.sh
 	cargo mutants --file src/permission.rs --file src/access.rs --file 'src/access/*.rs' --file 'src/statement/**/*.rs' --timeout 300 --output target $(MUTANTS) -- --test main -- permission::

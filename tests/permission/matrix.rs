@@ -145,6 +145,10 @@ async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle(
             ids.sort();
             assert_eq!(ids, read, "{} include depth {depth}", actor.name);
         }
+        let counted = someone.get("/aggregate/tag?measure=count").await.is(200);
+        assert_eq!(counted.json["data"][0]["attributes"]["count"], read.len(), "{} aggregate", actor.name);
+        let total = someone.get("/api/tag?page[total]=exact").await.is(200);
+        assert_eq!(total.json["meta"]["page"]["total"], read.len(), "{} total", actor.name);
         let filtered = someone.get("/api/comment?filter[article.tags.name][starts]=0&sort=id").await.is(200).ids();
         assert_eq!(filtered.len(), if read.is_empty() { 0 } else { 2 }, "{} filter through relations", actor.name);
         for kind in &kinds {
