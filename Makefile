@@ -4,6 +4,7 @@ CARGO_DENY = 0.20.2
 .PHONY: run test fmt deny postgres bench mutants
 
 run: postgres
+	@echo "First steps, once it says where it listens: the commands under Start in README.md, in another terminal."
 	cargo run --release -- serve --project examples/newsroom --data .rowhouse
 
 test: postgres fmt deny

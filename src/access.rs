@@ -62,11 +62,16 @@ impl Verdict {
     fn require_entities(&self) -> Result<()> {
         for (at, (entity, right)) in self.named.iter().enumerate() {
             if !self.has(1 << (verdict::ENTITY as usize + at)) {
-                return Err(self.refusal(Some(Reason { phase: "before entity", entity: entity.clone(), asks: right.word() })));
+                return Err(self.refusal(Some(Reason { phase: phases(*right)[0], entity: entity.clone(), asks: right.word() })));
             }
         }
         Ok(())
     }
+}
+
+/// In which phases a right is asked, of the entity and of the row: peek before, read after what is done.
+fn phases(right: Right) -> [&'static str; 2] {
+    if right == Right::Read { ["after entity", "after instance"] } else { ["before entity", "before instance"] }
 }
 
 /// Runs a read: entities first, then the row that is named, then faults of the query.

@@ -177,6 +177,7 @@ impl<'s> Planner<'s> {
         let query = Query { filters: filter.map(RawFilter::Tree).into_iter().collect(), sort: sort.to_vec(), ..Query::default() };
         let mut plan = self.plan(entity, Pick::Page, &query, Guard::PEEK);
         plan.root.window = Window::first(most);
+        plan.guest_faults.clear(); // what an action's file searches by is its own affair
         plan
     }
 
@@ -382,8 +383,12 @@ impl Plan<'_> {
     /// What is asked of an entity that the request names: that it may be read, or, of rows that only an action works with,
     /// that it may be peeked.
     pub fn asks(&self, entity: &Entity) -> Right {
-        let is_search = matches!(self.pick, Pick::Page) && self.root.guard == Guard::PEEK && entity.at == self.root.entity.at;
-        if is_search { Right::Peek } else { Right::Read }
+        if self.is_search() && entity.at == self.root.entity.at { Right::Peek } else { Right::Read }
+    }
+
+    /// Whether it finds rows that an action works with, and nothing of them goes out.
+    pub fn is_search(&self) -> bool {
+        matches!(self.pick, Pick::Page) && self.root.guard == Guard::PEEK
     }
 
     /// Whether it is about one row and nothing that is linked to it: quickly done.

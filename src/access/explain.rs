@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::Verdict;
+use super::{Verdict, phases};
 use crate::account::Caller;
 use crate::error::{Error, Reason, Result};
 use crate::permission::Right;
@@ -96,10 +96,11 @@ pub async fn many(store: &Store, caller: Caller, questions: &[Question<'_>]) -> 
 fn judged(question: &Question<'_>, row: &Row) -> Explained {
     let (entity, line) = (row.int(3), row.int(4));
     let only_entity = question.ids.is_empty() || question.right == Right::Create;
+    let [of_entity, of_row] = phases(question.right);
     match (question.entity.is_closed(question.right) || entity.is_none(), only_entity) {
-        (true, _) => Explained { allowed: false, phase: Some("before entity"), line: None },
-        (false, true) => Explained { allowed: true, phase: Some("before entity"), line: entity },
-        (false, false) => Explained { allowed: line.is_some(), phase: Some("before instance"), line },
+        (true, _) => Explained { allowed: false, phase: Some(of_entity), line: None },
+        (false, true) => Explained { allowed: true, phase: Some(of_entity), line: entity },
+        (false, false) => Explained { allowed: line.is_some(), phase: Some(of_row), line },
     }
 }
 

@@ -62,12 +62,17 @@ pub struct Lifted {
 
 impl Lifted {
     fn entity(&self, entity: &Entity, right: Right) -> bool {
-        self.entities.iter().any(|(name, rights)| *name == entity.name && rights.contains(&right))
+        self.entities.iter().any(|(name, rights)| *name == entity.name && grants(rights, right))
     }
 
     fn row(&self, id: Uuid, right: Right) -> bool {
-        self.rows.iter().any(|(row, rights)| *row == id && rights.contains(&right))
+        self.rows.iter().any(|(row, rights)| *row == id && grants(rights, right))
     }
+}
+
+/// Read implies peek.
+fn grants(rights: &[Right], right: Right) -> bool {
+    rights.contains(&right) || right == Right::Peek && rights.contains(&Right::Read)
 }
 
 /// When the row was made whose links change: making it asks refer on what it links to, and update of nothing.
@@ -93,6 +98,16 @@ impl Held {
 
     fn bits(&self, id: Uuid) -> i64 {
         self.rows.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Whether the caller is of one of a column's classes to a row; with none named, everybody is.
+    fn is_of(&self, id: Uuid, classes: Option<&Vec<Class>>) -> bool {
+        let is_of = |class: &Class| match class {
+            Class::Guest => true,
+            Class::Owner => self.bits(id) & write::OWNED != 0,
+            Class::Group => self.bits(id) & write::GRANTED != 0,
+        };
+        self.is_administrator() || classes.is_none_or(|classes| classes.iter().any(is_of))
     }
 
     /// The refusal of what only the row's owner and administrators may do.
@@ -130,9 +145,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 409 when it would leave no active administrator; what the commit ran into.
     pub async fn commit(mut self) -> Result<()> {
-        if self.guards_administrators && self.administrators().await? == 0 {
-            return Err(Error::Conflict(Fault::new("last-administrator", "This would leave no active administrator.")));
-        }
+        self.check().await?;
         self.scope.commit().await?;
         // Dead ids grant nothing and are never shown; what is left of them goes in its own time.
         if !self.dead.is_empty() {
@@ -141,6 +154,17 @@ impl<'s> Deed<'s> {
             tokio::spawn(sweep(self.store, statements));
         }
         Ok(())
+    }
+
+    /// What is asked of the whole before it lasts; also where it is only rehearsed.
+    ///
+    /// # Errors
+    /// 409 when it would leave no active administrator.
+    pub async fn check(&mut self) -> Result<()> {
+        match self.guards_administrators && self.administrators().await? == 0 {
+            true => Err(Error::Conflict(Fault::new("last-administrator", "This would leave no active administrator."))),
+            false => Ok(()),
+        }
     }
 
     async fn administrators(&mut self) -> Result<i64> {
@@ -202,11 +226,21 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// What the statement ran into; a refusal is none: then it is no row.
     pub async fn readable(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Uuid>> {
-        match self.judge(entity, ids, &[(entity, Right::Read)], "").await {
-            Ok(held) => Ok(ids.iter().copied().filter(|id| held.has(*id, Right::Read)).collect()),
-            Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => Ok(vec![]),
-            Err(error) => Err(error),
-        }
+        Ok(self.unseen(entity, ids).await?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Of rows that the caller may read: the columns that aren't theirs to be served.
+    ///
+    /// # Errors
+    /// As [`Deed::readable`].
+    pub async fn unseen<'e>(&mut self, entity: &'e Entity, ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<&'e str>)>> {
+        let held = match self.judge(entity, ids, &[(entity, Right::Read)], "").await {
+            Err(error) if error.is_refusal() => return Ok(vec![]),
+            held => held?,
+        };
+        let limited: Vec<&Column> = entity.columns.iter().filter(|c| c.is_limited()).collect();
+        let of = |id: Uuid| limited.iter().filter(|c| !held.is_of(id, c.readers.as_ref())).map(|c| c.name.as_str()).collect();
+        Ok(ids.iter().copied().filter(|id| held.has(*id, Right::Read)).map(|id| (id, of(id))).collect())
     }
 
     /// Finds rows that the caller may peek, for an action to work with.
@@ -256,6 +290,7 @@ impl<'s> Deed<'s> {
         if held.caller.is_none() && entity.relations.iter().any(needs_caller) {
             return Err(held.verdict.refusal(None)); // it would be linked to nobody
         }
+        let is_open = self.require_possible_writers(&held, &change)?;
         change.check()?;
         let sent = change.sent.clone();
         let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
@@ -271,7 +306,11 @@ impl<'s> Deed<'s> {
             &write::Parts { sets: &change.sets, ones: &ones, callers: &callers },
             self.caller.session,
         );
-        let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
+        let rows = match self.scope.run(&statement).await {
+            // A clash would tell of a value that may not be theirs to set.
+            Err(Error::Conflict(_)) if is_open => return Err(held.verdict.refusal(None)),
+            rows => rows.map_err(|e| explain(self.planner.schema, entity, e))?,
+        };
         if rows.is_empty() {
             return Err(held.verdict.refusal(None));
         }
@@ -304,23 +343,26 @@ impl<'s> Deed<'s> {
         if self.lifted.row(id, Right::Update) || held.is_administrator() {
             return Ok(());
         }
-        for (column, _) in sets.iter().filter(|(c, _)| sent.contains(&c.name)) {
-            let is_of = |class: &Class| match class {
-                Class::Guest => true,
-                Class::Owner => held.bits(id) & write::OWNED != 0,
-                Class::Group => held.bits(id) & write::GRANTED != 0,
-            };
-            if column.writers.as_ref().is_some_and(|classes| !classes.iter().any(is_of)) {
-                if held.caller.is_none() && column.is_limited() {
-                    let words = format!("{} has no attribute `{}`.", held.entity, column.name); // for guests it hasn't
-                    let at = format!("/data/attributes/{}", column.name);
-                    return Err(Error::Invalid(vec![Fault::new("unknown-attribute", words).at(at)]));
-                }
-                let fault = Fault::new("forbidden-attribute", format!("`{}` is not yours to set.", column.name));
-                return Err(Error::Forbidden(Some(fault.at(format!("/data/attributes/{}", column.name)))));
-            }
+        let not_theirs = |(c, _): &&(&Column, Option<String>)| sent.contains(&c.name) && !held.is_of(id, c.writers.as_ref());
+        sets.iter().find(not_theirs).map_or(Ok(()), |(column, _)| Err(not_to_set(held, column)))
+    }
+
+    /// Columns that a creator can't be permitted to set, whatever the new row will be granted to: told before anything of
+    /// their values is. Gives whether the row itself has to tell of others.
+    fn require_possible_writers(&self, held: &Held, change: &Change<'_>) -> Result<bool> {
+        if held.is_administrator() {
+            return Ok(false);
         }
-        Ok(())
+        let mut is_open = false;
+        for (column, _) in change.sets.iter().filter(|(c, _)| change.sent.contains(&c.name)) {
+            let Some(classes) = &column.writers else { continue };
+            let is_certain = classes.contains(&Class::Guest) || classes.contains(&Class::Owner) && held.caller.is_some();
+            if !is_certain && (held.caller.is_none() || !classes.contains(&Class::Group)) {
+                return Err(not_to_set(held, column));
+            }
+            is_open |= !is_certain;
+        }
+        Ok(is_open)
     }
 
     /// What a create may link its row to: refer on each; itself as the owner.
@@ -410,9 +452,10 @@ impl<'s> Deed<'s> {
         }
         if !change.echoes.is_empty() {
             // Who may not read the row is not told whether they guessed a value.
-            let is_readable = !self.readable(entity, &[id]).await?.is_empty();
+            let is_seen = change.echoes.iter().all(|(c, _)| held.is_of(id, c.readers.as_ref()));
+            let is_seen = is_seen && !self.readable(entity, &[id]).await?.is_empty();
             let same = self.scope.run(&write::unchanged(entity, id, &change.echoes)).await?;
-            if !is_readable || !same.first().is_some_and(|row| row.bool(0)) {
+            if !is_seen || !same.first().is_some_and(|row| row.bool(0)) {
                 let name = &change.echoes[0].0.name;
                 change.forbidden = Some(
                     Fault::new("read-only", format!("`{name}` is set by the system.")).at(format!("/data/attributes/{name}")),
@@ -452,7 +495,8 @@ impl<'s> Deed<'s> {
             Write::OnCreate => by_action || held.is_administrator(),
             Write::Anyone | Write::System => true,
         };
-        let (kept, doubted): (Vec<_>, Vec<_>) = change.sets.drain(..).partition(|(c, _)| is_theirs(c.write));
+        let may_set = |c: &Column| is_theirs(c.write) && (by_action || held.is_of(id, c.writers.as_ref()));
+        let (kept, doubted): (Vec<_>, Vec<_>) = change.sets.drain(..).partition(|(c, _)| may_set(c));
         change.sets = kept;
         if doubted.is_empty() {
             return Ok(());
@@ -460,7 +504,8 @@ impl<'s> Deed<'s> {
         let is_readable = !self.readable(change.entity, &[id]).await?.is_empty();
         for one in doubted {
             let same = self.scope.run(&write::unchanged(change.entity, id, std::slice::from_ref(&one))).await?;
-            if !(is_readable && one.0.is_served() && same.first().is_some_and(|row| row.bool(0))) {
+            let is_seen = is_readable && one.0.is_served() && held.is_of(id, one.0.readers.as_ref());
+            if !(is_seen && same.first().is_some_and(|row| row.bool(0))) {
                 change.sets.push(one);
             }
         }
@@ -707,6 +752,17 @@ impl<'s> Deed<'s> {
         }
         if is_declared && !held.is_administrator() { Err(held.verdict.refusal(None)) } else { Ok(()) }
     }
+}
+
+/// The refusal of a column that is not the caller's to set; for guests, who never see it, it isn't there.
+fn not_to_set(held: &Held, column: &Column) -> Error {
+    let at = format!("/data/attributes/{}", column.name);
+    if held.caller.is_none() && column.is_limited() {
+        let words = format!("{} has no attribute `{}`.", held.entity, column.name);
+        return Error::Invalid(vec![Fault::new("unknown-attribute", words).at(at)]);
+    }
+    let words = format!("`{}` is not yours to set.", column.name);
+    Error::Forbidden(Some(Fault::new("forbidden-attribute", words).at(at)))
 }
 
 /// Runs each statement until it changes nothing any more. What goes wrong is left: the ids harm nobody.

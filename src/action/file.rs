@@ -99,6 +99,9 @@ fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Actio
         }
         scope.names.push((input.name.clone(), row));
         scope.inputs.push(input.name.clone());
+        if matches!(input.kind, InputKind::Value(Kind::Uuid)) {
+            scope.ids.push(input.name.clone());
+        }
         if input.is_new {
             scope.passwords.push(input.name.clone());
         }

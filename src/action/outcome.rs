@@ -50,6 +50,8 @@ pub struct Scope<'s> {
     pub names: Vec<(String, Option<&'s Entity>)>,
     /// Those that callers send.
     pub inputs: Vec<String>,
+    /// Inputs of type uuid: enough to remove a link to.
+    pub ids: Vec<String>,
     /// Passwords that are being chosen.
     pub passwords: Vec<String>,
     /// Those that prove who somebody is.
@@ -118,7 +120,9 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 reader.unknown(what.mark, "to-many relation", relation, &names);
             }
             let to = find("to").map(|t| reader.text(t).to_owned()).unwrap_or_default();
-            scope.check_row(reader, what.mark, &to);
+            if !(word == "unlink" && scope.ids.contains(&to)) {
+                scope.check_row(reader, what.mark, &to);
+            }
             let permission = find("permission").map(|p| (p.mark, template(reader, scope, p)));
             let is_grant = entity.and_then(|e| e.relation(relation)).is_some_and(|r| r.rule == LinkRule::Grant);
             if let Some((mark, _)) = permission.as_ref().filter(|_| !is_grant || word == "unlink") {

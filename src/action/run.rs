@@ -144,8 +144,9 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Vec<
         for outcome in &action.outcomes {
             run.outcome(outcome).await?;
         }
-        if !call.is_rehearsal {
-            run.deed.commit().await?;
+        match call.is_rehearsal {
+            true => run.deed.check().await?,
+            false => run.deed.commit().await?,
         }
         Ok(run.directives)
     });
@@ -265,11 +266,18 @@ impl<'a> Run<'a> {
             Some(condition) => !holds(condition, &self.scope)?,
             None => false,
         };
+        // Rendered before: an error of PostgreSQL's leaves nothing to ask afterwards.
+        let otherwise = match &outcome.else_fail {
+            Some((status, message)) if !is_skipped => {
+                let told = self.tellable(message).await?;
+                Some((*status, message.render(&told)))
+            }
+            _ => None,
+        };
         let result = if is_skipped { Ok(Json::Null) } else { self.does(outcome).await };
-        let result = match (result, &outcome.else_fail) {
+        let result = match (result, otherwise) {
             (Err(error), Some((status, message))) if (400..500).contains(&error.status()) => {
-                let message = message.render(&self.tellable(message).await?)?;
-                return Err(Error::Failed { status: *status, message: words(&message) });
+                return Err(Error::Failed { status, message: words(&message?) });
             }
             (result, _) => result?,
         };
@@ -325,11 +333,16 @@ impl<'a> Run<'a> {
                 Ok(if *one { found.pop().unwrap_or_default() } else { Json::Array(found) })
             }
             Does::Link { row, relation, to, is_added, permission } => {
-                let ((entity, id), (_, other)) = (self.row(row)?, self.row(to)?);
+                let (entity, id) = self.row(row)?;
+                let other = match self.scope.get(to) {
+                    Some(Json::String(id)) => uuid(id).unwrap_or_default(), // an input of type uuid: removing asks nothing of it
+                    _ => self.row(to)?.1,
+                };
                 let relation = entity.relation(relation).ok_or(Error::NotFound)?;
                 let verb = if *is_added { Verb::Add } else { Verb::Remove };
+                // None said leaves a grant that is there as it is.
                 let bits = match permission {
-                    Some(template) => Some(grant_bits(&template.render(&self.scope)?)?),
+                    Some(template) => grant_bits(&template.render(&self.tellable(template).await?)?)?.map(Some),
                     None => None,
                 };
                 let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits }] };
@@ -394,16 +407,14 @@ impl<'a> Run<'a> {
             };
             let id = |row: &Json| row["id"].as_str().and_then(uuid).unwrap_or_default();
             let ids: Vec<Uuid> = rows.iter().map(|row| id(row)).collect();
-            let readable = self.deed.readable(bound.entity, &ids).await?;
-            let limited: Vec<&str> = bound.entity.columns.iter().filter(|c| c.is_limited()).map(|c| c.name.as_str()).collect();
+            let readable = self.deed.unseen(bound.entity, &ids).await?;
             for row in rows {
-                if !readable.contains(&id(row)) {
-                    *row = json!({"id": row["id"]});
-                } else if !limited.is_empty() {
-                    let seen = self.resource(bound.entity, id(row)).await?;
-                    let is_seen = |name: &str| seen["attributes"].get(name).is_some();
-                    if let Some(row) = row.as_object_mut() {
-                        row.retain(|name, _| !limited.contains(&name.as_str()) || is_seen(name));
+                match readable.iter().find(|(readable, _)| *readable == id(row)) {
+                    None => *row = json!({"id": row["id"]}),
+                    Some((_, unseen)) => {
+                        if let Some(row) = row.as_object_mut() {
+                            row.retain(|name, _| !unseen.contains(&name.as_str()));
+                        }
                     }
                 }
             }

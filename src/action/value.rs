@@ -55,9 +55,10 @@ impl Template {
                 handlebars::Template::compile(text).map_err(|e| format!("not a template: {e}"))?;
                 let tags = text.split("{{").skip(1).filter_map(|t| t.split("}}").next()).map(str::trim);
                 // blocks speak of names, too; `this` is an item of theirs
-                let named = tags.filter(|t| !t.starts_with(['/', '@', '!']) && *t != "else").map(|t| {
-                    let block = ["#each ", "#if ", "#unless "].iter().find_map(|b| t.strip_prefix(b));
-                    root(block.unwrap_or(t))
+                let is_place = |t: &&str| matches!(*t, "@index" | "@key" | "@first" | "@last");
+                let named = tags.filter(|t| !t.starts_with(['/', '!']) && *t != "else" && !is_place(t)).map(|t| {
+                    let block = ["#each ", "#if ", "#unless "].iter().find_map(|b| t.strip_prefix(b)).unwrap_or(t).trim();
+                    root(block.strip_prefix("@root.").unwrap_or(block))
                 });
                 Ok(named.filter(|n| n != "this").collect())
             }
@@ -174,6 +175,15 @@ mod tests {
         for missing in ["{{m}}", "{{o.m}}", "x {{m}}", "x {{o.m}}"] {
             assert!(render(missing).is_err(), "{missing}");
         }
+    }
+
+    #[test]
+    fn whatever_a_template_speaks_of_is_known() {
+        let names = |text: &str| Template::read(json!(text)).names();
+        let known = |names: &[&str]| Ok(names.iter().map(|n| (*n).to_owned()).collect());
+        assert_eq!(names("{{#each o.list}}{{@index}} {{this.x}} {{@root.s}}{{else}}-{{/each}}"), known(&["o", "s"]));
+        assert_eq!(names("{{#if n}}{{s}}{{/if}}"), known(&["n", "s"]));
+        assert_eq!(names("{{@secret}} x"), known(&["@secret"]));
     }
 
     #[test]

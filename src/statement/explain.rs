@@ -37,12 +37,12 @@ pub fn explain(questions: &[Question<'_>], user: Option<Uuid>, session: Option<U
         None => ctes.push("other as materialized (select who.*, true as known from who)".to_owned()),
         Some(user) => {
             let user = statement.bind(Some(user.to_string()));
-            let peek = rule(Right::Peek, Subject { row: "t", is_group: false });
+            let [peek, open] = ["t", "w"].map(|row| rule(Right::Peek, Subject { row, is_group: false }));
             // Somebody deactivated is a guest.
             ctes.push(format!(
                 "other as materialized (select u.id, coalesce(u.groups, '{{}}'::uuid[]) as groups, \
                  coalesce('{ADMINISTRATORS}'::uuid = any(u.groups), false) as admin, \
-                 exists (select from who a, user_account t where t.id = {user}::uuid and {peek}) as known \
+                 exists (select from who a, user_account t, world w where w.name = 'user_account' and {open} and t.id = {user}::uuid and {peek}) as known \
                  from (values (1)) as one left join lateral (select u.id, array(select m.source from \"usergroup.members\" m \
                  where m.target = u.id) as groups from user_account u where u.id = {user}::uuid and u.active) u on true)"
             ));

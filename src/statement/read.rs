@@ -94,6 +94,8 @@ struct Speller<'s> {
     /// For each branch: number, `n`, parent, id, source, and slot expressions.
     branches: Vec<Spelled>,
     layout: Layout<'s>,
+    /// Whether the rows are only worked with: then peek is enough of their columns, too.
+    is_search: bool,
     /// Whether the root is a page, with its sort keys beside it.
     is_paged: bool,
     /// How many rows of the root are shown.
@@ -119,6 +121,7 @@ pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only
         schema,
         statement: Statement { keep: !plan.is_fancy(), ..Statement::default() },
         gates: asked.iter().map(|e| (e.at, plan.asks(e))).collect(),
+        is_search: plan.is_search(),
         is_paged: false,
         size: plan.root.window.size,
         most: plan.most_included,
@@ -441,10 +444,15 @@ impl<'s> Speller<'s> {
         linked
     }
 
+    /// A column in a condition or an order.
+    fn spelled(&self, column: &Column, entity: &Entity, row: &str) -> String {
+        if self.is_search && row == "t" { format!("t.{}", quote(&column.name)) } else { seen(column, entity, row) }
+    }
+
     /// The expression of a sort key over row `t`.
     fn key(&mut self, entity: &Entity, key: &Key<'s>) -> String {
         let last = key.steps.last().map_or(entity, |relation| self.schema.target(relation));
-        let column = |row: &str| key.column.map_or_else(|| format!("{row}.id"), |c| seen(c, last, row));
+        let column = |row: &str| key.column.map_or_else(|| format!("{row}.id"), |c| self.spelled(c, last, row));
         let mut spelled = column(&format!("x{}", key.steps.len()));
         if key.steps.is_empty() {
             return column("t");
@@ -533,7 +541,7 @@ impl<'s> Speller<'s> {
         row: &str,
     ) -> String {
         let kind = column.map_or(Kind::Uuid, |c| c.kind.clone());
-        let plain = column.map_or_else(|| format!("{row}.id"), |c| seen(c, entity, row));
+        let plain = column.map_or_else(|| format!("{row}.id"), |c| self.spelled(c, entity, row));
         let fold = |text: String| if kind == Kind::Email { format!("lower({text})") } else { text };
         let left = fold(plain.clone());
         let cast = kind.sql();

@@ -90,6 +90,10 @@ impl Cluster {
     fn is_alive(&self) -> bool {
         let file = fs::read_to_string(self.folder.join("postmaster.pid")).unwrap_or_default();
         let pid = file.lines().next().and_then(|l| l.trim().parse().ok()).and_then(rustix::process::Pid::from_raw);
+        // Where we are the first process of a container the dead postmaster is ours to bury.
+        if let Some(pid) = pid {
+            _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
+        }
         pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
     }
 

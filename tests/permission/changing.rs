@@ -141,6 +141,19 @@ async fn leaving_is_free_and_the_last_administrator_stays() {
     let person = |id: Uuid| json!({"data": [{"type": "user_account", "id": id.to_string()}]});
     bob.post(administrators, person(bob.id)).await.is(404); // bob may not even know of the group
     admin.unlink(administrators, person(admin.id)).await.is(409);
+    let rehearsal = "usergroup/00000000-0000-7000-8000-000000000001/remove_member?dry_run=true";
+    admin.act(rehearsal, json!({"user_account_id": admin.id.to_string()})).await.is(409);
+    let rehearsed = admin
+        .act(
+            "usergroup/00000000-0000-7000-8000-000000000001/add_member?dry_run=true",
+            json!({"user_account_id": bob.id.to_string()}),
+        )
+        .await
+        .is(200);
+    assert!(rehearsed.text.contains("Member added"));
+    assert!(world.sql("select 1 from \"usergroup.members\" where source = '00000000-0000-7000-8000-000000000001' and target <> (select id from user_account where name = 'admin')").await.is_empty(), "rolled back");
+    world.guest().act("user_account/signin?dry_run=true", json!({"email": "a@b.c", "password": "x"})).await.is(422);
+    admin.act("usergroup/00000000-0000-7000-8000-000000000001/add_member?dryrun=true", json!({})).await.is(400);
     admin
         .patch(
             &format!("/api/user_account/{}", admin.id),

@@ -157,3 +157,57 @@ async fn a_column_is_set_by_whom_it_names() {
     eve.post("/api/case", make(json!({"boss": "x"}))).await.is(403);
     assert_eq!(world.sql("select 1 from \"case\"").await.len(), 5, "what was refused is not there");
 }
+
+#[tokio::test]
+async fn a_value_that_is_not_theirs_is_not_guessed_by_sending_it() {
+    let world = World::of("tests/projects/odd").await;
+    let (ada, bob, eve, [one, _]) = cases(&world).await;
+    world.sql("update \"case\" set score = 41, code = 'secret' where open = 'open 1'").await;
+    let url = format!("/api/case/{one}");
+    let set = |attributes: Json| json!({"data": {"type": "case", "id": one, "attributes": attributes}});
+    for someone in [&bob, &eve] {
+        let (right, wrong) = (
+            someone.patch(&url, set(json!({"score": 41}))).await.is(403),
+            someone.patch(&url, set(json!({"score": 40}))).await.is(403),
+        );
+        assert_eq!(right.text, wrong.text);
+    }
+    ada.patch(&url, set(json!({"score": 41}))).await.is(200); // the control
+    // what is sent back as it is, is no change, for who sees it
+    bob.patch(&url, set(json!({"open": "x", "team": 1, "code": "secret"}))).await.is(200);
+    ada.patch(&url, set(json!({"open": "y", "team": 1}))).await.is(200); // ada reads team, and may not set it
+    ada.patch(&url, set(json!({"team": 2}))).await.is(403);
+    let (right, wrong) =
+        (eve.patch(&url, set(json!({"team": 1}))).await.is(403), eve.patch(&url, set(json!({"team": 2}))).await.is(403));
+    assert_eq!(right.text, wrong.text);
+    // nor by a clash
+    let make = |code: &str| json!({"data": {"type": "case", "attributes": {"code": code}}});
+    let (taken, free) = (eve.post("/api/case", make("secret")).await.is(403), eve.post("/api/case", make("free")).await.is(403));
+    assert_eq!((taken.status, &taken.json["errors"][0]["title"]), (free.status, &free.json["errors"][0]["title"]));
+    bob.post("/api/case", make("free")).await.is(201);
+    world.sql("update world set permission = permission | 4 where name = 'case'").await;
+    let (taken, free) = (
+        world.guest().post("/api/case", make("secret")).await.is(422),
+        world.guest().post("/api/case", make("free2")).await.is(422),
+    );
+    assert_eq!(taken.text, free.text);
+}
+
+#[tokio::test]
+async fn an_action_finds_by_what_its_caller_may_not_see_and_tells_only_what_they_may() {
+    let world = World::of("tests/projects/odd").await;
+    let (_, _, eve, [one, _]) = cases(&world).await;
+    world.sql("update \"case\" set code = 'secret' where open = 'open 1'").await;
+    world.sql("update world set permission = permission | 32 where name = 'case'").await;
+    for someone in [&eve, &world.guest()] {
+        assert!(someone.act("case/find", json!({"code": "secret"})).await.is(200).text.contains("open 1"));
+        someone.act("case/find", json!({"code": "other"})).await.is(404);
+    }
+    // an outcome's own words, when PostgreSQL refuses it; a declared right to read tells the row
+    world.sql(&format!("update \"case\" set permission = 16256 + 1 + 32 where id = '{one}'")).await;
+    world.sql(&format!("insert into clue (id, permission, text, \"case\") values (gen_random_uuid(), 2, 'x', '{one}')")).await;
+    let refused = eve.act(&format!("case/{one}/close"), json!({})).await.is(409);
+    assert_eq!(refused.json[0]["Attributes"]["message"], "open 1 has clues");
+    world.sql("delete from clue").await;
+    eve.act(&format!("case/{one}/close"), json!({})).await.is(200);
+}

@@ -174,7 +174,7 @@ async fn explanations_agree_with_the_oracle_and_so_with_every_surface() {
                 let peeked = may(actor, 0, kind.row);
                 let wanted = json!({
                     "allowed": peeked && may(actor, right, kind.row),
-                    "phase": peeked.then_some("before instance"),
+                    "phase": peeked.then_some(if *word == "read" { "after instance" } else { "before instance" }),
                     "line": line(actor, right, kind.row).filter(|_| peeked),
                 });
                 assert_eq!(said["attributes"], wanted, "{} {word} {}", actor.name, kind.name);

@@ -50,6 +50,12 @@ async fn an_owner_shares_a_row_and_sees_with_whom() {
         ada.act(&format!("article/{memo}/share"), bad).await.is(422);
     }
     ada.act(&format!("article/{memo}/share"), json!({"usergroup": "00000000-0000-7000-8000-00000000dead"})).await.is(404);
+    // sharing again without saying more leaves the grant as it is
+    world.sql(&format!("update article set permission = 16256 + 32768 where id = '{memo}'")).await;
+    ada.act(&format!("article/{memo}/share"), json!({"usergroup": group})).await.is(200);
+    assert_eq!(grants(&ada.get(&format!("{url}/relationships/usergroups")).await.is(200).json["data"]), Some(json!(163_840)));
+    // removing asks nothing of the group
+    world.sql(&format!("update usergroup set permission = 0, owner = null where id = '{group}'")).await;
     ada.act(&format!("article/{memo}/unshare"), json!({"usergroup": group})).await.is(200);
     assert_eq!(ada.get(&format!("{url}/relationships/usergroups")).await.is(200).ids().len(), 1);
     // every entity of a project has them, the system's have not
