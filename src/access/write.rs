@@ -1,6 +1,8 @@
 //! Writes: verdicts in the order of `permissions.md` §5, then the change, all in one transaction.
 //!
-//! In charge of: which rights a create, update, delete or change of links asks of which rows, by the kind of the link.
+//! In charge of: which rights a create, update or delete asks of which rows; [`link`] is in charge of links.
+
+pub mod link;
 
 use std::collections::HashMap;
 
@@ -10,14 +12,14 @@ use super::Verdict;
 use crate::account::Caller;
 use crate::error::{Error, Fault, Reason, Result};
 use crate::permission::{Class, Right};
-use crate::plan::change::{Change, LinkChange, Target, Verb};
-use crate::plan::{Guard, NAMED, Pick, Planner};
-use crate::request::Query;
+use crate::plan::change::{Change, LinkChange, Verb};
+use crate::plan::{NAMED, Planner};
 use crate::schema::diff::field_of;
-use crate::schema::{ADMINISTRATORS, Column, Entity, Link, LinkRule, Relation, Schema, Write};
+use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, Write};
 use crate::statement::account;
-use crate::statement::write::{self, Asks};
+use crate::statement::write;
 use crate::store::{Scope, Store};
+use link::Made;
 
 /// What is asked before an operation: of the entity, and of the row.
 struct Phases {
@@ -73,13 +75,6 @@ impl Lifted {
 /// Read implies peek.
 fn grants(rights: &[Right], right: Right) -> bool {
     rights.contains(&right) || right == Right::Peek && rights.contains(&Right::Read)
-}
-
-/// When the row was made whose links change: making it asks refer on what it links to, and update of nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Made {
-    Before,
-    Here,
 }
 
 /// What the caller holds on rows that they may peek.
@@ -365,29 +360,6 @@ impl<'s> Deed<'s> {
         Ok(is_open)
     }
 
-    /// What a create may link its row to: refer on each; itself as the owner.
-    async fn judge_create_link(&mut self, held: &Held, link: &LinkChange<'s>) -> Result<()> {
-        match link.relation.rule {
-            LinkRule::System => {
-                Err(Error::Forbidden(Some(Fault::new("read-only", format!("`{}` is set by the system.", link.relation.name)))))
-            }
-            LinkRule::Owner => match link.targets.first() {
-                Some(target) if Some(target.id) == held.caller => Ok(()),
-                _ => Err(held.verdict.refusal(None)),
-            },
-            LinkRule::Membership => Ok(()), // judged when it is made
-            _ if matches!(link.relation.link, Link::Inverse { .. }) => Ok(()),
-            _ => self.refer(link).await,
-        }
-    }
-
-    async fn refer(&mut self, link: &LinkChange<'s>) -> Result<()> {
-        let target = self.schema().target(link.relation);
-        let ids: Vec<Uuid> = link.targets.iter().map(|t| t.id).collect();
-        let held = self.judge(target, &ids, &[(target, Right::Refer)], "for key share").await?;
-        ids.iter().try_for_each(|id| held.require(*id, Right::Refer))
-    }
-
     /// Updates a row.
     ///
     /// # Errors
@@ -510,208 +482,6 @@ impl<'s> Deed<'s> {
             }
         }
         Ok(())
-    }
-
-    /// `null` over a target that the caller can't see changes nothing.
-    async fn keep_hidden(
-        &mut self,
-        entity: &'s Entity,
-        id: Uuid,
-        links: &[LinkChange<'s>],
-        ones: &mut Vec<(&'s str, Option<Uuid>)>,
-    ) -> Result<()> {
-        for link in links.iter().filter(|l| !l.relation.is_many() && l.targets.is_empty()) {
-            if self.visible(entity, id, link).await?.is_empty() {
-                ones.retain(|(column, _)| !matches!(&link.relation.link, Link::One { column: c } if c == column));
-            }
-        }
-        Ok(())
-    }
-
-    /// The linked rows that the caller sees.
-    async fn visible(&mut self, entity: &'s Entity, id: Uuid, link: &LinkChange<'s>) -> Result<Vec<Uuid>> {
-        let mut plan = self.planner.linkage(entity, id, link.relation, &Query::default());
-        debug_assert!(plan.root.guard == Guard::PEEK && matches!(plan.pick, Pick::Related { .. }));
-        plan.root.window.size = i64::try_from(self.planner.limits.links).unwrap_or(i64::MAX);
-        let schema = self.schema();
-        match super::read(super::Source::Scope(&mut self.scope), schema, self.caller, &plan).await {
-            Ok(answer) if answer.has_more => {
-                let words = format!("`{}` has too many links to be replaced at once: add and remove.", link.relation.name);
-                Err(Error::Invalid(vec![Fault::new("too-many", words)]))
-            }
-            Ok(answer) => Ok(answer.rows.first().into_iter().flatten().filter_map(|row| row.uuid(3)).collect()),
-            Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => Ok(vec![]),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Changes the to-many links of a row, from either side.
-    ///
-    /// # Errors
-    /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
-    pub async fn link(
-        &mut self,
-        entity: &'s Entity,
-        id: Uuid,
-        link: Option<LinkChange<'s>>,
-        relation: &Relation,
-        faults: Vec<Fault>,
-    ) -> Result<()> {
-        let target = self.schema().target(relation);
-        let gates: &[(&Entity, Right)] = match (relation.rule, &relation.link) {
-            (LinkRule::Membership, _) => &[], // asked person by person: leaving asks nothing
-            (_, Link::Inverse { .. }) => &[(target, Right::Update)],
-            _ => &[(entity, Right::Update)],
-        };
-        let held = self.judge(entity, &[id], gates, "for update").await?;
-        held.require(id, Right::Peek)?;
-        let Some(link) = link.filter(|_| faults.is_empty()) else {
-            self.require_link(id, relation, &held)?;
-            if relation.rule == LinkRule::Membership && held.caller != Some(id) {
-                held.require(id, Right::Update)?; // who may change nothing here is told nothing of the form
-            }
-            return Err(Error::Invalid(faults));
-        };
-        self.change_links(entity, id, link, Made::Before).await
-    }
-
-    /// What a change of links asks of the row in the path.
-    fn require_link(&self, id: Uuid, relation: &Relation, held: &Held) -> Result<()> {
-        match (relation.rule, &relation.link) {
-            (LinkRule::System, _) => Err(held.verdict.refusal(None)),
-            (LinkRule::Grant | LinkRule::Owner, _) if held.bits(id) & write::CHMOD == 0 => Err(held.not_owner()),
-            (LinkRule::Declared, Link::Through { .. } | Link::One { .. }) => held.require(id, Right::Update),
-            _ => Ok(()), // judged row by row
-        }
-    }
-
-    async fn change_links(&mut self, entity: &'s Entity, id: Uuid, link: LinkChange<'s>, made: Made) -> Result<()> {
-        let relation = link.relation;
-        let target = self.schema().target(relation);
-        let held = self.judge(entity, &[id], &[], "for update").await?;
-        let is_new = made == Made::Here && relation.rule == LinkRule::Declared && matches!(relation.link, Link::Through { .. });
-        if !is_new {
-            self.require_link(id, relation, &held)?;
-        }
-        if relation.name == "join_groups" && link.targets.iter().any(|t| t.id == ADMINISTRATORS) {
-            let words = "Nobody becomes an administrator by signing up.";
-            return Err(Error::Invalid(vec![Fault::new("administrators", words).at("/data")]));
-        }
-        let (added, removed) = match link.verb {
-            Verb::Add => (link.targets, vec![]),
-            Verb::Remove => (vec![], link.targets),
-            Verb::Replace => {
-                let seen = self.visible(entity, id, &link).await?;
-                let gone = seen
-                    .iter()
-                    .filter(|s| !link.targets.iter().any(|t| t.id == **s))
-                    .map(|s| Target { id: *s, bits: None })
-                    .collect();
-                let new = link.targets.into_iter().filter(|t| !seen.contains(&t.id) || t.bits.is_some()).collect();
-                (new, gone)
-            }
-        };
-        let mut judged = vec![];
-        for (verb, targets) in [(Verb::Add, added), (Verb::Remove, removed)] {
-            if !targets.is_empty() {
-                let asks = self.judge_targets(entity, id, link.relation, target, verb, &targets, &held).await?;
-                judged.push((verb, targets, if is_new { Asks::Judged } else { asks }));
-            }
-        }
-        for (verb, targets, asks) in judged {
-            let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
-            let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
-            let changes_all = verb == Verb::Add && matches!(relation.link, Link::Inverse { .. });
-            if changes_all && rows.len() < targets.len() {
-                return Err(held.verdict.refusal(None));
-            }
-        }
-        Ok(())
-    }
-
-    /// What a change of links asks of the other rows.
-    #[allow(clippy::too_many_arguments)] // both ends of a link
-    async fn judge_targets(
-        &mut self,
-        entity: &'s Entity,
-        id: Uuid,
-        relation: &Relation,
-        target: &'s Entity,
-        verb: Verb,
-        targets: &[Target],
-        held: &Held,
-    ) -> Result<Asks> {
-        let ids: Vec<Uuid> = targets.iter().map(|t| t.id).collect();
-        let is_added = verb == Verb::Add;
-        let refer: &[(&Entity, Right)] = if is_added { &[(target, Right::Refer)] } else { &[] };
-        match (relation.rule, &relation.link) {
-            (LinkRule::Membership, _) => self.judge_membership(entity, id, target, is_added, &ids, held).await,
-            (LinkRule::Declared, Link::Inverse { column }) => {
-                let others = self.judge(target, &ids, &[(target, Right::Update)], "for update").await?;
-                ids.iter().try_for_each(|i| others.require(*i, Right::Update))?;
-                if is_added {
-                    held.require(id, Right::Refer)?;
-                } else if self.schema().inverse(relation).is_some_and(|r| r.required) {
-                    return Err(Error::Invalid(vec![
-                        Fault::new("required", format!("`{column}` of {} is required.", target.name)).at("/data"),
-                    ]));
-                }
-                Ok(Asks::Judged)
-            }
-            (rule, _) => {
-                let others = self.judge(target, &ids, refer, "for key share").await?;
-                if is_added {
-                    ids.iter().try_for_each(|i| others.require(*i, Right::Refer))?;
-                }
-                Ok(match rule {
-                    LinkRule::Grant => Asks::Chmod,
-                    _ if self.lifted.row(id, Right::Update) => Asks::Judged,
-                    _ => Asks::Update,
-                })
-            }
-        }
-    }
-
-    /// A membership is made and removed by whoever has update on the group; adding also asks refer on the person; a person
-    /// may always leave. Only administrators change who is an administrator.
-    async fn judge_membership(
-        &mut self,
-        entity: &'s Entity,
-        id: Uuid,
-        target: &'s Entity,
-        is_added: bool,
-        ids: &[Uuid],
-        held: &Held,
-    ) -> Result<Asks> {
-        let from_group = entity.name == "usergroup";
-        let (users, groups) = (self.schema().system("user_account"), self.schema().system("usergroup"));
-        let only_leaves = !is_added && ids.iter().all(|other| Some(if from_group { *other } else { id }) == held.caller);
-        let gates: &[(&Entity, Right)] = match (only_leaves, is_added) {
-            (true, _) => &[],
-            (_, true) => &[(groups, Right::Update), (users, Right::Refer)],
-            (_, false) => &[(groups, Right::Update)],
-        };
-        let others = self.judge(target, ids, gates, "for key share").await?;
-        for other in ids {
-            let (group, person) = if from_group { (id, *other) } else { (*other, id) };
-            let leaves = !is_added && Some(person) == held.caller;
-            if group == ADMINISTRATORS {
-                self.guard_administrators().await?;
-                if !held.is_administrator() && !leaves {
-                    return Err(held.verdict.refusal(None));
-                }
-            }
-            if leaves {
-                continue;
-            }
-            let (groups, people) = if from_group { (held, &others) } else { (&others, held) };
-            groups.require(group, Right::Update)?;
-            match is_added {
-                true => people.require(person, Right::Refer)?,
-                false => people.require(person, Right::Peek)?,
-            }
-        }
-        Ok(Asks::Judged)
     }
 
     /// Deletes a row.

@@ -6,17 +6,18 @@
 //! Every row that comes back is `branch, n, parent, id` and then slots, typed by how values travel; a branch uses the
 //! slots it needs and leaves the others null. Branch 0 is the head: one row whose `n` holds the verdicts as bits.
 
+use condition::{may_see, order, seen};
 use uuid::Uuid;
 
-use super::{Statement, array};
-use crate::permission::{Class, Right, belongs, rule};
-use crate::plan::filter::{Filter, Operator};
-use crate::plan::page::Key;
+use super::Statement;
+use crate::permission::{Right, rule};
 use crate::plan::{Include, Node, Pick, Plan};
 use crate::schema::kind::{Kind, Wire};
 use crate::schema::{ADMINISTRATORS, Column, Entity, Link, LinkRule, Relation, Schema, quote};
 
 pub mod aggregate;
+mod condition;
+mod page;
 
 /// The bits of the head's `n`.
 pub mod verdict {
@@ -237,84 +238,6 @@ impl<'s> Speller<'s> {
         head
     }
 
-    /// A CTE of a page of a node's rows, of all or of those linked to `p0`; and of their total, where it was asked for.
-    fn page(&mut self, name: &str, node: &Node<'s>, from: Option<(&'s Entity, &'s Relation)>, gate: &str) {
-        self.is_paged = true;
-        let entity = node.entity;
-        let (table, window) = (entity.table(), &node.window);
-        let mut held = rule(node.guard.right(), entity.subject("t"));
-        let (mut source, mut conditions, mut bits) = ("a".to_owned(), vec![gate.to_owned()], String::new());
-        if let Some((parent, relation)) = from {
-            source += " cross join p0 p";
-            conditions.push(self.link(parent, relation, "p", "t", true));
-            if node.guard.right() == Right::Peek {
-                held = own_links(relation, held, "p");
-                bits = grant_bits(relation, "p").map(|bits| format!(", {bits} as _bits")).unwrap_or_default();
-            }
-        }
-        for filter in &node.filters {
-            let spelled = self.filter(entity, filter, "t");
-            conditions.push(spelled);
-        }
-        if let Some(most) = window.total {
-            let most = self.statement.bind(Some(most.to_string()));
-            self.ctes.push(format!(
-                "c0 as materialized (select count(*) as n from (select from {source} cross join {table} t where {} and {held} limit {most}::bigint) c)",
-                conditions.join(" and ")
-            ));
-        }
-        let keys: Vec<String> = node.order.iter().map(|key| self.key(node.entity, key)).collect();
-        let backwards = window.before.is_some();
-        if let Some(values) = window.after.as_ref().or(window.before.as_ref()) {
-            let beyond = self.beyond(&node.order, &keys, values, backwards);
-            conditions.push(beyond);
-        }
-        let order = order(&node.order, &keys, backwards);
-        let shown: Vec<_> = keys.iter().enumerate().map(|(i, key)| format!("({key})::text as _k{i}")).collect();
-        let shown = format!("t.*, {}{bits}", shown.join(", "));
-        let limit = self.statement.bind(Some((window.size.saturating_add(1)).to_string()));
-        let offset = self.statement.bind(Some(window.offset.to_string()));
-        let part = format!("order by {order} limit {limit}::bigint offset {offset}::bigint");
-        let conditions = conditions.join(" and ");
-        if from.is_some() || node.guard.right() != Right::Read {
-            let rows = format!("select {shown} from {table} t where {conditions} and {held} {part}");
-            self.ctes.push(format!(
-                "{name} as materialized (select row_number() over () as _n, t.* from {source} cross join lateral ({rows}) t)"
-            ));
-            return;
-        }
-        // Who sees much finds a page among the first rows in order; who sees little of much would walk for ever. So the
-        // walk is bounded; where it comes up short, the page is put together from what the caller may see at all: their
-        // own rows, those of their groups, and the first of those that guests may see (of all, for administrators).
-        let walked = format!("select t.* from {table} t where {conditions} order by {order} limit {}", self.walk);
-        let walk = format!("select {shown} from ({walked}) t where {held} {part}");
-        let first = format!("order by {order} limit {limit}::bigint + {offset}::bigint");
-        let guest = format!("t.permission & {} <> 0", Right::Read.bit());
-        let own_group = if entity.subject("t").is_group { " or t.id = any((select groups from a)::uuid[])" } else { "" };
-        let arms = [
-            format!("select t.id from {table} t where {conditions} and t.owner = a.id"),
-            format!("select t.id from {table} t where {conditions} and (t.groups && (select groups from a){own_group})"),
-            format!("(select t.id from {table} t where {conditions} and {guest} {first})"),
-            format!("(select t.id from {table} t where (select admin from a) and {conditions} {first})"),
-        ];
-        let is_short = format!(
-            "(select count(*) from w0) < {limit}::bigint and (select count(*) from a cross join lateral ({}) t) >= {}",
-            walked.replacen("select t.*", "select", 1),
-            self.walk
-        );
-        let seen = format!("select {shown} from f0 f join {table} t on t.id = f.id where {conditions} and {held} {part}");
-        self.ctes.push(format!("w0 as materialized (select t.* from a cross join lateral ({walk}) t)"));
-        self.ctes.push(format!("s0 as materialized (select {is_short} as is_short)"));
-        self.ctes.push(format!(
-            "f0 as materialized (select f.id from a cross join lateral ({}) f where (select is_short from s0))",
-            arms.join(" union ")
-        ));
-        self.ctes.push(format!(
-            "{name} as materialized (select row_number() over () as _n, t.* from (select * from w0 where not (select is_short from s0) \
-             union all select t.* from a cross join lateral ({seen}) t where (select is_short from s0)) t)"
-        ));
-    }
-
     /// The branch of a CTE's rows, and those of what is included from them.
     fn rows(&mut self, cte: &str, node: &Node<'s>, grants: Option<&Relation>) {
         let mut slots: Vec<(Wire, String)> = vec![];
@@ -444,132 +367,6 @@ impl<'s> Speller<'s> {
         linked
     }
 
-    /// A column in a condition or an order.
-    fn spelled(&self, column: &Column, entity: &Entity, row: &str) -> String {
-        if self.is_search && row == "t" { format!("t.{}", quote(&column.name)) } else { seen(column, entity, row) }
-    }
-
-    /// The expression of a sort key over row `t`.
-    fn key(&mut self, entity: &Entity, key: &Key<'s>) -> String {
-        let last = key.steps.last().map_or(entity, |relation| self.schema.target(relation));
-        let column = |row: &str| key.column.map_or_else(|| format!("{row}.id"), |c| self.spelled(c, last, row));
-        let mut spelled = column(&format!("x{}", key.steps.len()));
-        if key.steps.is_empty() {
-            return column("t");
-        }
-        for (depth, relation) in key.steps.iter().enumerate().rev() {
-            let target = self.schema.target(relation);
-            let (row, parent) = (format!("x{}", depth + 1), if depth == 0 { "t".to_owned() } else { format!("x{depth}") });
-            let link = self.link(target, relation, &parent, &row, true);
-            spelled = format!(
-                "(select {spelled} from {} {row} where {link} and {})",
-                target.table(),
-                rule(Right::Read, target.subject(&row))
-            );
-        }
-        spelled
-    }
-
-    /// The rows beyond a cursor, in the order's direction or against it. Nulls come last ascending, first descending.
-    fn beyond(&mut self, order: &[Key<'s>], keys: &[String], values: &[Option<String>], backwards: bool) -> String {
-        let mut spelled = "false".to_owned();
-        for ((key, expression), value) in order.iter().zip(keys).zip(values).rev() {
-            let kind = key.column.map_or(Kind::Uuid, |c| c.kind.clone()).sql();
-            let descends = key.descends != backwards;
-            let (after, same) = match value {
-                Some(value) => {
-                    let value = self.statement.bind(Some(value.clone()));
-                    let sign = if descends { "<" } else { ">" };
-                    let nulls = if key.is_nullable() && !descends { format!(" or {expression} is null") } else { String::new() };
-                    (format!("({expression} {sign} {value}::{kind}{nulls})"), format!("{expression} = {value}::{kind}"))
-                }
-                None if descends => (format!("{expression} is not null"), format!("{expression} is null")),
-                None => ("false".to_owned(), format!("{expression} is null")),
-            };
-            spelled = if spelled == "false" { after } else { format!("({after} or {same} and {spelled})") };
-        }
-        spelled
-    }
-
-    fn filter(&mut self, entity: &'s Entity, filter: &Filter<'s>, row: &str) -> String {
-        let mut joined = |parts: &[Filter<'s>], word: &str| {
-            let parts: Vec<_> = parts.iter().map(|p| self.filter(entity, p, row)).collect();
-            format!("({})", parts.join(word))
-        };
-        match filter {
-            Filter::And(parts) => joined(parts, " and "),
-            Filter::Or(parts) => joined(parts, " or "),
-            Filter::Not(part) => format!("({}) is not true", self.filter(entity, part, row)),
-            Filter::Compare { steps, column, operator, values } => {
-                self.compare(entity, steps, *column, *operator, values, row, 0)
-            }
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)] // the parts of one condition
-    fn compare(
-        &mut self,
-        entity: &'s Entity,
-        steps: &[&'s Relation],
-        column: Option<&'s Column>,
-        operator: Operator,
-        values: &[String],
-        row: &str,
-        depth: usize,
-    ) -> String {
-        let Some((relation, rest)) = steps.split_first() else { return self.comparison(entity, column, operator, values, row) };
-        let target = self.schema.target(relation);
-        let inner = format!("f{depth}");
-        let link = self.link(entity, relation, row, &inner, true);
-        let held = rule(Right::Read, target.subject(&inner));
-        // "author is null": there is none that the caller may read.
-        let ends_at_relation = rest.is_empty() && column.is_none();
-        if ends_at_relation && matches!(operator, Operator::Null | Operator::NotNull) {
-            let not = if operator == Operator::Null { "not " } else { "" };
-            return format!("{not}exists (select from {} {inner} where {link} and {held})", target.table());
-        }
-        let condition = self.compare(target, rest, column, operator, values, &inner, depth + 1);
-        format!("exists (select from {} {inner} where {link} and {held} and {condition})", target.table())
-    }
-
-    fn comparison(
-        &mut self,
-        entity: &Entity,
-        column: Option<&'s Column>,
-        operator: Operator,
-        values: &[String],
-        row: &str,
-    ) -> String {
-        let kind = column.map_or(Kind::Uuid, |c| c.kind.clone());
-        let plain = column.map_or_else(|| format!("{row}.id"), |c| self.spelled(c, entity, row));
-        let fold = |text: String| if kind == Kind::Email { format!("lower({text})") } else { text };
-        let left = fold(plain.clone());
-        let cast = kind.sql();
-        let mut one = || {
-            let value = self.statement.bind(values.first().cloned());
-            fold(format!("{value}::{cast}"))
-        };
-        match operator {
-            Operator::Null => format!("{plain} is null"),
-            Operator::NotNull => format!("{plain} is not null"),
-            Operator::Eq => format!("{left} = {}", one()),
-            Operator::Ne => format!("{left} is distinct from {}", one()),
-            Operator::Lt => format!("{left} < {}", one()),
-            Operator::Le => format!("{left} <= {}", one()),
-            Operator::Gt => format!("{left} > {}", one()),
-            Operator::Ge => format!("{left} >= {}", one()),
-            Operator::Contains => format!("strpos({plain}, {}::text) > 0", one()),
-            Operator::ContainsIgnoringCase => format!("strpos(lower({plain}), lower({}::text)) > 0", one()),
-            Operator::Starts => format!("starts_with({plain}, {}::text)", one()),
-            Operator::In | Operator::NotIn => {
-                let folded = values.iter().map(|v| Some(if kind == Kind::Email { v.to_lowercase() } else { v.clone() }));
-                let list = self.statement.bind(Some(array(folded)));
-                let found = format!("{left} = any({list}::{cast}[])");
-                if operator == Operator::In { found } else { format!("({found}) is not true") }
-            }
-        }
-    }
-
     /// Puts everything together, with the slots of all branches laid out over each other.
     fn finish(mut self, who: &str, head: &str) -> (Statement, Layout<'s>) {
         let mut kinds: Vec<Wire> = vec![]; // the slots, in order
@@ -644,25 +441,6 @@ fn own_links(relation: &Relation, held: String, parent: &str) -> String {
         LinkRule::Grant => format!("({held} or {parent}.owner = a.id)"),
         LinkRule::Membership => format!("({held} or {parent}.id = a.id)"),
         _ => held,
-    }
-}
-
-fn order(keys: &[Key<'_>], spelled: &[String], backwards: bool) -> String {
-    let keys = keys.iter().zip(spelled).map(|(key, e)| format!("{e}{}", if key.descends != backwards { " desc" } else { "" }));
-    keys.collect::<Vec<_>>().join(", ")
-}
-
-/// Whether the caller is served a column of a row that they may read.
-fn may_see(column: &Column, entity: &Entity, row: &str) -> String {
-    belongs(column.readers.as_deref().unwrap_or(&[Class::Guest]), entity.subject(row))
-}
-
-/// A column as the caller sees it: null in rows where they are not served it.
-fn seen(column: &Column, entity: &Entity, row: &str) -> String {
-    let name = format!("{row}.{}", quote(&column.name));
-    match column.is_limited() {
-        true => format!("(case when {} then {name} end)", may_see(column, entity, row)),
-        false => name,
     }
 }
 

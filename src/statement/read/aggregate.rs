@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{Branch, Kind, Layout, Right, Schema, Spelled, Speller, Statement, Wire, rule, seen, verdict, who};
+use super::condition::seen;
+use super::{Branch, Kind, Layout, Right, Schema, Spelled, Speller, Statement, Wire, rule, verdict, who};
 use crate::plan::aggregate::{Function, Measure, Totals};
 
 /// Where a value of a group's stands, and how it is written.
