@@ -159,3 +159,20 @@ async fn writes_that_lock_each_other_are_done_once_more() {
     }
     panic!("PostgreSQL never broke the request off");
 }
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_cancelled_and_the_pool_is_whole() {
+    let world = World::with(|config| config.database.pool = 2).await;
+    let slow = Statement::fixed("select pg_sleep(60)", vec![]);
+    let running = "select 1 from pg_stat_activity where state = 'active' and query like 'select pg_sleep(60)%' and datname = current_database()";
+    let (store, other) = (world.app.store.clone(), world.twin().await);
+    let reader = tokio::spawn(async move { _ = store.read(&slow).await });
+    while other.sql(running).await.is_empty() {}
+    reader.abort(); // as a request whose client went away
+    while !other.sql(running).await.is_empty() {}
+    let ada = world.user("ada", &[]).await;
+    let all = (0..8).map(|_| ada.get("/api/tag"));
+    for answer in futures_util::future::join_all(all).await {
+        answer.is(200);
+    }
+}

@@ -121,6 +121,10 @@ fn what_is_wrong_at_the_terminal_is_said_all_at_once() {
     assert!(words.ends_with("no complaints"), "{words}");
     let words = text(&folder.run(&["plan", "--database-binaries", "/nowhere"], "").stderr);
     assert!(words.contains("apt-get") && words.contains("--database-binaries") && words.contains("--database-url"), "{words}");
+    std::fs::create_dir_all(folder.0.join("cluster")).expect("a folder");
+    std::fs::write(folder.0.join("cluster/PG_VERSION"), "9.6\n").expect("written");
+    let words = text(&folder.run(&["plan"], "").stderr);
+    assert!(words.contains("made by PostgreSQL 9.6") && words.contains("dump and restore"), "{words}");
     let made = folder.0.join("project");
     let path = made.display().to_string();
     assert!(folder.run(&["new", &path], "").status.success());
