@@ -40,7 +40,7 @@ for at in ${MUTANTS:-"${!mutants[@]}"}; do
   if [[ "$was" == "$now" ]]; then echo "$at STALE $file: $from"; survivors=1; continue; fi
   printf '%s\n' "$now" >"$file"
   # a test that waits for ever has noticed, too
-  if timeout -k 5 300 cargo test -q --locked --test main -- permission:: failure::v19 --skip plans --skip execute_update >/tmp/rowhouse-mutant.log 2>&1; then
+  if timeout -k 5 150 cargo test -q --locked --test main -- permission:: failure::v19 --skip plans --skip execute_update >/tmp/rowhouse-mutant.log 2>&1; then
     echo "$at SURVIVED $file: $from -> $to"; survivors=1
   else
     echo "$at caught by $(grep -c '^test .* FAILED\|^    [a-z_:0-9]*$' /tmp/rowhouse-mutant.log || true) lines: $from"

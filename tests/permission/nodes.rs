@@ -9,6 +9,7 @@ use crate::house::{Someone, World};
 /// Asks for a path on another node again and again while something is taken away; not one request that begins after
 /// the answer may be served.
 async fn none_after(reader: &Someone<'_>, path: &str, refused: u16, change: impl Future<Output = ()>) {
+    reader.get(path).await.is(200); // there is something to take away
     let (is_gone, served, after) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let hammer = async || {
         while after.load(Ordering::SeqCst) < 20 {
