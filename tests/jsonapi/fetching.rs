@@ -97,6 +97,15 @@ async fn a_grant_to_a_group_counts_with_its_own_bits_or_the_rows() {
     editor.get(&hidden).await.is(200);
     world.sql(&format!("update article set group_bits = array[null::int] where id = '{}'", id(5))).await;
     editor.get(&hidden).await.is(404);
+    // each grant's bits are its group's: what others are granted is not the editor's
+    let other = world.user("bob", &[]).await.make("usergroup", json!({"name": "others"}), json!({})).await;
+    world
+        .sql(&format!(
+            "update article set groups = groups || '{other}'::uuid, group_bits = array[16384, 2080768] where id = '{}'",
+            id(5)
+        ))
+        .await;
+    editor.get(&hidden).await.is(403);
 }
 
 #[tokio::test]
