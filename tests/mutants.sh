@@ -23,7 +23,7 @@ mutants=(
   'src/permission.rs|Class::Owner => format!("{t}.owner = a.id"),|Class::Owner => "true".to_owned(),'
   'src/permission.rs|Class::Group => format!("{t}.groups && a.groups"),|Class::Group => "true".to_owned(),'
   'src/permission.rs|when {owner} then 3 when {group} then 4|when {group} then 4 when {owner} then 3'
-  'src/statement/read.rs|u.id = s.\"user\" and u.active \|u.id = s.\"user\" \'
+  'src/statement/read.rs|s.\"user\" and u.active|s.\"user\"'
   'src/statement/read.rs|and s.ended_at is null and s.expires_at > now()|and s.expires_at > now()'
   'src/statement/read.rs|and s.ended_at is null and s.expires_at > now()|and s.ended_at is null'
   'src/access.rs|if !self.has(1 << (verdict::ENTITY as usize + at)) {|if false {'
