@@ -45,6 +45,19 @@ struct Verdict {
 }
 
 impl Verdict {
+    /// Of a statement's head.
+    fn of(layout: &Layout<'_>, bits: Option<i64>, caller: Caller) -> Verdict {
+        let named = layout.named.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
+        Verdict { bits: bits.unwrap_or(0), caller, named }
+    }
+
+    /// What can't be planned, for this caller: told only after the entities' verdict.
+    fn require_planned(&self, faults: &[Fault], guest_faults: &[Fault]) -> Result<()> {
+        let guest_faults = guest_faults.iter().filter(|_| !self.has(verdict::USER));
+        let faults: Vec<Fault> = faults.iter().chain(guest_faults).cloned().collect();
+        if faults.is_empty() { Ok(()) } else { Err(Error::Unreadable(faults)) }
+    }
+
     fn has(&self, bit: i64) -> bool {
         self.bits & bit != 0
     }
@@ -94,18 +107,13 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
             branch => rows[branch - 1].push(row),
         }
     }
-    let named = layout.named.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
-    let verdict = Verdict { bits: bits.unwrap_or(0), caller, named };
+    let verdict = Verdict::of(&layout, bits, caller);
     let entity = &plan.root.entity.name;
     if matches!(plan.pick, Pick::Mine) && !verdict.has(verdict::USER) {
         return Err(verdict.refusal(None));
     }
     verdict.require_entities()?;
-    let guest_faults = plan.guest_faults.iter().filter(|_| !verdict.has(verdict::USER));
-    let faults: Vec<Fault> = plan.faults.iter().chain(guest_faults).cloned().collect();
-    if !faults.is_empty() {
-        return Err(Error::Unreadable(faults));
-    }
+    verdict.require_planned(&plan.faults, &plan.guest_faults)?;
     let is_empty = rows.first().is_none_or(Vec::is_empty);
     match plan.pick {
         Pick::Page => {}
@@ -152,14 +160,9 @@ pub async fn totals<'s>(
     let (statement, layout) = read::aggregate::totals(schema, plan, caller.session, !plan.faults.is_empty());
     let mut rows = store.read(&statement).await?;
     let head = rows.iter().position(|row| row.int(0) == Some(0)).map(|at| rows.swap_remove(at));
-    let named = layout.named.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
-    let verdict = Verdict { bits: head.and_then(|row| row.int(1)).unwrap_or(0), caller, named };
+    let verdict = Verdict::of(&layout, head.and_then(|row| row.int(1)), caller);
     verdict.require_entities()?;
-    let guest_faults = plan.guest_faults.iter().filter(|_| !verdict.has(verdict::USER));
-    let faults: Vec<Fault> = plan.faults.iter().chain(guest_faults).cloned().collect();
-    if !faults.is_empty() {
-        return Err(Error::Unreadable(faults));
-    }
+    verdict.require_planned(&plan.faults, &plan.guest_faults)?;
     rows.sort_by_key(|row| row.int(1));
     let has_more = i64::try_from(rows.len()).is_ok_and(|n| n > plan.size);
     rows.truncate(usize::try_from(plan.size).unwrap_or(usize::MAX));

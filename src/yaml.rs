@@ -188,6 +188,11 @@ impl Tree {
         }
     }
 
+    /// The text that it is; empty where it is none, which whoever reads it complains of.
+    pub fn as_text(&self) -> &str {
+        if let Value::Text(text) = &self.value { text } else { "" }
+    }
+
     fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",

@@ -317,7 +317,7 @@ impl<'s> Deed<'s> {
             self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }, Made::Here).await?;
         }
         self.check_group(entity, change.id, &held).await?;
-        if change.sets.iter().any(|(c, _)| c.writers.is_some()) {
+        if is_open {
             // Who may set a column is told by the row, which is there now; what a default sets is nobody's deed.
             let made = self.judge_anyway(entity, change.id).await?;
             self.require_writers(&made, change.id, &sent, &change.sets)?;
@@ -345,8 +345,8 @@ impl<'s> Deed<'s> {
     /// Columns that a creator can't be permitted to set, whatever the new row will be granted to: told before anything of
     /// their values is. Gives whether the row itself has to tell of others.
     fn require_possible_writers(&self, held: &Held, change: &Change<'_>) -> Result<bool> {
-        if held.is_administrator() {
-            return Ok(false);
+        if held.is_administrator() || self.lifted.entity(change.entity, Right::Update) {
+            return Ok(false); // what an action makes is its own to change, where it declares update
         }
         let mut is_open = false;
         for (column, _) in change.sets.iter().filter(|(c, _)| change.sent.contains(&c.name)) {

@@ -81,14 +81,14 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
     let with = |reader: &mut Reader, key: &str| find(key).map(|tree| templates(reader, scope, tree)).unwrap_or_default();
     let (made, row) = match deed.name.as_str() {
         "create" => {
-            let entity = known_entity(reader, schema, what.mark, reader_text(what));
+            let entity = known_entity(reader, schema, what.mark, what.as_text());
             let with = with(reader, "with");
             check_fields(reader, scope, entity, what.mark, &with);
             let owner = find("owner").map(|o| reader.text(o).to_owned());
             if let Some(owner) = &owner {
                 scope.check_maker(reader, what.mark, owner);
             }
-            (Deed::Create { entity: reader_text(what).to_owned(), with, owner }, entity)
+            (Deed::Create { entity: what.as_text().to_owned(), with, owner }, entity)
         }
         "update" => {
             let row = reader.text(what).to_owned();
@@ -103,13 +103,13 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             (Deed::Delete { row }, None)
         }
         "read" => {
-            let entity = known_entity(reader, schema, what.mark, reader_text(what));
+            let entity = known_entity(reader, schema, what.mark, what.as_text());
             let condition = find("where").map(|tree| condition(reader, scope, schema, entity, tree));
             let one = find("one").is_some_and(|o| reader.bool(o));
             let most = find("limit").map(|l| reader.int(l, 1..=100_000));
             let sort = find("sort").map(|s| order(reader, schema, entity, s)).unwrap_or_default();
             is_list = !one;
-            (Deed::Read { entity: reader_text(what).to_owned(), condition, sort, most, one }, entity)
+            (Deed::Read { entity: what.as_text().to_owned(), condition, sort, most, one }, entity)
         }
         word @ ("link" | "unlink") => {
             let path = reader.text(what).to_owned();
@@ -162,22 +162,25 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             (Deed::Perform { performer, with }, row)
         }
         "respond" => {
-            let text = reader.text(what).to_owned();
-            if text == "row" {
-                let row = find("with").and_then(|w| reader.keys(w, &["row"]).iter().find(|(k, _)| k.name == "row"));
-                let (mark, row) = row.map_or((what.mark, String::new()), |(_, v)| (v.mark, reader.text(v).to_owned()));
-                scope.check_row(reader, mark, &row);
-                return Some(Outcome { deed: Deed::RespondRow { row }, name, when, else_fail });
-            }
-            let with = with(reader, "with");
-            match DIRECTIVES.iter().find(|(n, _)| *n == text) {
-                Some((_, parameters)) => check_parameters(reader, what.mark, parameters, &with),
+            let directive = reader.text(what).to_owned();
+            match DIRECTIVES.iter().find(|(n, _)| *n == directive) {
+                Some((_, parameters)) => {
+                    let with = with(reader, "with");
+                    check_parameters(reader, what.mark, parameters, &with);
+                    (Deed::Respond { directive, with }, None)
+                }
+                None if directive == "row" => {
+                    let row = find("with").and_then(|w| reader.keys(w, &["row"]).iter().find(|(k, _)| k.name == "row"));
+                    let (mark, row) = row.map_or((what.mark, String::new()), |(_, v)| (v.mark, reader.text(v).to_owned()));
+                    scope.check_row(reader, mark, &row);
+                    (Deed::RespondRow { row }, None)
+                }
                 None => {
                     let names: Vec<_> = DIRECTIVES.iter().map(|(n, _)| *n).chain(["row"]).collect();
-                    reader.unknown(what.mark, "directive", &text, &names);
+                    reader.unknown(what.mark, "directive", &directive, &names);
+                    return None;
                 }
             }
-            (Deed::Respond { directive: text, with }, None)
         }
         _ => {
             let (status, message) = failure(reader, scope, what);
@@ -192,10 +195,6 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
     }
     unused(reader, entries, &deed.name);
     Some(Outcome { deed: made, name, when, else_fail })
-}
-
-fn reader_text(tree: &Tree) -> &str {
-    if let Value::Text(text) = &tree.value { text } else { "" }
 }
 
 fn templates(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> Vec<(String, Template)> {

@@ -20,8 +20,8 @@ use crate::account::token::Tokens;
 use crate::config::Config;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
-use crate::permission::{Permission, Right};
-use crate::plan::change::{Change, LinkChange, Target, Verb};
+use crate::permission::Right;
+use crate::plan::change::{Change, LinkChange, Target, Verb, grant_bits};
 use crate::plan::{Pick, Planner};
 use crate::request::Query;
 use crate::request::body::uuid;
@@ -342,7 +342,10 @@ impl<'a> Run<'a> {
                 let verb = if *is_added { Verb::Add } else { Verb::Remove };
                 // None said leaves a grant that is there as it is.
                 let bits = match permission {
-                    Some(template) => grant_bits(&template.render(&self.tellable(template).await?)?)?.map(Some),
+                    Some(template) => {
+                        let sent = template.render(&self.tellable(template).await?)?;
+                        grant_bits(&sent).map_err(|fault| Error::Invalid(vec![fault.at("/attributes/permission")]))?.map(Some)
+                    }
                     None => None,
                 };
                 let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits }] };
@@ -450,19 +453,6 @@ impl<'a> Run<'a> {
         }
         Ok(change)
     }
-}
-
-/// The bits of a grant's own: group bits, or null for the row's.
-fn grant_bits(value: &Json) -> Result<Option<i32>> {
-    if value.is_null() {
-        return Ok(None);
-    }
-    let bits = value.as_i64().and_then(Permission::new).map(Permission::bits).filter(|bits| bits & !Permission::GROUP == 0);
-    let wrong = || {
-        let words = format!("`permission` of a grant holds group bits only (mask {}), or is null.", Permission::GROUP);
-        Error::Invalid(vec![Fault::new("bad-permission", words).at("/attributes/permission")])
-    };
-    bits.map(Some).ok_or_else(wrong)
 }
 
 fn words(message: &Json) -> String {

@@ -144,17 +144,12 @@ impl<'s> Planner<'s> {
             if item.kind != *target {
                 faults.push(Fault::new("wrong-type", format!("`{}` links to {target}.", relation.name)).at(format!("{at}/type")));
             }
-            let bits = item.permission.as_ref().filter(|_| relation.rule == LinkRule::Grant).map(|sent| match sent {
-                Json::Null => None,
-                bits => match bits.as_i64().and_then(Permission::new).filter(|p| p.bits() & !Permission::GROUP == 0) {
-                    Some(permission) => Some(permission.bits()),
-                    None => {
-                        let words =
-                            format!("`permission` of a grant holds group bits only (mask {}), or is null.", Permission::GROUP);
-                        faults.push(Fault::new("bad-permission", words).at(format!("{at}/meta/permission")));
-                        None
-                    }
-                },
+            let sent = item.permission.as_ref().filter(|_| relation.rule == LinkRule::Grant);
+            let bits = sent.map(|sent| {
+                grant_bits(sent).unwrap_or_else(|fault| {
+                    faults.push(fault.at(format!("{at}/meta/permission")));
+                    None
+                })
             });
             let id = item.id.unwrap_or_default();
             if !targets.iter().any(|t| t.id == id) {
@@ -163,6 +158,19 @@ impl<'s> Planner<'s> {
         }
         Some(LinkChange { relation, verb, targets })
     }
+}
+
+/// The bits of a grant's own: group bits, or null for the row's.
+///
+/// # Errors
+/// A fault, whose place its caller knows.
+pub fn grant_bits(sent: &Json) -> Result<Option<i32>, Fault> {
+    let bits = sent.as_i64().and_then(Permission::new).map(Permission::bits).filter(|bits| bits & !Permission::GROUP == 0);
+    if sent.is_null() || bits.is_some() {
+        return Ok(bits);
+    }
+    let words = format!("`permission` of a grant holds group bits only (mask {}), or is null.", Permission::GROUP);
+    Err(Fault::new("bad-permission", words))
 }
 
 impl<'s> Change<'s> {

@@ -468,7 +468,7 @@ fn read_relation(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Op
                 relation.target = reader.text(value).to_owned();
             }
             "inverse" => {
-                field_name(reader, value.mark, reader_text(value));
+                field_name(reader, value.mark, value.as_text());
                 relation.inverse = Some(reader.text(value).to_owned());
             }
             "required" => relation.required = reader.bool(value),
@@ -503,8 +503,4 @@ fn read_relation(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Op
         reader.complain(mark, "a required relation can't be set to null");
     }
     Some(relation)
-}
-
-fn reader_text(tree: &Tree) -> &str {
-    if let Value::Text(text) = &tree.value { text } else { "" }
 }

@@ -86,7 +86,7 @@ pub fn explain(questions: &[Question<'_>], user: Option<Uuid>, session: Option<U
 }
 
 /// For guests and every active user: name and e-mail, and the lines that hold for an entity and a row of it; for people at
-/// the terminal. One row without a name where the row isn't there.
+/// the terminal. Nothing where the row isn't there.
 pub fn who_can(entity: &Entity, right: Right, id: Uuid) -> Statement {
     let (w, t) = (Subject { row: "w", is_group: false }, entity.subject("t"));
     let sql = format!(
@@ -119,21 +119,12 @@ pub fn matrix(entity: &str) -> Statement {
             class("guests", 0)
         )
     };
-    let sql = format!(
-        "select what, whom, bits from ({} union all {} union all {}) m order by what, place, whom",
-        part("'1 entity'::text", "world w where w.name = $1", "w.permission", "w.groups", "w.group_bits", false)
-            .replace("world w where w.name = $1 cross join", "(select * from world where name = $1) w cross join"),
-        part(
-            "'2 new rows'::text",
-            "world w where w.name = $1",
-            "w.default_permission",
-            "w.default_groups",
-            "w.default_group_bits",
-            true
-        )
-        .replace("world w where w.name = $1 cross join", "(select * from world where name = $1) w cross join"),
-        part("'3 action '::text || w.name", "action w where w.entity = $1", "w.permission", "w.groups", "w.group_bits", false)
-            .replace("action w where w.entity = $1 cross join", "(select * from action where entity = $1) w cross join"),
-    );
+    let (world, action) = ("(select * from world where name = $1) w", "(select * from action where entity = $1) w");
+    let parts = [
+        part("'1 entity'::text", world, "w.permission", "w.groups", "w.group_bits", false),
+        part("'2 new rows'::text", world, "w.default_permission", "w.default_groups", "w.default_group_bits", true),
+        part("'3 action '::text || w.name", action, "w.permission", "w.groups", "w.group_bits", false),
+    ];
+    let sql = format!("select what, whom, bits from ({}) m order by what, place, whom", parts.join(" union all "));
     Statement { sql, values: vec![Some(entity.to_owned())], keep: false }
 }

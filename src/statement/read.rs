@@ -180,23 +180,17 @@ impl<'s> Speller<'s> {
         let gate = if plan.is_lifted { "true".to_owned() } else { self.gate(node.entity, plan.asks(node.entity)) };
         let mut head = vec![];
         match plan.pick {
-            Pick::One(id) => {
-                let id = self.statement.bind(Some(id.to_string()));
+            Pick::One(_) | Pick::Mine => {
+                let id = match plan.pick {
+                    Pick::One(id) => format!("{}::uuid", self.statement.bind(Some(id.to_string()))),
+                    _ => "a.id".to_owned(),
+                };
                 let found = format!(
-                    "select 1::bigint as _n, t.* from {table} t where {gate} and t.id = {id}::uuid and {}",
+                    "select 1::bigint as _n, t.* from {table} t where {gate} and t.id = {id} and {}",
                     rule(right, subject)
                 );
                 self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
-                let peek = format!("exists (select from {table} t where t.id = {id}::uuid and {})", rule(Right::Peek, subject));
-                head.push(format!("case when exists (select from r0) or {peek} then {} else 0 end", verdict::PEEKABLE));
-            }
-            Pick::Mine => {
-                let found = format!(
-                    "select 1::bigint as _n, t.* from {table} t where {gate} and t.id = a.id and {}",
-                    rule(right, subject)
-                );
-                self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
-                let peek = format!("exists (select from {table} t where t.id = a.id and {})", rule(Right::Peek, subject));
+                let peek = format!("exists (select from {table} t where t.id = {id} and {})", rule(Right::Peek, subject));
                 head.push(format!("case when exists (select from r0) or {peek} then {} else 0 end", verdict::PEEKABLE));
             }
             Pick::Page => self.page("r0", node, None, &gate),

@@ -73,7 +73,7 @@ impl<'s> Deed<'s> {
                 Err(Error::Invalid(vec![Fault::new("too-many", words)]))
             }
             Ok(answer) => Ok(answer.rows.first().into_iter().flatten().filter_map(|row| row.uuid(3)).collect()),
-            Err(Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }) => Ok(vec![]),
+            Err(error) if error.is_refusal() => Ok(vec![]),
             Err(error) => Err(error),
         }
     }
