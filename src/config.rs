@@ -426,4 +426,25 @@ mod tests {
         assert_eq!(faults.len(), 4, "{faults:?}");
         assert!(!faults.join("").contains("geheim"));
     }
+
+    #[test]
+    fn the_projects_file_stands_between_defaults_and_environment() {
+        let folder = std::env::temp_dir().join(format!("rowhouse-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let written = |text: &str| std::fs::write(folder.join("rowhouse.toml"), text).expect("written");
+        let flag = [("project", folder.display().to_string())];
+        written("listen = \"127.0.0.1:1\"\ncors_origins = [\"https://a.example\"]\n[page]\nsize = 7\n[public]\nname = \"x\"\n");
+        let loaded = load(&environment(&[("ROWHOUSE_LISTEN", "127.0.0.1:2")]), &flag).expect("good");
+        assert_eq!((loaded.config.listen.as_str(), loaded.config.page.size), ("127.0.0.1:2", 7));
+        assert!(loaded.describe().contains("rowhouse.toml") && loaded.config.public["name"] == "x");
+        written("listne = \"x\"\n[page]\nsize = \"many\"\n");
+        let faults = load(&BTreeMap::new(), &flag).expect_err("two faults").join("\n");
+        assert!(
+            faults.contains("rowhouse.toml: unknown key listne; did you mean listen?") && faults.contains("page.size"),
+            "{faults}"
+        );
+        written("listen = ");
+        assert!(load(&BTreeMap::new(), &flag).expect_err("no TOML")[0].contains("rowhouse.toml"));
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
 }

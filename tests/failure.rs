@@ -176,3 +176,25 @@ async fn what_nobody_waits_for_is_cancelled_and_the_pool_is_whole() {
         answer.is(200);
     }
 }
+
+#[tokio::test]
+async fn a_panic_in_the_middle_of_a_transaction_leaves_nothing_of_it() {
+    let world = World::with(|config| config.database.pool = 2).await;
+    for _ in 0..5 {
+        let store = world.app.store.clone();
+        let work = tokio::spawn(async move {
+            let mut scope = store.begin().await.expect("begun");
+            let made = "insert into tag (id, permission, name) values (gen_random_uuid(), 2, 'half done')";
+            scope.run(&Statement::fixed(made, vec![])).await.expect("made");
+            panic!("on purpose");
+        });
+        assert!(work.await.is_err());
+    }
+    assert!(world.guest().get("/api/tag").await.is(200).ids().is_empty());
+    let all = (0..8).map(|_| world.app.store.read(&SLOW));
+    for done in futures_util::future::join_all(all).await {
+        done.expect("the pool is whole");
+    }
+}
+
+static SLOW: std::sync::LazyLock<Statement> = std::sync::LazyLock::new(|| Statement::fixed("select pg_sleep(0.05)", vec![]));

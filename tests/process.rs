@@ -1,11 +1,14 @@
 //! The server as a process: its words, its signals, and what a kill in the middle of writes leaves behind.
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::house::process::{Folder, Server, signal};
 use reqwest::Client;
+use rowhouse::store::local::{Cluster, Options};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -278,4 +281,48 @@ async fn a_killed_postgresql_comes_back_and_nothing_is_half_done() {
     until(async || folder.postmaster().is_some_and(|pid| pid != first) && ready().await).await;
     hammer.stop();
     nothing_is_half_done(&client, &server.url, &token, &hammer.acknowledged()).await;
+}
+
+/// PostgreSQL with a certificate for `localhost`, which an authority of the tests signed.
+fn with_certificate(folder: &Folder) -> (Cluster, String) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+    let options = |settings: &[&str]| {
+        Cluster::start(&Options { data: &folder.0, binaries: None, user: "postgres", settings }).expect("a cluster")
+    };
+    let cluster = options(&[]);
+    cluster.leave();
+    let owner = std::fs::metadata(folder.0.join("cluster")).expect("there");
+    for name in ["server.pem", "server.key"] {
+        let path = folder.0.join("cluster").join(name);
+        std::fs::copy(std::path::Path::new("tests/house/tls").join(name), &path).expect("copied");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("set");
+        std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).expect("given");
+    }
+    let port_setting = format!("port={port}");
+    let cluster =
+        options(&["ssl=on", "ssl_cert_file=server.pem", "ssl_key_file=server.key", "listen_addresses=localhost", &port_setting]);
+    let password = std::fs::read_to_string(folder.0.join("password")).expect("there");
+    (cluster, format!("postgres://rowhouse:{password}@localhost:{port}/postgres"))
+}
+
+#[test]
+fn postgresql_by_tls_is_asked_for_a_certificate_that_is_believed() {
+    let folder = Folder::new();
+    let (cluster, url) = with_certificate(&folder);
+    let plan = |url: &str, authority: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rowhouse"));
+        command
+            .args(["plan", "--project", "examples/newsroom", "--data"])
+            .arg(folder.0.join("other"))
+            .args(["--database-url", url]);
+        command.env("SSL_CERT_FILE", authority).output().expect("runs")
+    };
+    let believed = plan(&format!("{url}?sslmode=require"), "tests/house/tls/ca.pem");
+    assert!(text(&believed.stdout).contains("create table"), "{}", text(&believed.stderr));
+    let unknown = plan(&format!("{url}?sslmode=require"), "/dev/null");
+    assert!(!unknown.status.success() && text(&unknown.stderr).contains("doesn't answer"), "{}", text(&unknown.stderr));
+    let other_name = plan(&format!("{}?sslmode=require", url.replace("localhost", "127.0.0.1")), "tests/house/tls/ca.pem");
+    assert!(!other_name.status.success(), "the certificate is localhost's");
+    assert!(plan(&format!("{url}?sslmode=disable"), "/dev/null").status.success(), "the control: without TLS it answers");
+    cluster.leave();
 }

@@ -9,11 +9,13 @@ pub mod metrics;
 pub mod reply;
 pub mod route;
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -29,6 +31,7 @@ use crate::account::token::Tokens;
 use crate::action::Actions;
 use crate::config::Config;
 use crate::error::{Error, Fault, Result};
+use crate::plan::Planner;
 use crate::schema::Schema;
 use crate::store::Store;
 use metrics::Metrics;
@@ -54,6 +57,18 @@ pub struct App {
     pub seal: Seal,
     /// What is counted.
     pub metrics: Metrics,
+}
+
+impl App {
+    /// Who plans requests.
+    pub fn planner(&self) -> Planner<'_> {
+        Planner { schema: &self.schema, limits: &self.config.limits, page: &self.config.page }
+    }
+
+    /// What links stand under: `public_url`, or nothing.
+    pub fn base(&self) -> &str {
+        self.config.public_url.as_deref().unwrap_or_default()
+    }
 }
 
 /// Through which listener a request comes.
@@ -83,6 +98,13 @@ pub struct Asked {
     pub address: IpAddr,
     /// Its id.
     pub id: String,
+}
+
+impl Asked {
+    /// A header; what is no text is "?", which nothing takes.
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+    }
 }
 
 /// The header that carries a request's id.
@@ -156,7 +178,7 @@ async fn edge<B: bytes::Buf>(
     let caller = caller(app, &headers);
     let method = if method == Method::HEAD { Method::GET } else { method };
     let asked = Asked { door, method, path, query, headers, caller, address, id };
-    let answered = tokio::time::timeout(app.config.limits.request, answer(app, &asked, body)).await;
+    let answered = tokio::time::timeout(app.config.limits.request, caught(answer(app, &asked, body))).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => refuse(app, &error, &asked),
@@ -168,6 +190,11 @@ async fn edge<B: bytes::Buf>(
     app.metrics.count(&asked.method, response.status(), started.elapsed());
     tracing::info!(id = asked.id, method = %asked.method, path = asked.path, status = response.status().as_u16(), ms = started.elapsed().as_secs_f64() * 1000.0, "request");
     response
+}
+
+/// A panic as the defect that it is: whoever asked is answered, in the form of their path.
+async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("a panic")))
 }
 
 fn refuse(app: &App, error: &Error, asked: &Asked) -> Response {
@@ -247,4 +274,20 @@ fn caller(app: &App, headers: &HeaderMap) -> Caller {
     let token = value.to_str().ok().and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let session = token.and_then(|(_, token)| app.tokens.session(token.trim()));
     Caller { session, sent_token: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_like_any_other() {
+        let work = async { if std::hint::black_box(true) { panic!("geheim") } else { Ok(()) } };
+        let error = caught(work).await.expect_err("caught");
+        assert_eq!(error.status(), 500);
+        let document = String::from_utf8(reply::error(&error, "abc", true).body().to_vec()).expect("text");
+        let directive = String::from_utf8(reply::failed(&error, "abc", true).body().to_vec()).expect("text");
+        assert!(document.contains("\"errors\"") && document.contains("\"id\":\"abc\"") && directive.contains("client.notify"));
+        assert!(!document.contains("geheim") && !directive.contains("geheim"));
+    }
 }

@@ -19,7 +19,7 @@ use crate::access;
 use crate::document::{self, Place};
 use crate::error::{Error, Result};
 use crate::permission::Right;
-use crate::plan::{Pick, Plan, Planner};
+use crate::plan::{Pick, Plan};
 use crate::request::aggregate::Aggregate;
 use crate::request::body::uuid;
 use crate::request::{self, Query, media};
@@ -147,8 +147,8 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
 }
 
 async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
-    media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
-    let planner = Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page };
+    media::accept(asked.header(header::ACCEPT))?;
+    let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let query = Query::read(&asked.query);
     // What is no id is nobody's id: the same answer, by the same way, as for a row that isn't there.
@@ -167,18 +167,18 @@ async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         _ => planner.read(entity, Pick::One(id), &query),
     };
     let answer = access::read(access::Source::Store(&app.store), &app.schema, asked.caller, &plan).await?;
-    let base = app.config.public_url.as_deref().unwrap_or_default();
+    let base = app.base();
     let place = Place { base, path: &asked.path, query: &asked.query };
     Ok(reply::document(StatusCode::OK, document::render(&app.schema, &plan, &answer, &place)))
 }
 
 async fn aggregate(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
-    media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
-    let planner = Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page };
+    media::accept(asked.header(header::ACCEPT))?;
+    let planner = app.planner();
     let asks = Aggregate::read(&asked.query);
     let plan = planner.totals(planner.entity(&route.entity)?, &asks);
     let (layout, rows, has_more) = access::totals(&app.store, &app.schema, asked.caller, &plan).await?;
-    let base = app.config.public_url.as_deref().unwrap_or_default();
+    let base = app.base();
     let place = Place { base, path: &asked.path, query: &asked.query };
     Ok(reply::document(StatusCode::OK, document::totals(&app.schema, &layout, &rows, has_more, asks.query.page.number, &place)))
 }

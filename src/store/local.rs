@@ -112,6 +112,7 @@ impl Cluster {
             if !output.is_ok_and(|o| o.status.success()) {
                 tracing::warn!("the local cluster did not stop");
             }
+            _ = self.in_use.unlock();
         }
     }
 

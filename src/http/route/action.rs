@@ -1,7 +1,7 @@
 //! Routes of actions: the call, and the list of what may be called.
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use serde_json::{Value as Json, json};
 
 use super::{Route, What};
@@ -15,12 +15,11 @@ use crate::statement::action;
 
 /// POST on an action.
 pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
-    let header = |name| asked.headers.get(name).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
     let action = app.actions.find(&route.entity, &route.name).ok_or(Error::NotFound)?;
     if let Some(limit) = action.limit.filter(|_| app.config.limits.action_rate) {
         app.limiters.count(&format!("{}/{}", action.entity, action.name), asked.address, limit)?;
     }
-    media::action_content(header(header::CONTENT_TYPE))?;
+    media::action_content(asked.header(header::CONTENT_TYPE))?;
     let sent = if body.is_empty() { json!({}) } else { body::json(body).map_err(|fault| Error::Unreadable(vec![fault]))? };
     let wanted = || Error::Unreadable(vec![Fault::new("bad-document", "An object with `attributes` is wanted.").at("")]);
     let Json::Object(mut sent) = sent else { return Err(wanted()) };
@@ -31,7 +30,7 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
     };
     let is_rehearsal = is_rehearsal(asked)?;
     let subject = (route.what == What::ActionOnRow).then(|| route.id.clone());
-    let agent = header(header::USER_AGENT).unwrap_or_default().to_owned();
+    let agent = asked.header(header::USER_AGENT).unwrap_or_default().to_owned();
     let call = Call { caller: asked.caller, address: asked.address, agent, subject, attributes, is_rehearsal };
     let means = Means {
         config: &app.config,

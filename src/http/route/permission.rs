@@ -1,7 +1,7 @@
 //! Routes of explanations: why may I, and why not.
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -12,7 +12,6 @@ use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
 use crate::permission::Right;
-use crate::plan::Planner;
 use crate::request::body::{self, uuid};
 use crate::request::{media, parameters};
 use crate::statement::explain::Question;
@@ -36,8 +35,8 @@ fn unknown_right(word: &str) -> Fault {
 
 /// GET: one right on one row, or on an entity.
 pub async fn one(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
-    media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
-    let planner = Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page };
+    media::accept(asked.header(header::ACCEPT))?;
+    let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let (found, mut faults) = parameters(&asked.query);
     let (mut right, mut user) = (None, None);
@@ -65,9 +64,8 @@ pub async fn one(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
 
 /// POST: many at once, so that a front end hides buttons by asking.
 pub async fn many(app: &App, asked: &Asked, sent: &Bytes) -> Result<Response> {
-    let header = |name| asked.headers.get(name).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
-    media::accept(header(header::ACCEPT))?;
-    media::content(header(header::CONTENT_TYPE))?;
+    media::accept(asked.header(header::ACCEPT))?;
+    media::content(asked.header(header::CONTENT_TYPE))?;
     let document_sent = body::json(sent).map_err(|fault| Error::Unreadable(vec![fault]))?;
     let wanted =
         || Error::Unreadable(vec![Fault::new("bad-document", "`data`, a list of {right, entity, id}, is wanted.").at("")]);

@@ -15,36 +15,31 @@ use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
 use crate::permission::Right;
+use crate::plan::Pick;
 use crate::plan::change::{Change, Verb};
-use crate::plan::{Pick, Planner};
 use crate::request::body::{self, uuid};
 use crate::request::{self, Query, media};
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
 use crate::store::twice;
 
-fn planner(app: &App) -> Planner<'_> {
-    Planner { schema: &app.schema, limits: &app.config.limits, page: &app.config.page }
-}
-
 /// Reads the body as JSON, media types first.
 fn document(asked: &Asked, body: &Bytes) -> Result<serde_json::Value> {
-    let header = |name| asked.headers.get(name).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
     let read = body::json(body);
     let unreadable = |fault| Error::Unreadable(vec![fault]);
     // What can't be read at all comes before 406, and 415 after it.
-    if header(header::CONTENT_TYPE).is_some_and(|t| media::content(Some(t)).is_ok()) && read.is_err() {
+    if asked.header(header::CONTENT_TYPE).is_some_and(|t| media::content(Some(t)).is_ok()) && read.is_err() {
         return read.map_err(unreadable);
     }
-    media::accept(header(header::ACCEPT))?;
-    media::content(header(header::CONTENT_TYPE))?;
+    media::accept(asked.header(header::ACCEPT))?;
+    media::content(asked.header(header::CONTENT_TYPE))?;
     read.map_err(unreadable)
 }
 
 /// POST on a collection, PATCH and PUT on a row.
 pub async fn put(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
     let document = document(asked, body)?;
-    let planner = planner(app);
+    let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let resource = body::resource(&document).map_err(Error::Unreadable)?;
     let is_new = asked.method == Method::POST;
@@ -70,7 +65,7 @@ pub async fn put(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = reply::document(status, shown);
     if is_new {
-        let base = app.config.public_url.as_deref().unwrap_or_default();
+        let base = app.base();
         let location = format!("{base}{}/{id}", asked.path);
         if let Ok(location) = HeaderValue::from_str(&location) {
             response.headers_mut().insert(header::LOCATION, location);
@@ -103,10 +98,10 @@ async fn keep_secrets(app: &App, change: &mut Change<'_>) -> Result<()> {
 
 /// The row as the caller may see it; where they may not read it, a document with `meta` only: the work stands.
 async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<Vec<u8>> {
-    let plan = planner(app).read(entity, Pick::One(id), &Query::read(&asked.query));
+    let plan = app.planner().read(entity, Pick::One(id), &Query::read(&asked.query));
     match access::read(Source::Scope(&mut deed.scope), &app.schema, asked.caller, &plan).await {
         Ok(answer) => {
-            let base = app.config.public_url.as_deref().unwrap_or_default();
+            let base = app.base();
             let path = if asked.method == Method::POST { format!("{}/{id}", asked.path) } else { asked.path.clone() };
             Ok(document::render(&app.schema, &plan, &answer, &Place { base, path: &path, query: &asked.query }))
         }
@@ -120,7 +115,7 @@ async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id
 }
 
 async fn is_readable(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<bool> {
-    let plan = planner(app).read(entity, Pick::One(id), &Query::default());
+    let plan = app.planner().read(entity, Pick::One(id), &Query::default());
     match access::read(Source::Scope(&mut deed.scope), &app.schema, asked.caller, &plan).await {
         Ok(_) => Ok(true),
         Err(error) if error.is_refusal() => Ok(false),
@@ -138,8 +133,8 @@ fn no_parameters(asked: &Asked) -> Result<()> {
 
 /// DELETE on a row.
 pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
-    media::accept(asked.headers.get(header::ACCEPT).map(|v| v.to_str().unwrap_or("?")))?;
-    let planner = planner(app);
+    media::accept(asked.header(header::ACCEPT))?;
+    let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let id = uuid(&route.id).unwrap_or_default();
     let done = twice(|| async move {
@@ -155,7 +150,7 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
 /// POST, PATCH and DELETE on linkage.
 pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
     let document = document(asked, body)?;
-    let planner = planner(app);
+    let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let relation = relation(app, asked, entity, &route.relation, Right::Update).await?;
     let verb = match asked.method {
