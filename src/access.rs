@@ -37,6 +37,14 @@ pub struct Answer<'s> {
     pub has_more: bool,
 }
 
+impl Answer<'_> {
+    /// The version of the row that was asked for by itself.
+    pub fn version(&self) -> Option<i64> {
+        let Some(Branch::Rows(layout)) = self.layout.branches.first() else { return None };
+        self.rows.first()?.first()?.int(layout.version?)
+    }
+}
+
 struct Verdict {
     bits: i64,
     caller: Caller,
@@ -116,7 +124,7 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
     verdict.require_planned(&plan.faults, &plan.guest_faults)?;
     let is_empty = rows.first().is_none_or(Vec::is_empty);
     match plan.pick {
-        Pick::Page => {}
+        Pick::Page | Pick::These(_) => {}
         Pick::One(_) | Pick::Mine => {
             if !verdict.has(verdict::PEEKABLE) {
                 return Err(Error::NotFound);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::access::Answer;
 use crate::error::{Error, Reason, Source};
 use crate::plan::{Guard, Pick, Plan, page};
+use crate::request::media::{ATOMIC, CURSOR, Form};
 use crate::schema::kind::Wire;
 use crate::schema::{Entity, Schema};
 use crate::statement::read::{Branch, FIXED as FIRST_SLOT, Layout, Rows};
@@ -26,6 +27,8 @@ pub struct Place<'a> {
     pub path: &'a str,
     /// The request's query, as it came.
     pub query: &'a str,
+    /// What it is written as.
+    pub form: Form,
 }
 
 /// Who is linked to a row along a relation.
@@ -48,11 +51,15 @@ struct Writer<'a, 's> {
 /// Writes the document of a read.
 pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Vec<u8> {
     let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: links(answer) };
-    writer.put("{\"jsonapi\":{\"version\":\"1.1\"},\"links\":");
+    writer.put("{\"jsonapi\":{\"version\":\"1.1\"");
+    if place.form == Form::Cursors {
+        writer.put(&format!(",\"profile\":[\"{CURSOR}\"]"));
+    }
+    writer.put("},\"links\":");
     writer.top_links(plan, answer);
     writer.put(",\"data\":");
     let is_many = match plan.pick {
-        Pick::Page => true,
+        Pick::Page | Pick::These(_) => true,
         Pick::Related { relation, .. } => relation.is_many(),
         Pick::One(_) | Pick::Mine => false,
     };
@@ -97,6 +104,33 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
         writer.put("]");
     }
     writer.put("}");
+    writer.out
+}
+
+/// Writes the results of atomic operations: of each the row that it made or changed, in the answer of its entity; nothing
+/// where it has none, and `meta` where the caller may not read it.
+pub fn results(schema: &Schema, rows: &[Option<(Option<&Answer<'_>>, Uuid)>], place: &Place<'_>) -> Vec<u8> {
+    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
+    writer.put(&format!("{{\"jsonapi\":{{\"version\":\"1.1\",\"ext\":[\"{ATOMIC}\"]}},\"atomic:results\":["));
+    let mut found: HashMap<Uuid, (&Rows<'_>, &Row)> = HashMap::new();
+    for answer in rows.iter().flatten().filter_map(|(answer, _)| *answer) {
+        if let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) {
+            found.extend(rows.iter().filter_map(|row| Some((row.uuid(3)?, (layout, row)))));
+        }
+    }
+    for (at, row) in rows.iter().enumerate() {
+        writer.put(if at > 0 { "," } else { "" });
+        match row.map(|(_, id)| found.get(&id)) {
+            None => writer.put("{}"),
+            Some(None) => writer.put("{\"meta\":{\"readable\":false}}"),
+            Some(Some((layout, row))) => {
+                writer.put("{\"data\":");
+                writer.resource(layout, row);
+                writer.put("}");
+            }
+        }
+    }
+    writer.put("]}");
     writer.out
 }
 
@@ -316,7 +350,18 @@ impl<'s> Writer<'_, 's> {
         let place = self.place;
         let query = if place.query.is_empty() { String::new() } else { format!("?{}", place.query) };
         self.put("{\"self\":");
-        self.text(&format!("{}{}{query}", place.base, place.path));
+        let href = format!("{}{}{query}", place.base, place.path);
+        match place.form {
+            Form::Plain | Form::Atomic => self.text(&href),
+            // What applies is said where the document is named (DS18).
+            Form::Cursors => {
+                self.put("{\"href\":");
+                self.text(&href);
+                self.put(",\"type\":");
+                self.text(place.form.media());
+                self.put("}");
+            }
+        }
         if plan.root.guard == Guard::PEEK {
             self.put(",\"related\":");
             let related = place.path.replacen("/relationships/", "/", 1);
@@ -325,7 +370,7 @@ impl<'s> Writer<'_, 's> {
         let is_paged = match plan.pick {
             Pick::Page => true,
             Pick::Related { relation, .. } => relation.is_many(),
-            Pick::One(_) | Pick::Mine => false,
+            Pick::One(_) | Pick::Mine | Pick::These(_) => false,
         };
         if is_paged {
             let [prev, next] = self.neighbours(plan, answer);

@@ -54,6 +54,16 @@ impl Fault {
         self
     }
 
+    /// The same fault, of a part of the body that stands at `at`. One without a place is the part's as a whole.
+    pub fn within(mut self, at: &str) -> Fault {
+        match &self.source {
+            Source::None => self.source = Source::Pointer(at.to_owned()),
+            Source::Pointer(pointer) => self.source = Source::Pointer(format!("{at}{pointer}")),
+            Source::Parameter(_) | Source::Header(_) => {}
+        }
+        self
+    }
+
     /// The same fault, in the query parameter `name`.
     pub fn parameter(mut self, name: impl Into<String>) -> Fault {
         self.source = Source::Parameter(name.into());
@@ -122,6 +132,8 @@ pub enum Error {
     Conflict(Fault),
     /// 412: `If-Match` names another version.
     PreconditionFailed,
+    /// 428: the entity wants `If-Match`.
+    PreconditionRequired,
     /// 413: more than the limit, which the words name.
     TooLarge(String),
     /// 415: a media type that we don't read.
@@ -142,6 +154,8 @@ pub enum Error {
     },
     /// 401 of a sign-in that failed, with the words that are the same for every reason.
     WrongPassword,
+    /// What one operation of many ran into, and where that stands in the body.
+    Within(String, Box<Error>),
     /// 500: a defect. The cause goes to the log only.
     Internal(Cause),
 }
@@ -165,9 +179,20 @@ impl Error {
         Error::Forbidden(reason.map(fault))
     }
 
+    /// The same error, of the operation that stands at `at` in the body. What concerns the whole stays as it is.
+    pub fn within(self, at: &str) -> Error {
+        match self {
+            Error::Again | Error::Unavailable(_) | Error::Internal(_) => self,
+            other => Error::Within(at.to_owned(), Box::new(other)),
+        }
+    }
+
     /// Whether it says that something is not permitted, or not there for this caller.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. })
+        match self {
+            Error::Within(_, error) => error.is_refusal(),
+            other => matches!(other, Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }),
+        }
     }
 
     /// The HTTP status.
@@ -182,11 +207,13 @@ impl Error {
             Error::Timeout => 408,
             Error::Conflict(_) => 409,
             Error::PreconditionFailed => 412,
+            Error::PreconditionRequired => 428,
             Error::TooLarge(_) => 413,
             Error::Unsupported(_) => 415,
             Error::Invalid(_) => 422,
             Error::TooMany(_) => 429,
             Error::Failed { status, .. } => *status,
+            Error::Within(_, error) => error.status(),
             Error::Internal(_) => 500,
             Error::Unavailable(_) | Error::Again => 503,
         }
@@ -205,11 +232,13 @@ impl Error {
             Error::Timeout => "too-slow",
             Error::Conflict(_) => "conflict",
             Error::PreconditionFailed => "precondition-failed",
+            Error::PreconditionRequired => "precondition-required",
             Error::TooLarge(_) => "too-large",
             Error::Unsupported(_) => "unsupported-media-type",
             Error::Invalid(_) => "invalid",
             Error::TooMany(_) => "too-many",
             Error::Failed { .. } => "failed",
+            Error::Within(_, error) => error.code(),
             Error::Internal(_) => "internal",
             Error::Unavailable(_) | Error::Again => "unavailable",
         }
@@ -228,11 +257,13 @@ impl Error {
             Error::Timeout => "Too slow",
             Error::Conflict(_) => "Conflict",
             Error::PreconditionFailed => "Changed meanwhile",
+            Error::PreconditionRequired => "Which version?",
             Error::TooLarge(_) => "Too large",
             Error::Unsupported(_) => "Unsupported media type",
             Error::Invalid(_) => "Invalid",
             Error::TooMany(_) => "Too many requests",
             Error::Failed { .. } => "Failed",
+            Error::Within(_, error) => error.title(),
             Error::Internal(_) => "Internal error",
             Error::Unavailable(_) | Error::Again => "Not available right now",
         }
@@ -253,10 +284,12 @@ impl Error {
             Error::Timeout => "The request took too long to arrive.".to_owned(),
             Error::Conflict(fault) => fault.detail.clone(),
             Error::PreconditionFailed => "The row has another version than If-Match names.".to_owned(),
+            Error::PreconditionRequired => "Send If-Match with the ETag that a GET of the row answered.".to_owned(),
             Error::TooLarge(words) | Error::Unsupported(words) => words.clone(),
             Error::TooMany(seconds) | Error::Unavailable(seconds) => format!("Try again in {seconds} s."),
             Error::Again => "Try again.".to_owned(),
             Error::Failed { message, .. } => message.clone(),
+            Error::Within(_, error) => error.detail(),
             Error::Internal(_) => "Something went wrong on our side; it is in the log under the request's id.".to_owned(),
         }
     }
@@ -266,8 +299,12 @@ impl Error {
         match self {
             Error::Unreadable(faults) | Error::Invalid(faults) if !faults.is_empty() => faults.clone(),
             Error::Conflict(fault) | Error::Forbidden(Some(fault)) => vec![fault.clone()],
+            Error::Within(at, error) => error.faults().into_iter().map(|fault| fault.within(at)).collect(),
             Error::Unauthenticated { reason, .. } => {
                 vec![Fault { reason: reason.clone(), ..Fault::new(self.code(), self.detail()) }]
+            }
+            Error::PreconditionFailed | Error::PreconditionRequired => {
+                vec![Fault::new(self.code(), self.detail()).header("If-Match")]
             }
             Error::NotAcceptable => vec![Fault::new(self.code(), self.detail()).header("Accept")],
             Error::Unsupported(_) => vec![Fault::new(self.code(), self.detail()).header("Content-Type")],

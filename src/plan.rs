@@ -79,6 +79,8 @@ pub enum Pick<'s> {
     One(Uuid),
     /// The caller's own user row.
     Mine,
+    /// These rows, in no order.
+    These(&'s [Uuid]),
     /// A page of all.
     Page,
     /// What a row is linked to.
@@ -186,14 +188,18 @@ impl<'s> Planner<'s> {
         let is_many = match pick {
             Pick::Page => true,
             Pick::Related { relation, .. } => relation.is_many(),
-            Pick::One(_) | Pick::Mine => false,
+            Pick::One(_) | Pick::Mine | Pick::These(_) => false,
         };
         let mut named = vec![];
         if let Pick::Related { parent, .. } = pick {
             named.push(parent);
         }
         name(&mut named, entity);
-        let window = if is_many { page::window(query, self, &mut faults) } else { Window::one() };
+        let window = match pick {
+            Pick::These(ids) => Window::first(i64::try_from(ids.len()).unwrap_or(i64::MAX)),
+            _ if is_many => page::window(query, self, &mut faults),
+            _ => Window::first(1),
+        };
         let mut root = Node::new(entity, guard, window);
         let is_linkage = guard == Guard::PEEK && matches!(pick, Pick::Related { .. });
         if is_linkage {

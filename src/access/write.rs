@@ -2,23 +2,28 @@
 //!
 //! In charge of: which rights a create, update or delete asks of which rows; [`link`] is in charge of links.
 
+mod held;
 pub mod link;
-
-use std::collections::HashMap;
+pub mod many;
+pub mod once;
 
 use uuid::Uuid;
 
 use super::Verdict;
 use crate::account::Caller;
-use crate::error::{Error, Fault, Reason, Result};
+use crate::error::{Error, Fault, Result};
 use crate::permission::{Class, Right};
+use crate::plan::Planner;
 use crate::plan::change::{Change, LinkChange, Verb};
-use crate::plan::{NAMED, Planner};
+use crate::request::once::Once;
+use crate::request::precondition::Expected;
 use crate::schema::diff::field_of;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, Write};
 use crate::statement::account;
 use crate::statement::write;
 use crate::store::{Scope, Store};
+pub use held::Lifted;
+use held::{Held, not_to_set};
 use link::Made;
 
 /// What is asked before an operation: of the entity, and of the row.
@@ -49,79 +54,10 @@ pub struct Deed<'s> {
     /// Groups that were deleted: their ids are swept from rows afterwards.
     dead: Vec<Uuid>,
     store: Store,
+    /// The key that it is done under, and whose that is.
+    once: Option<(Once, Uuid)>,
     /// Rights that an action declares. Empty for `/api`.
     pub lifted: Lifted,
-}
-
-/// Rights beyond the caller's own, of one action's one run.
-#[derive(Debug, Default)]
-pub struct Lifted {
-    /// For the check of these entities.
-    pub entities: Vec<(String, Vec<Right>)>,
-    /// For these rows.
-    pub rows: Vec<(Uuid, Vec<Right>)>,
-}
-
-impl Lifted {
-    fn entity(&self, entity: &Entity, right: Right) -> bool {
-        self.entities.iter().any(|(name, rights)| *name == entity.name && grants(rights, right))
-    }
-
-    fn row(&self, id: Uuid, right: Right) -> bool {
-        self.rows.iter().any(|(row, rights)| *row == id && grants(rights, right))
-    }
-}
-
-/// Read implies peek.
-fn grants(rights: &[Right], right: Right) -> bool {
-    rights.contains(&right) || right == Right::Peek && rights.contains(&Right::Read)
-}
-
-/// What the caller holds on rows that they may peek.
-struct Held {
-    /// Whose rows.
-    entity: String,
-    verdict: Verdict,
-    caller: Option<Uuid>,
-    rows: HashMap<Uuid, i64>,
-}
-
-impl Held {
-    fn has(&self, id: Uuid, right: Right) -> bool {
-        self.bits(id) & i64::from(right.bit()) != 0
-    }
-
-    fn bits(&self, id: Uuid) -> i64 {
-        self.rows.get(&id).copied().unwrap_or(0)
-    }
-
-    /// Whether the caller is of one of a column's classes to a row; with none named, everybody is.
-    fn is_of(&self, id: Uuid, classes: Option<&Vec<Class>>) -> bool {
-        let is_of = |class: &Class| match class {
-            Class::Guest => true,
-            Class::Owner => self.bits(id) & write::OWNED != 0,
-            Class::Group => self.bits(id) & write::GRANTED != 0,
-        };
-        self.is_administrator() || classes.is_none_or(|classes| classes.iter().any(is_of))
-    }
-
-    /// The refusal of what only the row's owner and administrators may do.
-    fn not_owner(&self) -> Error {
-        self.verdict.refusal(Some(Reason { phase: "before instance", entity: self.entity.clone(), asks: "ownership" }))
-    }
-
-    fn is_administrator(&self) -> bool {
-        self.verdict.has(write::ADMIN)
-    }
-
-    /// 404 where the row may not be peeked, 401 or 403 where the right is missing.
-    fn require(&self, id: Uuid, right: Right) -> Result<()> {
-        match self.rows.contains_key(&id) {
-            false => Err(Error::NotFound),
-            true if self.has(id, right) => Ok(()),
-            true => Err(self.verdict.row_refusal("before instance", &self.entity, right)),
-        }
-    }
 }
 
 impl<'s> Deed<'s> {
@@ -132,7 +68,16 @@ impl<'s> Deed<'s> {
     pub async fn begin(store: &Store, planner: Planner<'s>, caller: Caller) -> Result<Deed<'s>> {
         let scope = store.begin().await?;
         let store = store.clone();
-        Ok(Deed { planner, caller, scope, guards_administrators: false, dead: vec![], store, lifted: Lifted::default() })
+        Ok(Deed {
+            planner,
+            caller,
+            scope,
+            guards_administrators: false,
+            dead: vec![],
+            store,
+            once: None,
+            lifted: Lifted::default(),
+        })
     }
 
     /// Makes it last.
@@ -173,35 +118,6 @@ impl<'s> Deed<'s> {
             self.guards_administrators = self.administrators().await? > 0;
         }
         Ok(())
-    }
-
-    async fn judge(&mut self, entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], lock: &str) -> Result<Held> {
-        let mut asked: Vec<_> = gates.iter().filter(|(e, r)| !self.lifted.entity(e, *r)).copied().collect();
-        asked.sort_by_key(|(e, r)| (e.at, *r)); // one shape, whatever the order of the request
-        if asked.len() > NAMED {
-            return Err(Error::Invalid(vec![Fault::new("too-many", format!("A request names at most {NAMED} entities."))]));
-        }
-        let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
-        let statement = write::judge(entity, ids, &lifted, &asked, self.caller.session, lock);
-        let named = asked.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
-        let verdict = Verdict { bits: 0, caller: self.caller, named };
-        let mut held = Held { entity: entity.name.clone(), verdict, caller: None, rows: HashMap::new() };
-        for row in self.scope.run(&statement).await? {
-            match (row.int(0), row.int(1), row.uuid(2)) {
-                (Some(0), Some(bits), caller) => (held.verdict.bits, held.caller) = (bits, caller),
-                (_, Some(bits), Some(id)) => {
-                    let more = Right::ALL.iter().filter(|r| self.lifted.row(id, **r)).fold(0, |all, r| all | i64::from(r.bit()));
-                    let more = if more == 0 { 0 } else { more | i64::from(Right::Peek.bit()) }; // what may be worked with exists
-                    held.rows.insert(id, bits | more);
-                }
-                _ => {}
-            }
-        }
-        if let Some((entity, right)) = gates.iter().find(|(entity, right)| entity.is_closed(*right)) {
-            return Err(held.verdict.row_refusal("before entity", &entity.name, *right));
-        }
-        held.verdict.require_entities()?;
-        Ok(held)
     }
 
     fn schema(&self) -> &'s Schema {
@@ -277,30 +193,20 @@ impl<'s> Deed<'s> {
         let entity = change.entity;
         let gates = gates(self.schema(), entity, CREATE.entity, &change.links);
         let held = self.judge(entity, &[], &gates, "").await?;
-        for link in &change.links {
+        // A row that links to itself is asked when it is there.
+        let (own, others): (Vec<_>, Vec<_>) =
+            change.links.iter().cloned().partition(|link| link.targets.iter().any(|target| target.id == change.id));
+        for link in &others {
             self.judge_create_link(&held, link).await?;
         }
-        let needs_caller =
-            |r: &Relation| r.required && r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
-        if held.caller.is_none() && entity.relations.iter().any(needs_caller) {
-            return Err(held.verdict.refusal(None)); // it would be linked to nobody
-        }
+        let callers = self.default_callers(&held, &change)?;
         let is_open = self.require_possible_writers(&held, &change)?;
         change.check()?;
         let sent = change.sent.clone();
         let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
-        let defaults =
-            entity.relations.iter().filter(|r| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name));
-        let callers: Vec<&str> =
-            defaults.filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None }).collect();
-        let statement = write::insert(
-            entity,
-            change.id,
-            owner,
-            self.lifted.entity(entity, Right::Create),
-            &write::Parts { sets: &change.sets, ones: &ones, callers: &callers },
-            self.caller.session,
-        );
+        let parts = [write::Parts { id: change.id, sets: &change.sets, ones: &ones }];
+        let is_lifted = self.lifted.entity(entity, Right::Create);
+        let statement = write::insert(entity, owner, is_lifted, &parts, &callers, self.caller.session);
         let rows = match self.scope.run(&statement).await {
             // A clash would tell of a value that may not be theirs to set.
             Err(Error::Conflict(_)) if is_open => return Err(held.verdict.refusal(None)),
@@ -309,12 +215,16 @@ impl<'s> Deed<'s> {
         if rows.is_empty() {
             return Err(held.verdict.refusal(None));
         }
+        for link in &own {
+            self.judge_create_link(&held, link).await?;
+        }
         if entity.name == "user_account" {
             self.scope.run(&write::join_groups(change.id)).await?;
         }
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
-            self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }, Made::Here).await?;
+            self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }, Made::Here, &Expected::Whichever)
+                .await?;
         }
         self.check_group(entity, change.id, &held).await?;
         if is_open {
@@ -325,12 +235,14 @@ impl<'s> Deed<'s> {
         Ok(())
     }
 
-    /// The verdict on a row that was made here, whether or not the caller may peek it.
-    async fn judge_anyway(&mut self, entity: &Entity, id: Uuid) -> Result<Held> {
-        self.lifted.rows.push((id, vec![]));
-        let held = self.judge(entity, &[id], &[], "").await;
-        self.lifted.rows.pop();
-        held
+    /// The columns that link a new row to the caller, where nothing else was sent.
+    fn default_callers(&self, held: &Held, change: &Change<'s>) -> Result<Vec<&'s str>> {
+        let is_unsaid = |r: &&Relation| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
+        let defaults = change.entity.relations.iter().filter(is_unsaid);
+        if held.caller.is_none() && defaults.clone().any(|r| r.required) {
+            return Err(held.verdict.refusal(None)); // it would be linked to nobody
+        }
+        Ok(defaults.filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None }).collect())
     }
 
     /// Columns that not everybody may set who may change the row: 403 with the attribute's pointer.
@@ -363,9 +275,9 @@ impl<'s> Deed<'s> {
     /// Updates a row.
     ///
     /// # Errors
-    /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
-    pub async fn update(&mut self, change: Change<'s>) -> Result<()> {
-        self.update_as(change, false).await
+    /// 401, 403, 404, 409, 412, 422, 428, in the order of `permissions.md` §5.
+    pub async fn update(&mut self, change: Change<'s>, expected: &Expected) -> Result<()> {
+        self.update_as(change, expected, false).await
     }
 
     /// Updates a row for an action, which may set what is read-only after creation.
@@ -373,10 +285,10 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// As [`Deed::update`].
     pub async fn update_by_action(&mut self, change: Change<'s>) -> Result<()> {
-        self.update_as(change, true).await
+        self.update_as(change, &Expected::Whichever, true).await
     }
 
-    async fn update_as(&mut self, mut change: Change<'s>, by_action: bool) -> Result<()> {
+    async fn update_as(&mut self, mut change: Change<'s>, expected: &Expected, by_action: bool) -> Result<()> {
         let (entity, id) = (change.entity, change.id);
         let gates = gates(self.schema(), entity, UPDATE.entity, &change.links);
         let held = self.judge(entity, &[id], &gates, "for update").await?;
@@ -434,6 +346,7 @@ impl<'s> Deed<'s> {
                 );
             }
         }
+        held.require_version(entity, id, expected)?;
         change.check()?;
         if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "active") {
             self.guard_administrators().await?;
@@ -441,8 +354,8 @@ impl<'s> Deed<'s> {
         let mut ones: Vec<_> = ones(&change.links).collect();
         self.keep_hidden(entity, id, &change.links, &mut ones).await?;
         if !change.sets.is_empty() || !ones.is_empty() {
-            let statement =
-                write::update(entity, id, &change.sets, &ones, self.lifted.row(id, Right::Update), self.caller.session);
+            let parts = [write::Parts { id, sets: &change.sets, ones: &ones }];
+            let statement = write::update(entity, &parts, self.lifted.row(id, Right::Update), self.caller.session);
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
             if rows.is_empty() {
                 return Err(held.verdict.refusal(None));
@@ -453,7 +366,7 @@ impl<'s> Deed<'s> {
         }
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
-            self.change_links(entity, id, link, Made::Before).await?;
+            self.change_links(entity, id, link, Made::Before, &Expected::Whichever).await?;
         }
         self.check_group(entity, id, &held).await
     }
@@ -487,17 +400,18 @@ impl<'s> Deed<'s> {
     /// Deletes a row.
     ///
     /// # Errors
-    /// 401, 403, 404, 409, in the order of `permissions.md` §5.
-    pub async fn delete(&mut self, entity: &'s Entity, id: Uuid) -> Result<()> {
+    /// 401, 403, 404, 409, 412, 428, in the order of `permissions.md` §5.
+    pub async fn delete(&mut self, entity: &'s Entity, id: Uuid, expected: &Expected) -> Result<()> {
         let held = self.judge(entity, &[id], &[(entity, DELETE.entity)], "for update").await?;
         held.require(id, DELETE.row.unwrap_or(Right::Delete))?;
         if entity.name == "usergroup" && self.is_declared(id).await? {
             return Err(Error::Forbidden(Some(Fault::new("declared", "A group that a schema file names can't be deleted."))));
         }
+        held.require_version(entity, id, expected)?;
         if entity.name == "user_account" {
             self.guard_administrators().await?;
         }
-        let rows = self.scope.run(&write::delete(entity, id, self.lifted.row(id, Right::Delete), self.caller.session)).await?;
+        let rows = self.scope.run(&write::delete(entity, &[id], self.lifted.row(id, Right::Delete), self.caller.session)).await?;
         if entity.name == "usergroup" {
             self.dead.push(id);
         }
@@ -522,17 +436,6 @@ impl<'s> Deed<'s> {
         }
         if is_declared && !held.is_administrator() { Err(held.verdict.refusal(None)) } else { Ok(()) }
     }
-}
-
-/// The refusal of a column that is not the caller's to set; for guests, who never see it, it isn't there.
-fn not_to_set(held: &Held, column: &Column) -> Error {
-    let at = format!("/data/attributes/{}", column.name);
-    if held.caller.is_none() && column.is_limited() {
-        let words = format!("{} has no attribute `{}`.", held.entity, column.name);
-        return Error::Invalid(vec![Fault::new("unknown-attribute", words).at(at)]);
-    }
-    let words = format!("`{}` is not yours to set.", column.name);
-    Error::Forbidden(Some(Fault::new("forbidden-attribute", words).at(at)))
 }
 
 /// Runs each statement until it changes nothing any more. What goes wrong is left: the ids harm nobody.
@@ -572,7 +475,10 @@ fn explain(schema: &Schema, entity: &Entity, error: Error) -> Error {
             Some(field) => {
                 Error::Conflict(Fault::new("taken", format!("`{field}` is taken.")).at(format!("/data/attributes/{field}")))
             }
-            None => Error::Conflict(Fault::new("taken", "A row with this id or value is there already.")),
+            None if fault.detail.ends_with("_pkey") => {
+                Error::Conflict(Fault::new("taken", "A row with this id is there already.").at("/data/id"))
+            }
+            None => Error::Conflict(Fault::new("taken", "A row with this value is there already.")),
         },
         other => other,
     }

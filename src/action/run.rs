@@ -25,6 +25,9 @@ use crate::plan::change::{Change, LinkChange, Target, Verb, grant_bits};
 use crate::plan::{Pick, Planner};
 use crate::request::Query;
 use crate::request::body::uuid;
+use crate::request::media::Form;
+use crate::request::once::Once;
+use crate::request::precondition::Expected;
 use crate::schema::kind::Kind;
 use crate::schema::{Entity, Schema};
 use crate::statement::{account, action as statement};
@@ -61,6 +64,8 @@ pub struct Call {
     pub attributes: Map<String, Json>,
     /// Whether everything is rolled back in the end.
     pub is_rehearsal: bool,
+    /// What the call is, where it is to be done once.
+    pub once: Option<Once>,
 }
 
 impl Call {
@@ -68,6 +73,15 @@ impl Call {
     pub fn device(&self) -> String {
         self.agent.chars().filter(|c| !c.is_control()).take(500).collect()
     }
+}
+
+/// What a call answers.
+#[derive(Debug)]
+pub struct Done {
+    /// What the client is told to do.
+    pub directives: Vec<Json>,
+    /// Whether it was done before, under the same key.
+    pub is_replayed: bool,
 }
 
 /// A password that was verified before the transaction.
@@ -99,6 +113,8 @@ pub struct Run<'a> {
     rows: HashMap<String, Bound<'a>>,
     hashes: &'a Map<String, Json>,
     directives: Vec<Json>,
+    /// The directives as they are kept under an idempotency key: of rows only which, they are read again.
+    kept: Vec<Json>,
 }
 
 /// What a name that stands for rows is bound to.
@@ -113,16 +129,15 @@ struct Bound<'a> {
 ///
 /// # Errors
 /// 401, 403, 404 before any fault of the inputs is told; 422 with all of these; what the outcomes ran into.
-pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Vec<Json>> {
+pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done> {
     let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
     let entity = planner.entity(&action.entity)?;
     let subject = subject(action, call)?;
     // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
     let caller = may_execute(Source::Store(means.store), entity, &action.name, subject, call.caller).await?;
     let mut scope = input::inputs(action, &call.attributes)?;
-    if call.is_rehearsal
-        && action.outcomes.iter().any(|o| matches!(&o.deed, Does::Perform { performer, .. } if performer.is_final))
-    {
+    let is_final = action.outcomes.iter().any(|o| matches!(&o.deed, Does::Perform { performer, .. } if performer.is_final));
+    if call.is_rehearsal && is_final {
         let words = "This action checks passwords or opens sessions: it can't be rehearsed.";
         return Err(Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")]));
     }
@@ -135,27 +150,34 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Vec<
     }
     let checked = performer::check_password(means, action, call, &scope).await?;
     let (scope, hashes, checked) = (&scope, &hashes, &checked);
-    let directives = twice(|| async move {
+    // What hands out secrets is done as often as it is asked for: they are kept nowhere.
+    let once = call.once.as_ref().filter(|_| !is_final && !call.is_rehearsal);
+    let done = twice(|| async move {
         let mut deed = Deed::begin(means.store, planner, call.caller).await?;
         let caller = may_execute(Source::Scope(&mut deed.scope), entity, &action.name, subject, call.caller).await?;
         let (scope, rows, checked) = (scope.clone(), HashMap::new(), checked.clone());
-        let mut run = Run { app: means, asked: call, deed, caller, checked, action, scope, rows, hashes, directives: vec![] };
+        let mut run =
+            Run { app: means, asked: call, deed, caller, checked, action, scope, rows, hashes, directives: vec![], kept: vec![] };
+        if let Some(kept) = run.deed.done_before(once).await? {
+            return Ok(Done { directives: run.again(kept).await?, is_replayed: true });
+        }
         run.begin(entity, subject).await?;
         for outcome in &action.outcomes {
             run.outcome(outcome).await?;
         }
+        run.deed.keep(run.kept.into()).await?;
         match call.is_rehearsal {
             true => run.deed.check().await?,
             false => run.deed.commit().await?,
         }
-        Ok(run.directives)
+        Ok(Done { directives: run.directives, is_replayed: false })
     });
-    let directives = directives.await?;
+    let done = done.await?;
     if let Some(checked) = checked {
         // It is done; that the counter stays is no failure of it.
         _ = means.store.read(&account::forget(&performer::account_key(&checked.email, call.address))).await;
     }
-    Ok(directives)
+    Ok(done)
 }
 
 fn subject(action: &Action, call: &Call) -> Result<Option<Uuid>> {
@@ -309,7 +331,7 @@ impl<'a> Run<'a> {
             }
             Does::Delete { row } => {
                 let (entity, id) = self.row(row)?;
-                self.deed.delete(entity, id).await?;
+                self.deed.delete(entity, id, &Expected::Whichever).await?;
                 Ok(Json::Null)
             }
             Does::Read { entity, condition, sort, most, one } => {
@@ -349,7 +371,7 @@ impl<'a> Run<'a> {
                     None => None,
                 };
                 let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits }] };
-                self.deed.link(entity, id, Some(link), relation, vec![]).await?;
+                self.deed.link(entity, id, Some(link), relation, vec![], &Expected::Whichever).await?;
                 Ok(Json::Null)
             }
             Does::Perform { performer, with } => {
@@ -363,12 +385,15 @@ impl<'a> Run<'a> {
                 let all = Template::Map(with.clone());
                 let attributes = all.render(&self.tellable(&all).await?)?;
                 check_directive(self.app.config, directive, &attributes)?;
-                self.directives.push(json!({"ResponseType": directive, "Attributes": attributes}));
+                let directive = json!({"ResponseType": directive, "Attributes": attributes});
+                self.kept.push(directive.clone());
+                self.directives.push(directive);
                 Ok(Json::Null)
             }
             Does::RespondRow { row } => {
                 let (entity, id) = self.row(row)?;
                 let resource = self.resource(entity, id).await?;
+                self.kept.push(json!({"row": [entity.name, id]}));
                 self.directives.push(json!({"ResponseType": entity.name, "Attributes": resource}));
                 Ok(Json::Null)
             }
@@ -385,13 +410,25 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The directives of a call that was done before, its rows as they are served now.
+    async fn again(&mut self, kept: Json) -> Result<Vec<Json>> {
+        let Json::Array(mut directives) = kept else { return Err(Error::internal("kept directives are a list")) };
+        for directive in &mut directives {
+            let Some(row) = directive.get("row") else { continue };
+            let entity = self.deed.planner.entity(row[0].as_str().unwrap_or_default())?;
+            let id = row[1].as_str().and_then(uuid).unwrap_or_default();
+            *directive = json!({"ResponseType": entity.name, "Attributes": self.resource(entity, id).await?});
+        }
+        Ok(directives)
+    }
+
     /// The row's resource object, as `GET /api/<entity>/<id>` would serve it to the caller.
     async fn resource(&mut self, entity: &'a Entity, id: Uuid) -> Result<Json> {
         let plan = self.deed.planner.read(entity, Pick::One(id), &Query::default());
         let schema = self.app.schema;
         let answer = access::read(Source::Scope(&mut self.deed.scope), schema, self.asked.caller, &plan).await?;
         let base = self.app.config.public_url.as_deref().unwrap_or_default();
-        let document = document::render(schema, &plan, &answer, &Place { base, path: "", query: "" });
+        let document = document::render(schema, &plan, &answer, &Place { base, path: "", query: "", form: Form::Plain });
         let mut document: Json = serde_json::from_slice(&document).map_err(Error::internal)?;
         Ok(document["data"].take())
     }

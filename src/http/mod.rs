@@ -30,8 +30,12 @@ use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::action::Actions;
 use crate::config::Config;
+use crate::document::Place;
 use crate::error::{Error, Fault, Result};
 use crate::plan::Planner;
+use crate::request::media::Form;
+use crate::request::once::Once;
+use crate::request::precondition::Expected;
 use crate::schema::Schema;
 use crate::store::Store;
 use metrics::Metrics;
@@ -69,6 +73,11 @@ impl App {
     pub fn base(&self) -> &str {
         self.config.public_url.as_deref().unwrap_or_default()
     }
+
+    /// Where the document that a request asks for is served.
+    pub fn place<'a>(&'a self, asked: &'a Asked, form: Form) -> Place<'a> {
+        Place { base: self.base(), path: &asked.path, query: &asked.query, form }
+    }
 }
 
 /// Through which listener a request comes.
@@ -101,9 +110,29 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// A header; what is no text is "?", which nothing takes.
+    /// A header; what is no text is U+FFFD, which nothing takes.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+        self.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"))
+    }
+
+    /// A header that is a list, its lines joined.
+    pub fn list(&self, name: HeaderName) -> Option<String> {
+        let lines: Vec<_> = self.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect();
+        (!lines.is_empty()).then(|| lines.join(","))
+    }
+
+    /// What the request is, where it is to be done once.
+    ///
+    /// # Errors
+    /// 400 for a key that is none.
+    pub fn once(&self, body: &[u8]) -> Result<Option<Once>> {
+        let header = self.header(HeaderName::from_static("idempotency-key"));
+        Once::read(header, self.method.as_str(), &self.path, body).map_err(|fault| Error::Unreadable(vec![fault]))
+    }
+
+    /// The version of the row that a change is made for.
+    pub fn expected(&self) -> Expected {
+        Expected::read(self.list(header::IF_MATCH).as_deref())
     }
 }
 
@@ -139,12 +168,24 @@ pub fn service(
         });
     ServiceBuilder::new()
         .layer(cors(&app.config.cors_origins))
+        .map_response(weakened)
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a request panicked");
             reply::error(&Error::internal("a panic"), &Uuid::now_v7().to_string(), false).map(http_body_util::Full::new)
         }))
         .service(warp::service(edge))
+}
+
+/// A tag was made of the bytes as they are; of compressed ones it only says that they mean the same.
+fn weakened<B>(mut response: http::Response<B>) -> http::Response<B> {
+    let headers = response.headers_mut();
+    if headers.contains_key(header::CONTENT_ENCODING)
+        && let Some(Ok(weak)) = headers.get(header::ETAG).map(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()))
+    {
+        headers.insert(header::ETAG, weak);
+    }
+    response
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -161,9 +202,10 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::ACCEPT,
             header::IF_MATCH,
             header::IF_NONE_MATCH,
+            HeaderName::from_static("idempotency-key"),
             REQUEST_ID,
         ])
-        .expose_headers([header::LOCATION, header::ETAG, header::RETRY_AFTER, REQUEST_ID])
+        .expose_headers([header::LOCATION, header::ETAG, header::RETRY_AFTER, REQUEST_ID, reply::REPLAYED])
         .max_age(std::time::Duration::from_secs(600))
 }
 

@@ -3,18 +3,50 @@
 //! In charge of: the headers that every answer carries.
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::document;
 use crate::error::Error;
-use crate::request::media::JSON_API;
+use crate::request::media::Form;
+use crate::request::precondition;
+
+/// The header of an answer to what was done before.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// An answer.
 pub type Response = http::Response<Bytes>;
 
 /// A JSON:API document.
-pub fn document(status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = with_type(status, JSON_API, body);
+pub fn document(status: StatusCode, form: Form, body: Vec<u8>) -> Response {
+    varies(with_type(status, form.media(), body))
+}
+
+/// A document with its tag: 304 where the client has it already.
+/// `version`: of the row, where the document is one row's. `known`: `If-None-Match`.
+pub fn tagged(status: StatusCode, form: Form, body: Vec<u8>, version: Option<i64>, known: Option<&str>) -> Response {
+    let tag = precondition::tag(version, &body);
+    let mut response = match precondition::is_known(known, &tag) {
+        false => document(status, form, body),
+        true => {
+            let mut response = varies(Response::new(Bytes::new()));
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        }
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Says that the work was done before, under the same idempotency key.
+pub fn replayed(mut response: Response) -> Response {
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}
+
+/// Says on what an answer depends: caches keep it for its caller, and ask again.
+fn varies(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
@@ -23,7 +55,7 @@ pub fn document(status: StatusCode, body: Vec<u8>) -> Response {
 
 /// 204.
 pub fn nothing() -> Response {
-    let mut response = Response::new(Bytes::new());
+    let mut response = varies(Response::new(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
@@ -78,14 +110,15 @@ pub fn failed(failure: &Error, request_id: &str, explains: bool) -> Response {
 /// `explains`: whether refusals say why.
 pub fn error(error: &Error, request_id: &str, explains: bool) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = document(status, document::errors(error, request_id, explains));
+    let mut response = document(status, Form::Plain, document::errors(error, request_id, explains));
     let headers = response.headers_mut();
     let mut put = |name, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     };
-    match error {
+    let inner = if let Error::Within(_, error) = error { error } else { error };
+    match inner {
         Error::Unauthenticated { bad_token: true, .. } => put(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
         Error::Unauthenticated { bad_token: false, .. } | Error::WrongPassword => put(header::WWW_AUTHENTICATE, "Bearer"),
         Error::MethodNotAllowed(allow) => put(header::ALLOW, allow),

@@ -4,6 +4,7 @@
 //! then what access says.
 
 pub mod action;
+pub mod operation;
 pub mod permission;
 pub mod write;
 
@@ -16,13 +17,14 @@ use matchit::Router;
 use super::reply::{self, Response};
 use super::{App, Asked, Door};
 use crate::access;
-use crate::document::{self, Place};
+use crate::document;
 use crate::error::{Error, Result};
 use crate::permission::Right;
 use crate::plan::{Pick, Plan};
 use crate::request::aggregate::Aggregate;
 use crate::request::body::uuid;
-use crate::request::{self, Query, media};
+use crate::request::media::{self, Form};
+use crate::request::{self, Query};
 use crate::schema::{Entity, Relation};
 
 /// What a route is about.
@@ -32,6 +34,7 @@ enum What {
     Ready,
     Metrics,
     Keys,
+    Operations,
     Collection,
     Row,
     Related,
@@ -51,6 +54,7 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/readyz", What::Ready, &[Method::GET]),
     ("/metrics", What::Metrics, &[Method::GET]),
     ("/.well-known/jwks.json", What::Keys, &[Method::GET]),
+    ("/api/operations", What::Operations, &[Method::POST]),
     ("/api/{entity}", What::Collection, &[Method::GET, Method::POST]),
     ("/api/{entity}/{id}", What::Row, &[Method::GET, Method::PATCH, Method::PUT, Method::DELETE]),
     ("/api/{entity}/{id}/{relation}", What::Related, &[Method::GET]),
@@ -132,6 +136,7 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
             Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
         }
         What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),
+        What::Operations => operation::run(app, asked, body).await,
         What::Aggregate => aggregate(app, asked, route).await,
         What::Permissions => permission::many(app, asked, body).await,
         What::Permission | What::PermissionOfEntity => permission::one(app, asked, route).await,
@@ -141,13 +146,14 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
             (Method::GET, _) => read(app, asked, route).await,
             (Method::DELETE, What::Row) => write::delete(app, asked, route).await,
             (_, What::Linkage) => write::link(app, asked, route, body).await,
-            _ => write::put(app, asked, route, body).await,
+            (Method::POST, _) => write::create(app, asked, route, body).await,
+            _ => write::update(app, asked, route, body).await,
         },
     }
 }
 
 async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
-    media::accept(asked.header(header::ACCEPT))?;
+    let form = media::accept(asked.header(header::ACCEPT))?;
     let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let query = Query::read(&asked.query);
@@ -167,20 +173,21 @@ async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         _ => planner.read(entity, Pick::One(id), &query),
     };
     let answer = access::read(access::Source::Store(&app.store), &app.schema, asked.caller, &plan).await?;
-    let base = app.base();
-    let place = Place { base, path: &asked.path, query: &asked.query };
-    Ok(reply::document(StatusCode::OK, document::render(&app.schema, &plan, &answer, &place)))
+    let place = app.place(asked, form);
+    let body = document::render(&app.schema, &plan, &answer, &place);
+    let known = asked.list(header::IF_NONE_MATCH);
+    Ok(reply::tagged(StatusCode::OK, form, body, answer.version(), known.as_deref()))
 }
 
 async fn aggregate(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
-    media::accept(asked.header(header::ACCEPT))?;
+    let form = media::accept(asked.header(header::ACCEPT))?;
     let planner = app.planner();
     let asks = Aggregate::read(&asked.query);
     let plan = planner.totals(planner.entity(&route.entity)?, &asks);
     let (layout, rows, has_more) = access::totals(&app.store, &app.schema, asked.caller, &plan).await?;
-    let base = app.base();
-    let place = Place { base, path: &asked.path, query: &asked.query };
-    Ok(reply::document(StatusCode::OK, document::totals(&app.schema, &layout, &rows, has_more, asks.query.page.number, &place)))
+    let place = app.place(asked, form);
+    let body = document::totals(&app.schema, &layout, &rows, has_more, asks.query.page.number, &place);
+    Ok(reply::tagged(StatusCode::OK, Form::Plain, body, None, asked.list(header::IF_NONE_MATCH).as_deref()))
 }
 
 /// The relation that a path names. Where there is none, the entity is asked first: what it has is not everybody's to know.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Planner;
 use crate::error::{Error, Fault, short};
 use crate::permission::Permission;
-use crate::request::body::{Identifier, Linkage, Resource, step};
+use crate::request::body::{Identifier, Linkage, Resource, step, uuid};
 use crate::schema::kind::Kind;
 use crate::schema::{Column, Entity, LinkRule, Relation, Write};
 
@@ -198,6 +198,11 @@ impl<'s> Change<'s> {
             self.conflict = Some(Fault::new("wrong-type", words).at("/data/type"));
         }
         match (&resource.id, self.is_new) {
+            (Some(id), true) if self.entity.client_ids => {
+                let words = "`id` is a UUID, in lower case and with hyphens.";
+                let is_one = uuid(id).is_some_and(|id| !id.is_nil());
+                self.faults.extend((!is_one).then(|| Fault::new("invalid", words).at("/data/id")));
+            }
             (Some(_), true) => {
                 self.forbidden = Some(Fault::new("client-id", "Ids are made by the server: leave `id` out.").at("/data/id"));
             }

@@ -53,11 +53,6 @@ pub struct Window {
 }
 
 impl Window {
-    /// A single row.
-    pub fn one() -> Window {
-        Window::first(1)
-    }
-
     /// The first so many.
     pub fn first(size: i64) -> Window {
         Window { size, offset: 0, after: None, before: None, number: None, total: None }

@@ -3,13 +3,14 @@
 //! In charge of: refusing what JSON leaves open (a key twice, endless nesting), and the shape of resource objects and
 //! linkage. Pure; knows no schema.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
 use uuid::Uuid;
 
-use crate::error::Fault;
+use crate::error::{Fault, short};
 
 /// A resource object of a request.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub struct Resource {
     pub kind: String,
     /// Its `id`, if it has one.
     pub id: Option<String>,
+    /// Its `lid`: a name for it in this document, where it has no id yet (DS22).
+    pub lid: Option<String>,
     /// Attributes by name.
     pub attributes: Map<String, Json>,
     /// Relationships by name.
@@ -40,6 +43,8 @@ pub struct Identifier {
     pub kind: String,
     /// Its `id`; none where it is no UUID, so nothing can have it.
     pub id: Option<Uuid>,
+    /// Its `lid`, where it has no `id`.
+    pub lid: Option<String>,
     /// `meta.permission`, where it was sent: a number, or null for the row's own bits.
     pub permission: Option<Json>,
 }
@@ -145,6 +150,9 @@ pub fn resource(document: &Json) -> Result<Resource, Vec<Fault>> {
         Some(None) => faults.push(Fault::new("bad-document", "`id` must be text.").at("/data/id")),
         None => {}
     }
+    resource.lid = text(data, "lid", "/data", &mut faults);
+    meta(document, "", &mut faults);
+    meta(&document["data"], "/data", &mut faults);
     match data.get("attributes") {
         None => {}
         Some(Json::Object(attributes)) => {
@@ -178,10 +186,17 @@ pub fn resource(document: &Json) -> Result<Resource, Vec<Fault>> {
 /// Every fault of the document's shape.
 pub fn relationship(document: &Json) -> Result<Linkage, Vec<Fault>> {
     let missing = || vec![Fault::new("bad-document", "A document with `data`, resource linkage, is wanted.").at("")];
-    linkage(object(document, "")?.get("data").ok_or_else(missing)?, "/data")
+    let mut linkage = linkage(object(document, "")?.get("data").ok_or_else(missing)?, "/data")?;
+    let mut faults = vec![];
+    linkage.resolve(&Lids::new(), "/data", &mut faults);
+    if faults.is_empty() { Ok(linkage) } else { Err(faults) }
 }
 
-fn linkage(data: &Json, at: &str) -> Result<Linkage, Vec<Fault>> {
+/// Resource linkage, at a place of the document.
+///
+/// # Errors
+/// Every fault of its shape.
+pub fn linkage(data: &Json, at: &str) -> Result<Linkage, Vec<Fault>> {
     match data {
         Json::Null => Ok(Linkage::One(None)),
         Json::Array(items) => {
@@ -198,13 +213,64 @@ fn linkage(data: &Json, at: &str) -> Result<Linkage, Vec<Fault>> {
 
 fn identifier(json: &Json, at: &str) -> Result<Identifier, Vec<Fault>> {
     let object = object(json, at)?;
-    match (object.get("type").and_then(Json::as_str), object.get("id").and_then(Json::as_str)) {
-        (Some(kind), Some(id)) => Ok(Identifier {
-            kind: kind.to_owned(),
-            id: uuid(id),
-            permission: object.get("meta").and_then(|m| m.get("permission")).cloned(),
-        }),
-        _ => Err(vec![Fault::new("bad-document", "A resource identifier needs `type` and `id`, both text.").at(at)]),
+    let mut faults = vec![];
+    let [kind, id, lid] = ["type", "id", "lid"].map(|name| text(object, name, at, &mut faults));
+    meta(json, at, &mut faults);
+    if faults.is_empty() && (kind.is_none() || id.is_none() && lid.is_none()) {
+        faults.push(Fault::new("bad-document", "A resource identifier needs `type` and `id` (or `lid`).").at(at));
+    }
+    let permission = object.get("meta").and_then(|m| m.get("permission")).cloned();
+    let named = |kind| Identifier { kind, lid: lid.filter(|_| id.is_none()), id: id.as_deref().and_then(uuid), permission };
+    if faults.is_empty() { Ok(named(kind.unwrap_or_default())) } else { Err(faults) }
+}
+
+/// A member that is text, if it is there.
+fn text(object: &Map<String, Json>, name: &str, at: &str, faults: &mut Vec<Fault>) -> Option<String> {
+    let value = object.get(name)?;
+    if !value.is_string() {
+        faults.push(Fault::new("bad-document", format!("`{name}` must be text.")).at(format!("{at}/{name}")));
+    }
+    value.as_str().map(str::to_owned)
+}
+
+/// `meta` is an object, wherever it stands (DS16).
+fn meta(json: &Json, at: &str, faults: &mut Vec<Fault>) {
+    if json.get("meta").is_some_and(|meta| !meta.is_object()) {
+        faults.push(Fault::new("bad-document", "`meta` must be an object.").at(format!("{at}/meta")));
+    }
+}
+
+/// What a document calls its new rows: `type` and `lid` → the id that the row gets.
+pub type Lids = HashMap<(String, String), Uuid>;
+
+impl Resource {
+    /// Puts ids where relationships name new rows by `lid`.
+    pub fn resolve(&mut self, lids: &Lids) -> Vec<Fault> {
+        let mut faults = vec![];
+        for (name, linkage) in &mut self.relationships {
+            linkage.resolve(lids, &format!("/data/relationships{}/data", step(name)), &mut faults);
+        }
+        faults
+    }
+}
+
+impl Linkage {
+    /// Puts ids where new rows are named by `lid`.
+    pub fn resolve(&mut self, lids: &Lids, at: &str, faults: &mut Vec<Fault>) {
+        let (items, is_many) = match self {
+            Linkage::One(item) => (item.as_mut_slice(), false),
+            Linkage::Many(items) => (items.as_mut_slice(), true),
+        };
+        for (place, item) in items.iter_mut().enumerate() {
+            let Some(lid) = &item.lid else { continue };
+            item.id = lids.get(&(item.kind.clone(), lid.clone())).copied();
+            if item.id.is_none() {
+                let at = if is_many { format!("{at}/{place}/lid") } else { format!("{at}/lid") };
+                faults.push(
+                    Fault::new("unknown-lid", format!("No new {} was called `{}` before.", short(&item.kind), short(lid))).at(at),
+                );
+            }
+        }
     }
 }
 

@@ -5,6 +5,9 @@
 pub mod aggregate;
 pub mod body;
 pub mod media;
+pub mod once;
+pub mod operation;
+pub mod precondition;
 
 use percent_encoding::percent_decode_str;
 

@@ -40,6 +40,8 @@ const ENTITY_KEYS: &[&str] = &[
     "default_groups",
     "join_groups",
     "default_order",
+    "require_if_match",
+    "client_ids",
     "columns",
     "relations",
 ];
@@ -85,6 +87,8 @@ struct Draft {
     default_groups: Option<Vec<Grant>>,
     join_groups: Option<Vec<String>>,
     default_order: Option<Vec<(Place, String)>>,
+    require_if_match: Option<bool>,
+    client_ids: Option<bool>,
     columns: Vec<(Place, Column)>,
     relations: Vec<(Place, DraftRelation)>,
 }
@@ -165,6 +169,8 @@ impl Draft {
         put(&mut self.default_groups, over.default_groups);
         put(&mut self.join_groups, over.join_groups);
         put(&mut self.default_order, over.default_order);
+        put(&mut self.require_if_match, over.require_if_match);
+        put(&mut self.client_ids, over.client_ids);
         for (place, column) in over.columns {
             self.columns.retain(|(_, c)| c.name != column.name);
             self.columns.push((place, column));
@@ -202,6 +208,8 @@ fn read_entity(reader: &mut Reader, tree: &Tree) -> Draft {
                 draft.default_order =
                     Some(items.map(|i| (Place { file: file.clone(), mark: i.mark }, reader.text(i).to_owned())).collect());
             }
+            "require_if_match" => draft.require_if_match = Some(reader.bool(value)),
+            "client_ids" => draft.client_ids = Some(reader.bool(value)),
             "columns" => {
                 for (key, value) in reader.map(value) {
                     field_name(reader, key.mark, &key.name);

@@ -55,6 +55,10 @@ pub struct Entity {
     pub join_groups: Vec<String>,
     /// Column and whether it descends.
     pub default_order: Vec<(usize, bool)>,
+    /// Whether a change has to say with `If-Match` which version it is made for.
+    pub require_if_match: bool,
+    /// Whether clients may choose the ids of new rows.
+    pub client_ids: bool,
 }
 
 /// Permission and grants of an entity's or an action's own row, as its file says.

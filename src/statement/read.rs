@@ -9,7 +9,7 @@
 use condition::{may_see, order, seen};
 use uuid::Uuid;
 
-use super::Statement;
+use super::{Statement, array};
 use crate::permission::{Right, rule};
 use crate::plan::{Include, Node, Pick, Plan};
 use crate::schema::kind::{Kind, Wire};
@@ -75,6 +75,8 @@ pub struct Rows<'s> {
     pub relations: Vec<(&'s Relation, Option<usize>)>,
     /// Of attributes that not everybody is served: where they stand, and where it stands whether the caller is.
     pub limited: Vec<(usize, usize)>,
+    /// Of a row that is asked for by itself: its version, for its tag.
+    pub version: Option<usize>,
     /// The sort keys as text, for cursors.
     pub keys: Vec<usize>,
     /// Of linkage that is grants: their own bits.
@@ -193,6 +195,13 @@ impl<'s> Speller<'s> {
                 let peek = format!("exists (select from {table} t where t.id = {id} and {})", rule(Right::Peek, subject));
                 head.push(format!("case when exists (select from r0) or {peek} then {} else 0 end", verdict::PEEKABLE));
             }
+            Pick::These(ids) => {
+                let ids = self.statement.bind(Some(array(ids.iter().map(|id| Some(id.to_string())))));
+                let held = rule(right, subject);
+                let found =
+                    format!("select 1::bigint as _n, t.* from {table} t where {gate} and t.id = any({ids}::uuid[]) and {held}");
+                self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
+            }
             Pick::Page => self.page("r0", node, None, &gate),
             Pick::Related { parent, id, relation } => {
                 let id = self.statement.bind(Some(id.to_string()));
@@ -240,6 +249,7 @@ impl<'s> Speller<'s> {
             columns: vec![],
             relations: vec![],
             limited: vec![],
+            version: None,
             keys: vec![],
             bits: None,
             may: vec![],
@@ -259,6 +269,10 @@ impl<'s> Speller<'s> {
                 slots.len() - 1
             });
             rows.relations.push((relation, slot));
+        }
+        if cte == "r0" && !self.is_paged {
+            rows.version = Some(slots.len());
+            slots.push((Wire::Integer, "t.version::bigint".to_owned()));
         }
         if cte == "r0" && self.is_paged {
             for i in 0..node.order.len() {
@@ -409,6 +423,7 @@ impl<'s> Speller<'s> {
                 });
                 rows.keys.iter_mut().for_each(seat);
                 rows.bits.iter_mut().for_each(seat);
+                rows.version.iter_mut().for_each(seat);
                 rows.may.iter_mut().for_each(|(_, s)| seat(s));
             }
         }

@@ -22,7 +22,7 @@ pub const GRANTED: i64 = 1024;
 pub const ADMIN: i64 = verdict::TARGET;
 
 /// Asks what the caller may do with rows that they may peek, and locks these. Gives `0, bits, caller` and for each row
-/// `1, rights, id`; rows that may not be peeked are not there.
+/// `1, rights, id, version`; rows that may not be peeked are not there.
 pub fn judge(
     entity: &Entity,
     ids: &[Uuid],
@@ -59,8 +59,8 @@ pub fn judge(
     statement.sql = format!(
         "with {who}, a as materialized (select * from who), rows as materialized (select t.* from a cross join lateral \
          (select t.* from {} t where t.id = any({ids}::uuid[]) and {} order by t.id {lock}) t) \
-         select 0::bigint, (case when a.id is null then 0 else {} end + case when a.admin then {ADMIN} else 0 end{})::bigint, a.id from a \
-         union all select 1, ({})::bigint, t.id from a cross join rows t where {}",
+         select 0::bigint, (case when a.id is null then 0 else {} end + case when a.admin then {ADMIN} else 0 end{})::bigint, a.id, null::bigint from a \
+         union all select 1, ({})::bigint, t.id, t.version::bigint from a cross join rows t where {}",
         entity.table(),
         peeked,
         verdict::USER,
@@ -71,67 +71,77 @@ pub fn judge(
     statement
 }
 
-/// What goes into a new row.
-#[derive(Debug)]
+/// What goes into a row.
+#[derive(Debug, Clone)]
 pub struct Parts<'a> {
+    /// Which row.
+    pub id: Uuid,
     /// Columns.
     pub sets: &'a [(&'a Column, Option<String>)],
     /// To-one links.
     pub ones: &'a [(&'a str, Option<Uuid>)],
-    /// To-one links to the caller.
-    pub callers: &'a [&'a str],
 }
 
-/// Inserts a row for the caller, or for the owner that an action names. The entity's own row in `world` gives permission
-/// and groups.
+/// Rows that name the same columns, as one source `v`: an array for each column, so that the shape doesn't depend on how
+/// many there are. Gives it, and the columns with their values.
+fn values(statement: &mut Statement, rows: &[Parts<'_>]) -> (String, Vec<(String, String)>) {
+    let mut arrays = vec![];
+    let mut names = vec!["id".to_owned()];
+    let mut named = vec![];
+    let ids = statement.bind(Some(array(rows.iter().map(|row| Some(row.id.to_string())))));
+    arrays.push(format!("{ids}::uuid[]"));
+    let Some(first) = rows.first() else { return (String::new(), named) };
+    for (at, (column, _)) in first.sets.iter().enumerate() {
+        let bound = statement.bind(Some(array(rows.iter().map(|row| row.sets.get(at).and_then(|(_, v)| v.as_ref())))));
+        arrays.push(format!("{bound}::text[]"));
+        names.push(format!("c{at}"));
+        let kind = if column.name == "permission" { "integer".to_owned() } else { column.kind.sql() };
+        named.push((column.name.clone(), format!("v.c{at}::{kind}")));
+    }
+    for (at, (column, _)) in first.ones.iter().enumerate() {
+        let targets = rows.iter().map(|row| row.ones.get(at).and_then(|(_, target)| target.map(|t| t.to_string())));
+        let bound = statement.bind(Some(array(targets)));
+        arrays.push(format!("{bound}::uuid[]"));
+        names.push(format!("o{at}"));
+        named.push(((*column).to_owned(), format!("v.o{at}")));
+    }
+    (format!("unnest({}) as v ({})", arrays.join(", "), names.join(", ")), named)
+}
+
+/// Inserts rows, which name the same columns, for the caller, or for the owner that an action names. The entity's own row
+/// in `world` gives permission and groups; `callers` are to-one links to the caller.
 pub fn insert(
     entity: &Entity,
-    id: Uuid,
     owner: Option<Uuid>,
     is_lifted: bool,
-    parts: &Parts<'_>,
+    rows: &[Parts<'_>],
+    callers: &[&str],
     session: Option<Uuid>,
 ) -> Statement {
-    let Parts { sets, ones, callers } = parts;
     let mut statement = Statement::default();
     let who = who(&mut statement, session);
-    let id = statement.bind(Some(id.to_string()));
     let owner = match owner {
-        _ if entity.name == "user_account" => format!("{id}::uuid"),
+        _ if entity.name == "user_account" => "v.id".to_owned(),
         Some(owner) => format!("{}::uuid", statement.bind(Some(owner.to_string()))),
         None => "a.id".to_owned(),
     };
-    let mut names = vec!["id".to_owned(), "owner".to_owned(), "groups".to_owned(), "group_bits".to_owned()];
-    let mut values = vec![
-        format!("{id}::uuid"),
-        owner,
-        "coalesce(w.default_groups, '{}'::uuid[])".to_owned(),
-        "w.default_group_bits".to_owned(),
+    let (source, mut set) = values(&mut statement, rows);
+    let fixed = [
+        ("id", "v.id"),
+        ("owner", owner.as_str()),
+        ("groups", "coalesce(w.default_groups, '{}'::uuid[])"),
+        ("group_bits", "w.default_group_bits"),
+        ("permission", "w.default_permission"),
     ];
-    let mut permission = "w.default_permission".to_owned();
-    for (column, value) in *sets {
-        let bound = statement.bind(value.clone());
-        if column.name == "permission" {
-            permission = format!("{bound}::integer");
-            continue;
+    for (name, value) in fixed.into_iter().chain(callers.iter().map(|column| (*column, "a.id"))) {
+        if !set.iter().any(|(set, _)| set == name) {
+            set.push((name.to_owned(), value.to_owned()));
         }
-        names.push(quote(&column.name));
-        values.push(format!("{bound}::{}", column.kind.sql()));
     }
-    names.push("permission".to_owned());
-    values.push(permission);
-    for (column, target) in *ones {
-        let bound = statement.bind(target.map(|t| t.to_string()));
-        names.push(quote(column));
-        values.push(format!("{bound}::uuid"));
-    }
-    for column in *callers {
-        names.push(quote(column));
-        values.push("a.id".to_owned());
-    }
+    let (names, values): (Vec<_>, Vec<_>) = set.into_iter().map(|(name, value)| (quote(&name), value)).unzip();
     let w = crate::permission::Subject { row: "w", is_group: false };
     statement.sql = format!(
-        "with {who} insert into {} ({}) select {} from who a, world w where w.name = '{}' and {} returning id",
+        "with {who} insert into {} ({}) select {} from who a, world w, {source} where w.name = '{}' and {} returning id",
         entity.table(),
         names.join(", "),
         values.join(", "),
@@ -161,32 +171,16 @@ impl Asks {
     }
 }
 
-/// Updates a row.
-pub fn update(
-    entity: &Entity,
-    id: Uuid,
-    sets: &[(&Column, Option<String>)],
-    ones: &[(&str, Option<Uuid>)],
-    is_lifted: bool,
-    session: Option<Uuid>,
-) -> Statement {
+/// Updates rows, which name the same columns.
+pub fn update(entity: &Entity, rows: &[Parts<'_>], is_lifted: bool, session: Option<Uuid>) -> Statement {
     let mut statement = Statement::default();
     let who = who(&mut statement, session);
-    let id = statement.bind(Some(id.to_string()));
-    let mut written = vec!["version = t.version + 1".to_owned(), "updated_at = now()".to_owned()];
-    for (column, value) in sets {
-        let kind = if column.name == "permission" { "integer".to_owned() } else { column.kind.sql() };
-        let bound = statement.bind(value.clone());
-        written.push(format!("{} = {bound}::{kind}", quote(&column.name)));
-    }
-    for (column, target) in ones {
-        let bound = statement.bind(target.map(|t| t.to_string()));
-        written.push(format!("{} = {bound}::uuid", quote(column)));
-    }
+    let (source, set) = values(&mut statement, rows);
+    let set: Vec<_> = set.into_iter().map(|(name, value)| format!(", {} = {value}", quote(&name))).collect();
     statement.sql = format!(
-        "with {who} update {} t set {} from who a where t.id = {id}::uuid and {} returning t.id",
+        "with {who} update {} t set version = t.version + 1, updated_at = now(){} from who a, {source} where t.id = v.id and {} returning t.id",
         entity.table(),
-        written.join(", "),
+        set.concat(),
         if is_lifted { Asks::Judged } else { Asks::Update }.condition(entity),
     );
     statement
@@ -206,13 +200,13 @@ pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]
     statement
 }
 
-/// Deletes a row.
-pub fn delete(entity: &Entity, id: Uuid, is_lifted: bool, session: Option<Uuid>) -> Statement {
+/// Deletes rows.
+pub fn delete(entity: &Entity, ids: &[Uuid], is_lifted: bool, session: Option<Uuid>) -> Statement {
     let mut statement = Statement { keep: true, ..Statement::default() };
     let who = who(&mut statement, session);
-    let id = statement.bind(Some(id.to_string()));
+    let ids = statement.bind(Some(array(ids.iter().map(|id| Some(id.to_string())))));
     statement.sql = format!(
-        "with {who} delete from {} t using who a where t.id = {id}::uuid and {} returning t.id",
+        "with {who} delete from {} t using who a where t.id = any({ids}::uuid[]) and {} returning t.id",
         entity.table(),
         if is_lifted { "true".to_owned() } else { rule(Right::Delete, entity.subject("t")) },
     );

@@ -22,6 +22,9 @@ create table rowhouse.claim_code (only_one boolean primary key default true chec
 create table rowhouse.attempt (key text primary key, tries integer not null, since timestamptz not null);
 ", "
 create index attempt_since on rowhouse.attempt (since);
+", "
+create table rowhouse.once (caller uuid not null, place text not null, key text not null, body text not null, done jsonb not null, made_at timestamptz not null default now(), primary key (caller, place, key));
+create index once_made_at on rowhouse.once (made_at);
 "];
 
 /// An action as its row in `action` wants it.

@@ -4,13 +4,15 @@
 
 use uuid::Uuid;
 
-use super::{Deed, Held, explain};
+use super::held::Held;
+use super::{Deed, explain};
 use crate::access::{self, Source};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
 use crate::plan::change::{LinkChange, Target, Verb};
 use crate::plan::{Guard, Pick};
 use crate::request::Query;
+use crate::request::precondition::Expected;
 use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation};
 use crate::statement::write::{self, Asks};
 
@@ -81,7 +83,7 @@ impl<'s> Deed<'s> {
     /// Changes the to-many links of a row, from either side.
     ///
     /// # Errors
-    /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
+    /// 401, 403, 404, 409, 412, 422, 428, in the order of `permissions.md` §5.
     pub async fn link(
         &mut self,
         entity: &'s Entity,
@@ -89,6 +91,7 @@ impl<'s> Deed<'s> {
         link: Option<LinkChange<'s>>,
         relation: &Relation,
         faults: Vec<Fault>,
+        expected: &Expected,
     ) -> Result<()> {
         let target = self.schema().target(relation);
         let gates: &[(&Entity, Right)] = match (relation.rule, &relation.link) {
@@ -105,7 +108,7 @@ impl<'s> Deed<'s> {
             }
             return Err(Error::Invalid(faults));
         };
-        self.change_links(entity, id, link, Made::Before).await
+        self.change_links(entity, id, link, Made::Before, expected).await
     }
 
     /// What a change of links asks of the row in the path.
@@ -118,7 +121,14 @@ impl<'s> Deed<'s> {
         }
     }
 
-    pub(super) async fn change_links(&mut self, entity: &'s Entity, id: Uuid, link: LinkChange<'s>, made: Made) -> Result<()> {
+    pub(super) async fn change_links(
+        &mut self,
+        entity: &'s Entity,
+        id: Uuid,
+        link: LinkChange<'s>,
+        made: Made,
+        expected: &Expected,
+    ) -> Result<()> {
         let relation = link.relation;
         let target = self.schema().target(relation);
         let held = self.judge(entity, &[id], &[], "for update").await?;
@@ -151,6 +161,7 @@ impl<'s> Deed<'s> {
                 judged.push((verb, targets, if is_new { Asks::Judged } else { asks }));
             }
         }
+        held.require_version(entity, id, expected)?;
         for (verb, targets, asks) in judged {
             let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;

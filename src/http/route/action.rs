@@ -31,7 +31,8 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
     let is_rehearsal = is_rehearsal(asked)?;
     let subject = (route.what == What::ActionOnRow).then(|| route.id.clone());
     let agent = asked.header(header::USER_AGENT).unwrap_or_default().to_owned();
-    let call = Call { caller: asked.caller, address: asked.address, agent, subject, attributes, is_rehearsal };
+    let call =
+        Call { caller: asked.caller, address: asked.address, agent, subject, attributes, is_rehearsal, once: asked.once(body)? };
     let means = Means {
         config: &app.config,
         schema: &app.schema,
@@ -40,7 +41,9 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
         hasher: &app.hasher,
         seal: &app.seal,
     };
-    Ok(reply::directives(&run::run(&means, action, &call).await?))
+    let done = run::run(&means, action, &call).await?;
+    let response = reply::directives(&done.directives);
+    Ok(if done.is_replayed { reply::replayed(response) } else { response })
 }
 
 /// Whether everything is to be rolled back (`dry_run=true`): the only parameter that there is.

@@ -13,7 +13,8 @@ use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
 use crate::permission::Right;
 use crate::request::body::{self, uuid};
-use crate::request::{media, parameters};
+use crate::request::media::{self, Form};
+use crate::request::parameters;
 use crate::statement::explain::Question;
 
 fn resource(entity: &str, id: &str, right: &str, explained: &Explained) -> Json {
@@ -23,7 +24,7 @@ fn resource(entity: &str, id: &str, right: &str, explained: &Explained) -> Json 
 
 fn document(data: Json) -> Response {
     let body = json!({"jsonapi": {"version": "1.1"}, "data": data}).to_string().into_bytes();
-    reply::document(StatusCode::OK, body)
+    reply::document(StatusCode::OK, Form::Plain, body)
 }
 
 fn unknown_right(word: &str) -> Fault {
@@ -65,7 +66,7 @@ pub async fn one(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
 /// POST: many at once, so that a front end hides buttons by asking.
 pub async fn many(app: &App, asked: &Asked, sent: &Bytes) -> Result<Response> {
     media::accept(asked.header(header::ACCEPT))?;
-    media::content(asked.header(header::CONTENT_TYPE))?;
+    media::content(asked.header(header::CONTENT_TYPE), false)?;
     let document_sent = body::json(sent).map_err(|fault| Error::Unreadable(vec![fault]))?;
     let wanted =
         || Error::Unreadable(vec![Fault::new("bad-document", "`data`, a list of {right, entity, id}, is wanted.").at("")]);

@@ -18,64 +18,92 @@ use crate::permission::Right;
 use crate::plan::Pick;
 use crate::plan::change::{Change, Verb};
 use crate::request::body::{self, uuid};
-use crate::request::{self, Query, media};
+use crate::request::media::{self, Form};
+use crate::request::{self, Query};
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
 use crate::store::twice;
 
 /// Reads the body as JSON, media types first.
-fn document(asked: &Asked, body: &Bytes) -> Result<serde_json::Value> {
+pub fn readable(asked: &Asked, body: &Bytes, is_atomic: bool) -> Result<serde_json::Value> {
     let read = body::json(body);
     let unreadable = |fault| Error::Unreadable(vec![fault]);
     // What can't be read at all comes before 406, and 415 after it.
-    if asked.header(header::CONTENT_TYPE).is_some_and(|t| media::content(Some(t)).is_ok()) && read.is_err() {
+    if asked.header(header::CONTENT_TYPE).is_some_and(|t| media::content(Some(t), is_atomic).is_ok()) && read.is_err() {
         return read.map_err(unreadable);
     }
     media::accept(asked.header(header::ACCEPT))?;
-    media::content(asked.header(header::CONTENT_TYPE))?;
+    media::content(asked.header(header::CONTENT_TYPE), is_atomic)?;
     read.map_err(unreadable)
 }
 
-/// POST on a collection, PATCH and PUT on a row.
-pub async fn put(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
-    let document = document(asked, body)?;
-    let planner = app.planner();
-    let entity = planner.entity(&route.entity)?;
-    let resource = body::resource(&document).map_err(Error::Unreadable)?;
-    let is_new = asked.method == Method::POST;
-    let id = if is_new { Uuid::now_v7() } else { uuid(&route.id).unwrap_or_default() };
-    let mut change = planner.change(entity, id, is_new, &resource);
-    if is_new && change.sets.iter().any(|(c, v)| c.kind == Kind::Password && v.is_some()) {
-        // Hashing costs much: only for those who may create at all.
-        Deed::begin(&app.store, planner, asked.caller).await?.require_entities(&change).await?;
+/// POST on a collection.
+pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
+    let (entity, mut resource) = resource(app, asked, route, body)?;
+    let once = asked.once(body)?;
+    let chosen = resource.id.as_deref().and_then(uuid).filter(|_| entity.client_ids);
+    let id = chosen.unwrap_or_else(Uuid::now_v7);
+    let own = resource.lid.clone().map(|lid| ((resource.kind.clone(), lid), id));
+    let faults = resource.resolve(&own.into_iter().collect());
+    if !faults.is_empty() {
+        return Err(Error::Unreadable(faults));
     }
-    keep_secrets(app, &mut change).await?;
-    let change = &change;
+    let mut change = app.planner().change(entity, id, true, &resource);
+    keep_secrets(app, asked, &mut change).await?;
+    let (change, once) = (&change, &once);
     let done = twice(|| async move {
-        let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
-        match is_new {
-            true => deed.create(change.clone()).await?,
-            false => deed.update(change.clone()).await?,
+        let mut deed = Deed::begin(&app.store, app.planner(), asked.caller).await?;
+        if let Some(kept) = deed.done_before(once.as_ref()).await? {
+            let id = kept.as_str().and_then(uuid).unwrap_or_default();
+            return Ok((show(app, asked, &mut deed, entity, id).await?, id, true));
         }
+        deed.create(change.clone()).await?;
+        deed.keep(id.to_string().into()).await?;
+        let shown = show(app, asked, &mut deed, entity, id).await?;
+        deed.commit().await?;
+        Ok((shown, id, false))
+    });
+    let (shown, id, is_replayed) = done.await?;
+    let mut response = shown.reply(StatusCode::CREATED);
+    if let Ok(location) = HeaderValue::from_str(&format!("{}{}/{id}", app.base(), asked.path)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(if is_replayed { reply::replayed(response) } else { response })
+}
+
+/// PATCH and PUT on a row.
+pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
+    let (entity, mut resource) = resource(app, asked, route, body)?;
+    let faults = resource.resolve(&body::Lids::new());
+    if !faults.is_empty() {
+        return Err(Error::Unreadable(faults));
+    }
+    let id = uuid(&route.id).unwrap_or_default();
+    let mut change = app.planner().change(entity, id, false, &resource);
+    keep_secrets(app, asked, &mut change).await?;
+    let (change, expected) = (&change, &asked.expected());
+    let done = twice(|| async move {
+        let mut deed = Deed::begin(&app.store, app.planner(), asked.caller).await?;
+        deed.update(change.clone(), expected).await?;
         let shown = show(app, asked, &mut deed, entity, id).await?;
         deed.commit().await?;
         Ok(shown)
     });
-    let shown = done.await?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = reply::document(status, shown);
-    if is_new {
-        let base = app.base();
-        let location = format!("{base}{}/{id}", asked.path);
-        if let Ok(location) = HeaderValue::from_str(&location) {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-    }
-    Ok(response)
+    Ok(done.await?.reply(StatusCode::OK))
+}
+
+fn resource<'a>(app: &'a App, asked: &Asked, route: &Route, body: &Bytes) -> Result<(&'a Entity, body::Resource)> {
+    let document = readable(asked, body, false)?;
+    let entity = app.planner().entity(&route.entity)?;
+    Ok((entity, body::resource(&document).map_err(Error::Unreadable)?))
 }
 
 /// Hashes passwords and seals secrets, before a connection is taken.
-async fn keep_secrets(app: &App, change: &mut Change<'_>) -> Result<()> {
+pub async fn keep_secrets(app: &App, asked: &Asked, change: &mut Change<'_>) -> Result<()> {
+    if change.is_new && change.sets.iter().any(|(c, v)| c.kind == Kind::Password && v.is_some()) {
+        // Hashing costs much: only for those who may create at all.
+        Deed::begin(&app.store, app.planner(), asked.caller).await?.require_entities(change).await?;
+    }
     let texts: Vec<String> =
         change.sets.iter().filter(|(c, _)| c.kind != Kind::Password).filter_map(|(_, v)| v.clone()).take(20).collect();
     let context: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -96,20 +124,40 @@ async fn keep_secrets(app: &App, change: &mut Change<'_>) -> Result<()> {
     Ok(())
 }
 
+/// What an answer to a write holds: the document, and the version of the row that it shows.
+struct Shown {
+    form: Form,
+    body: Vec<u8>,
+    version: Option<i64>,
+}
+
+impl Shown {
+    fn reply(self, status: StatusCode) -> Response {
+        match self.version {
+            Some(version) => reply::tagged(status, self.form, self.body, Some(version), None),
+            None => reply::document(status, self.form, self.body),
+        }
+    }
+}
+
 /// The row as the caller may see it; where they may not read it, a document with `meta` only: the work stands.
-async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<Vec<u8>> {
+async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<Shown> {
+    let form = media::accept(asked.header(header::ACCEPT))?;
     let plan = app.planner().read(entity, Pick::One(id), &Query::read(&asked.query));
     match access::read(Source::Scope(&mut deed.scope), &app.schema, asked.caller, &plan).await {
         Ok(answer) => {
-            let base = app.base();
             let path = if asked.method == Method::POST { format!("{}/{id}", asked.path) } else { asked.path.clone() };
-            Ok(document::render(&app.schema, &plan, &answer, &Place { base, path: &path, query: &asked.query }))
+            let body = document::render(&app.schema, &plan, &answer, &Place { path: &path, ..app.place(asked, form) });
+            Ok(Shown { form, body, version: answer.version() })
         }
         // An entity that the request names refuses the request; the row's own refusal only narrows the answer.
         Err(refusal) if plan.named.len() > 1 && refusal.is_refusal() && is_readable(app, asked, deed, entity, id).await? => {
             Err(refusal)
         }
-        Err(error) if error.is_refusal() => Ok(b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec()),
+        Err(error) if error.is_refusal() => {
+            let body = b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec();
+            Ok(Shown { form: Form::Plain, body, version: None })
+        }
         Err(error) => Err(error),
     }
 }
@@ -124,7 +172,7 @@ async fn is_readable(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Ent
 }
 
 /// Refuses parameters where none means anything (QP1).
-fn no_parameters(asked: &Asked) -> Result<()> {
+pub fn no_parameters(asked: &Asked) -> Result<()> {
     let (found, mut faults) = request::parameters(&asked.query);
     let unknown = |(name, _): &(String, String)| Fault::new("unknown-parameter", "This takes no parameters.").parameter(name);
     faults.extend(found.iter().map(unknown));
@@ -137,9 +185,10 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
     let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let id = uuid(&route.id).unwrap_or_default();
+    let expected = &asked.expected();
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
-        deed.delete(entity, id).await?;
+        deed.delete(entity, id, expected).await?;
         no_parameters(asked)?;
         deed.commit().await
     });
@@ -149,7 +198,7 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
 
 /// POST, PATCH and DELETE on linkage.
 pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
-    let document = document(asked, body)?;
+    let document = readable(asked, body, false)?;
     let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let relation = relation(app, asked, entity, &route.relation, Right::Update).await?;
@@ -165,13 +214,13 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
     let id = uuid(&route.id).unwrap_or_default();
     let mut faults = vec![];
     let link = planner.link(relation, verb, &linkage, "", &mut faults);
-    let (link, faults) = (&link, &faults);
+    let (link, faults, expected) = (&link, &faults, &asked.expected());
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
         if relation.is_many() {
-            deed.link(entity, id, link.clone(), relation, faults.clone()).await?;
+            deed.link(entity, id, link.clone(), relation, faults.clone(), expected).await?;
         } else {
-            deed.update(Change::links(entity, id, link.clone(), faults.clone())).await?;
+            deed.update(Change::links(entity, id, link.clone(), faults.clone()), expected).await?;
         }
         no_parameters(asked)?;
         deed.commit().await

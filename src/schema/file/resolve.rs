@@ -66,6 +66,8 @@ pub(super) fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Comp
             default_groups: draft.default_groups.clone().unwrap_or_default(),
             join_groups: draft.join_groups.clone().unwrap_or_default(),
             default_order: vec![],
+            require_if_match: draft.require_if_match.unwrap_or(false),
+            client_ids: draft.client_ids.unwrap_or(false),
         };
         let granted = entity.policy.grants.iter().chain(&entity.default_groups).map(|g| &g.group);
         for group in granted.chain(&entity.join_groups) {

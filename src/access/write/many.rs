@@ -1,0 +1,199 @@
+//! Many changes in one transaction: what each asks is asked, whether one by one or, where they are alike, together.
+//!
+//! In charge of: which neighbours may share their statements. A batch is only a shorter way to the same end: whatever
+//! goes wrong in one is found out again one by one ([`Pace::Single`]), so that the error is the operation's own.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::held::Held;
+use super::{Deed, UPDATE, gates, ones};
+use crate::error::{Error, Fault, Result};
+use crate::permission::Right;
+use crate::plan::change::{Change, LinkChange};
+use crate::request::precondition::Expected;
+use crate::schema::{Entity, Link, LinkRule, Relation, Write};
+use crate::statement::write::{self, Parts};
+
+/// One change of many.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // what Deed's functions of these names take
+pub enum Step<'s> {
+    Create(Change<'s>),
+    Update(Change<'s>, Expected),
+    Delete(&'s Entity, Uuid, Expected),
+    Link {
+        entity: &'s Entity,
+        id: Uuid,
+        link: Option<LinkChange<'s>>,
+        relation: &'s Relation,
+        faults: Vec<Fault>,
+        expected: Expected,
+    },
+    /// It names what isn't there: an entity, or a relationship of this one.
+    Nothing(Option<&'s Entity>),
+}
+
+/// Whether neighbours may share their statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Pace {
+    Batches,
+    Single,
+}
+
+impl<'s> Deed<'s> {
+    /// Does all steps in order.
+    ///
+    /// # Errors
+    /// What a step ran into, and its number. At the pace of batches the number is that of a batch's first step, and the
+    /// error of some step of it.
+    pub async fn all(&mut self, steps: &[Step<'s>], pace: Pace) -> Result<(), (usize, Error)> {
+        let mut at = 0;
+        while at < steps.len() {
+            let alike = if pace == Pace::Batches { alike(&steps[at..]) } else { 1 };
+            let done = match alike {
+                1 => self.one(steps[at].clone()).await,
+                _ => self.batch(&steps[at..at + alike]).await,
+            };
+            done.map_err(|error| (at, error))?;
+            at += alike;
+        }
+        Ok(())
+    }
+
+    async fn one(&mut self, step: Step<'s>) -> Result<()> {
+        match step {
+            Step::Create(change) => self.create(change).await,
+            Step::Update(change, expected) => self.update(change, &expected).await,
+            Step::Delete(entity, id, expected) => self.delete(entity, id, &expected).await,
+            Step::Link { entity, id, link, relation, faults, expected } => {
+                self.link(entity, id, link, relation, faults, &expected).await
+            }
+            Step::Nothing(entity) => {
+                if let Some(entity) = entity {
+                    self.judge(entity, &[], &[(entity, Right::Update)], "").await?; // what it has is not everybody's to know
+                }
+                Err(Error::NotFound)
+            }
+        }
+    }
+
+    /// Steps that are alike, together: the phases of [`Deed::create`], [`Deed::update`] and [`Deed::delete`].
+    async fn batch(&mut self, steps: &[Step<'s>]) -> Result<()> {
+        match &steps[0] {
+            Step::Create(first) => {
+                let changes: Vec<_> = steps.iter().filter_map(|s| if let Step::Create(c) = s { Some(c) } else { None }).collect();
+                self.create_all(first.entity, &changes).await
+            }
+            Step::Update(first, _) => {
+                let changes: Vec<_> =
+                    steps.iter().filter_map(|s| if let Step::Update(c, e) = s { Some((c, e)) } else { None }).collect();
+                self.update_all(first.entity, &changes).await
+            }
+            Step::Delete(entity, ..) => {
+                let rows: Vec<_> =
+                    steps.iter().filter_map(|s| if let Step::Delete(_, id, e) = s { Some((*id, e)) } else { None }).collect();
+                self.delete_all(entity, &rows).await
+            }
+            _ => Err(Error::internal("no batch")),
+        }
+    }
+
+    async fn create_all(&mut self, entity: &'s Entity, changes: &[&Change<'s>]) -> Result<()> {
+        let links: Vec<LinkChange<'s>> = changes.iter().flat_map(|change| change.links.iter().cloned()).collect();
+        let held = self.judge(entity, &[], &gates(self.schema(), entity, Right::Create, &links), "").await?;
+        for link in together(&links) {
+            self.refer(&link).await?;
+        }
+        let callers = self.default_callers(&held, changes[0])?;
+        let ones: Vec<Vec<_>> = changes.iter().map(|change| ones(&change.links).collect()).collect();
+        let parts = changes.iter().zip(&ones).map(|(change, ones)| Parts { id: change.id, sets: &change.sets, ones });
+        let is_lifted = self.lifted.entity(entity, Right::Create);
+        let statement = write::insert(entity, None, is_lifted, &parts.collect::<Vec<_>>(), &callers, self.caller.session);
+        self.all_or_none(&statement, changes.len(), &held).await
+    }
+
+    async fn update_all(&mut self, entity: &'s Entity, changes: &[(&Change<'s>, &Expected)]) -> Result<()> {
+        let ids: Vec<Uuid> = changes.iter().map(|(change, _)| change.id).collect();
+        let held = self.judge(entity, &ids, &[(entity, UPDATE.entity)], "for update").await?;
+        for (change, expected) in changes {
+            held.require(change.id, Right::Update)?;
+            held.require_version(entity, change.id, expected)?;
+        }
+        let parts: Vec<_> = changes.iter().map(|(change, _)| Parts { id: change.id, sets: &change.sets, ones: &[] }).collect();
+        let statement = write::update(entity, &parts, false, self.caller.session);
+        self.all_or_none(&statement, ids.len(), &held).await
+    }
+
+    async fn delete_all(&mut self, entity: &'s Entity, rows: &[(Uuid, &Expected)]) -> Result<()> {
+        let ids: Vec<Uuid> = rows.iter().map(|(id, _)| *id).collect();
+        let held = self.judge(entity, &ids, &[(entity, Right::Delete)], "for update").await?;
+        for (id, expected) in rows {
+            held.require(*id, Right::Delete)?;
+            held.require_version(entity, *id, expected)?;
+        }
+        self.all_or_none(&write::delete(entity, &ids, false, self.caller.session), ids.len(), &held).await
+    }
+
+    async fn all_or_none(&mut self, statement: &crate::statement::Statement, wanted: usize, held: &Held) -> Result<()> {
+        let changed = self.scope.run(statement).await?.len();
+        if changed == wanted { Ok(()) } else { Err(held.verdict.refusal(None)) }
+    }
+}
+
+/// The links of many rows as one change for each relation, for what all of them ask.
+fn together<'s>(links: &[LinkChange<'s>]) -> Vec<LinkChange<'s>> {
+    let mut all: Vec<LinkChange<'s>> = vec![];
+    for link in links {
+        match all.iter_mut().find(|one| one.relation.name == link.relation.name) {
+            Some(one) => one.targets.extend(link.targets.iter().cloned()),
+            None => all.push(link.clone()),
+        }
+    }
+    all
+}
+
+/// How many steps from the first on may share their statements; a step that may share none stands alone.
+fn alike(steps: &[Step<'_>]) -> usize {
+    let mut ids: HashSet<Uuid> = HashSet::new();
+    let fits = |step: &Step<'_>| match (&steps[0], step) {
+        (Step::Create(first), Step::Create(change)) => {
+            let is_free = change.links.iter().flat_map(|l| &l.targets).all(|t| t.id != change.id && !ids.contains(&t.id));
+            is_free && is_plain(change) && is_like(first, change) && ids.insert(change.id)
+        }
+        (Step::Update(first, _), Step::Update(change, _)) => {
+            let is_theirs = change.sets.iter().all(|(c, _)| c.write == Write::Anyone && c.writers.is_none() && c.is_served());
+            let is_plain = is_plain(change) && change.links.is_empty() && !change.sets.is_empty();
+            is_theirs && is_plain && is_like(first, change) && ids.insert(change.id)
+        }
+        (Step::Delete(first, ..), Step::Delete(entity, id, _)) => first.at == entity.at && !entity.is_system() && ids.insert(*id),
+        _ => false,
+    };
+    steps
+        .iter()
+        .take_while({
+            let mut fits = fits;
+            move |step| fits(step)
+        })
+        .count()
+        .max(1)
+}
+
+/// Whether a change is of columns and links to one row, and nothing about it is special.
+fn is_plain(change: &Change<'_>) -> bool {
+    let is_sound =
+        change.faults.is_empty() && change.forbidden.is_none() && change.conflict.is_none() && change.echoes.is_empty();
+    let is_one =
+        |link: &LinkChange<'_>| link.relation.rule == LinkRule::Declared && matches!(link.relation.link, Link::One { .. });
+    let is_open = change.sets.iter().all(|(c, _)| c.writers.is_none());
+    is_sound && is_open && !change.entity.is_system() && change.links.iter().all(is_one)
+}
+
+/// Whether both name the same fields.
+fn is_like(a: &Change<'_>, b: &Change<'_>) -> bool {
+    let columns = |change: &Change<'_>| change.sets.iter().map(|(c, _)| c.name.clone()).collect::<Vec<_>>();
+    let links = |change: &Change<'_>| change.links.iter().map(|l| l.relation.name.clone()).collect::<Vec<_>>();
+    a.entity.at == b.entity.at && columns(a) == columns(b) && links(a) == links(b)
+}
