@@ -17,6 +17,7 @@ use crate::statement::write::judge;
 use crate::store::{Row, Scope, Store};
 
 pub mod explain;
+pub mod view;
 pub mod write;
 
 /// Where a read runs: on its own, or inside a transaction.

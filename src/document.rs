@@ -31,8 +31,8 @@ pub struct Place<'a> {
     pub form: Form,
 }
 
-/// Who is linked to a row along a relation.
-type Links = HashMap<Uuid, (Vec<Linked>, bool)>;
+/// Who is linked to a row along a relation: those shown, and where there are more, the query of their next page.
+type Links = HashMap<Uuid, (Vec<Linked>, Option<String>)>;
 
 /// A linked row; of a grant, with the bits of its own, or none.
 #[derive(Debug, Clone, Copy)]
@@ -188,7 +188,7 @@ pub fn totals(
 fn links<'s>(answer: &Answer<'s>) -> HashMap<(usize, &'s str), Links> {
     let mut all: HashMap<(usize, &'s str), Links> = HashMap::new();
     for (branch, rows) in answer.layout.branches.iter().zip(&answer.rows) {
-        let Branch::Links { from, relation, size, bits } = branch else { continue };
+        let Branch::Links { from, relation, size, bits, shape } = branch else { continue };
         let Some(Branch::Rows(parents)) = answer.layout.branches.get(*from) else { continue };
         let links = all.entry((parents.entity.at, relation.name.as_str())).or_default();
         for id in answer.rows[*from].iter().filter_map(|row| row.uuid(3)) {
@@ -196,9 +196,11 @@ fn links<'s>(answer: &Answer<'s>) -> HashMap<(usize, &'s str), Links> {
         }
         for row in rows {
             let (Some(parent), Some(id)) = (row.uuid(2), row.uuid(3)) else { continue };
-            let (linked, is_cut) = links.entry(parent).or_default();
+            let (linked, next) = links.entry(parent).or_default();
             if row.int(1).is_some_and(|n| n > *size) {
-                *is_cut = true;
+                let page = [("page[size]".to_owned(), size.to_string()), ("page[number]".to_owned(), "2".to_owned())];
+                let mut query = form_urlencoded::Serializer::new(String::new());
+                *next = Some(query.extend_pairs(shape).extend_pairs(page).finish());
             } else if !linked.iter().any(|l| l.id == id) {
                 linked.push(Linked { id, bits: bits.map(|slot| row.int(slot)) });
             }
@@ -276,11 +278,15 @@ impl<'s> Writer<'_, 's> {
             self.text(&format!("{url}/{name}"));
             let target = self.schema.target(relation);
             let linked = self.links.get(&(entity.at, relation.name.as_str())).and_then(|l| l.get(&id)).cloned();
+            if let Some((_, Some(next))) = &linked {
+                self.put(",\"prev\":null,\"next\":");
+                self.text(&format!("{url}/{name}?{next}"));
+            }
             if let Some(slot) = slot {
                 self.put("},\"data\":");
                 self.identifier(target, row.uuid(*slot));
-            } else if let Some((linked, is_cut)) = linked {
-                self.put(if is_cut { "},\"meta\":{\"truncated\":true},\"data\":[" } else { "},\"data\":[" });
+            } else if let Some((linked, next)) = linked {
+                self.put(if next.is_some() { "},\"meta\":{\"truncated\":true},\"data\":[" } else { "},\"data\":[" });
                 for (at, other) in linked.iter().enumerate() {
                     if at > 0 {
                         self.put(",");
@@ -395,7 +401,7 @@ impl<'s> Writer<'_, 's> {
             let to = |n: i64| Some(self.page(Some(("page[number]", n.to_string()))));
             return [if number > 1 { to(number - 1) } else { None }, if answer.has_more { to(number + 1) } else { None }];
         }
-        let cursor = |row: &Row| page::encode(&layout.keys.iter().map(|k| row.text(*k)).collect::<Vec<_>>());
+        let cursor = |row: &Row| page::cursor(&plan.root, &layout.keys.iter().map(|k| row.text(*k)).collect::<Vec<_>>());
         let before = rows.first().map(|row| self.page(Some(("page[before]", cursor(row)))));
         let after = rows.last().map(|row| self.page(Some(("page[after]", cursor(row)))));
         match (&window.before, &window.after) {
@@ -448,6 +454,13 @@ pub fn errors(error: &Error, request_id: &str, explains: bool) -> Vec<u8> {
         }
         if let Some(why) = fault.reason.as_ref().filter(|_| explains) {
             object["meta"] = serde_json::json!({"reason": reason(why)});
+        }
+        // The profile has names of its own for what goes wrong with pages (CP2, CP3, CP6).
+        if ["max-size-exceeded", "range-pagination-not-supported", "unsupported-sort"].contains(&fault.code) {
+            object["links"] = serde_json::json!({"type": format!("{CURSOR}{}", fault.code)});
+        }
+        if let Some(most) = fault.most {
+            object["meta"] = serde_json::json!({"page": {"maxSize": most}});
         }
         if let Error::Internal(_) = error {
             object["id"] = request_id.into();

@@ -40,12 +40,14 @@ pub struct Fault {
     pub source: Source,
     /// Of a refusal: why.
     pub reason: Option<Box<Reason>>,
+    /// Of a page that is too large: how large one may be.
+    pub most: Option<i64>,
 }
 
 impl Fault {
     /// A fault without a place.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Fault {
-        Fault { code, detail: detail.into(), source: Source::None, reason: None }
+        Fault { code, detail: detail.into(), source: Source::None, reason: None, most: None }
     }
 
     /// The same fault, in the body at `pointer`.

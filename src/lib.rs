@@ -17,6 +17,7 @@
 //! - [`access`]: the phases: verdicts → rows or a refusal.
 //! - [`document`]: rows → JSON:API bytes.
 //! - [`action`]: load and check files; run: inputs → phases → outcomes → directives.
+//! - [`openapi`]: what exists and what may be asked, as OpenAPI and JSON Schema, in a caller's view.
 //! - [`project`]: the embedded files and the user's.
 //! - [`http`]: listen, edge, routes, replies: the only place that knows warp.
 //! - [`start`]: everything in order, from a configuration to a server.
@@ -34,6 +35,7 @@ pub mod account;
 pub mod access;
 pub mod document;
 pub mod action;
+pub mod openapi;
 pub mod project;
 pub mod http;
 pub mod start;

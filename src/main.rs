@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use rowhouse::access::explain;
+use rowhouse::access::view::View;
 use rowhouse::account::seal::Seal;
 use rowhouse::config::{self, Config};
+use rowhouse::openapi;
 use rowhouse::schema::diff::Risk;
 use rowhouse::start::{self, Destructive};
 use rowhouse::store::migrate;
@@ -65,6 +67,8 @@ enum Command {
         #[command(subcommand)]
         deed: Admin,
     },
+    /// Print the whole as OpenAPI 3.1
+    Openapi,
     /// Print every key with meaning, value and where it came from
     Config,
 }
@@ -205,6 +209,13 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
         Command::New { folder } => {
             rowhouse::project::create(&folder)?;
             println!("rowhouse serve --project {}", folder.display());
+            Ok(())
+        }
+        Command::Openapi => {
+            let (schema, actions) = start::project(&config)?;
+            let base = config.public_url.as_deref().unwrap_or_default();
+            let source = openapi::Source { schema: &schema, actions: &actions, limits: &config.limits, page: &config.page, base };
+            println!("{:#}", openapi::document(&source, &View::whole()));
             Ok(())
         }
         Command::Config => Ok(()),

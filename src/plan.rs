@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::config::{Limits, Page};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
-use crate::request::{Query, RawFilter};
+use crate::request::{Query, RawFilter, path};
 use crate::schema::{Column, Entity, Relation, Schema};
 use filter::Filter;
 use page::{Key, Window};
@@ -124,6 +124,8 @@ pub struct Include<'s> {
     pub relation: &'s Relation,
     /// The rows.
     pub node: Node<'s>,
+    /// The parameters that ask the same of the related rows by themselves: for links to their pages.
+    pub shape: Vec<(String, String)>,
 }
 
 impl<'s> Node<'s> {
@@ -215,25 +217,27 @@ impl<'s> Planner<'s> {
             }
             let descends = query.sort.first().is_some_and(|(_, descends)| *descends);
             root.order = vec![Key { steps: vec![], column: None, descends }];
-            page::check_cursor(&root, &mut faults);
+            page::check_cursor(&mut root, &mut faults);
         } else if is_many {
-            root.order = self.order(entity, query, &mut named, [&mut faults, &mut guest_faults]);
-            page::check_cursor(&root, &mut faults);
+            root.order = self.order(entity, &query.sort, "sort", &mut named, [&mut faults, &mut guest_faults]);
+            page::check_cursor(&mut root, &mut faults);
             let mut terms = 0;
             let filters = query
                 .filters
                 .iter()
+                .filter(|raw| self.shapes(entity, raw).is_none())
                 .filter_map(|raw| filter::plan(self, entity, raw, &mut terms, &mut named, [&mut faults, &mut guest_faults]));
             root.filters = filters.collect();
         } else {
-            let unfit = query.filters.is_empty() && query.sort.is_empty() && query.page.is_empty();
-            if !unfit {
+            let is_fit = query.filters.iter().all(|raw| self.shapes(entity, raw).is_some());
+            if !is_fit || !query.sort.is_empty() || !query.page.is_empty() {
                 faults.push(Fault::new("unknown-parameter", "sort, filter and page are for collections."));
             }
         }
         if guard == Guard::READ {
             self.includes(&mut root, query, &mut named, &mut faults);
-        } else if query.include.is_some() {
+            self.shape(&mut root, query, &mut named, [&mut faults, &mut guest_faults]);
+        } else if query.include.is_some() || !query.sort_included.is_empty() || !query.size_included.is_empty() {
             faults.push(Fault::new("unknown-parameter", "include is for resources, not for linkage.").parameter("include"));
         }
         if named.len() > NAMED {
@@ -263,15 +267,16 @@ impl<'s> Planner<'s> {
     fn order(
         &self,
         entity: &'s Entity,
-        query: &Query,
+        sort: &[(Vec<String>, bool)],
+        parameter: &str,
         named: &mut Vec<&'s Entity>,
         [faults, guest_faults]: [&mut Vec<Fault>; 2],
     ) -> Vec<Key<'s>> {
         let mut keys = vec![];
-        for (path, descends) in &query.sort {
+        for (path, descends) in sort {
             let unknown = || {
                 let words = format!("{} has no field `{}` to sort by.", entity.name, path.join("."));
-                Fault::new("unknown-field", words).parameter("sort")
+                Fault::new("unsupported-sort", words).parameter(parameter)
             };
             match self.path(entity, path, named) {
                 Ok((steps, Some(column))) if column.kind.is_ordered() && steps.iter().all(|r| !r.is_many()) => {
@@ -340,11 +345,71 @@ impl<'s> Planner<'s> {
                             return;
                         }
                         let window = Window::first(i64::try_from(self.limits.included).unwrap_or(i64::MAX));
-                        node.includes.push(Include { relation, node: Node::new(target, Guard::READ, window) });
+                        node.includes.push(Include { relation, node: Node::new(target, Guard::READ, window), shape: vec![] });
                         node.includes.len() - 1
                     }
                 };
                 node = &mut node.includes[place].node;
+            }
+        }
+    }
+
+    /// The path of the include that a filter shapes, if its first bracket is a to-many relationship.
+    fn shapes(&self, entity: &'s Entity, raw: &RawFilter) -> Option<Vec<String>> {
+        let RawFilter::Plain { members, .. } = raw else { return None };
+        let steps = path(members.first()?);
+        let (mut at, mut last) = (entity, None);
+        for step in &steps {
+            let relation = at.relation(step)?;
+            (at, last) = (self.schema.target(relation), Some(relation));
+        }
+        last.is_some_and(Relation::is_many).then_some(steps)
+    }
+
+    /// Order, conditions and size of what is included (`sort[rel]`, `filter[rel][…]`, `page[rel][size]`).
+    fn shape(
+        &self,
+        root: &mut Node<'s>,
+        query: &Query,
+        named: &mut Vec<&'s Entity>,
+        [faults, guest_faults]: [&mut Vec<Fault>; 2],
+    ) {
+        let entity = root.entity;
+        let missing = |path: &[String], parameter: &str| {
+            let words = format!("`{}` is no to-many relationship that is included.", crate::error::short(&path.join(".")));
+            Fault::new("not-included", words).parameter(parameter)
+        };
+        for (path, sort, text) in &query.sort_included {
+            let parameter = format!("sort[{}]", path.join("."));
+            let Some(include) = included(root, path) else {
+                faults.push(missing(path, &parameter));
+                continue;
+            };
+            include.node.order = self.order(include.node.entity, sort, &parameter, named, [faults, guest_faults]);
+            include.shape.push(("sort".to_owned(), text.clone()));
+        }
+        let mut terms = 0;
+        for raw in &query.filters {
+            let (Some(path), RawFilter::Plain { parameter, members, value }) = (self.shapes(entity, raw), raw) else { continue };
+            let Some(include) = included(root, &path) else {
+                faults.push(missing(&path, parameter));
+                continue;
+            };
+            let own = RawFilter::Plain { parameter: parameter.clone(), members: members[1..].to_vec(), value: value.clone() };
+            let found = filter::plan(self, include.node.entity, &own, &mut terms, named, [faults, guest_faults]);
+            include.node.filters.extend(found);
+            let members: Vec<_> = members[1..].iter().map(|m| format!("[{m}]")).collect();
+            include.shape.push((format!("filter{}", members.concat()), value.clone()));
+        }
+        for (path, size) in &query.size_included {
+            let parameter = format!("page[{}][size]", path.join("."));
+            if *size > self.page.most {
+                let words = format!("{parameter} is at most {}.", self.page.most);
+                faults.push(Fault { most: Some(self.page.most), ..Fault::new("max-size-exceeded", words).parameter(&parameter) });
+            }
+            match included(root, path) {
+                Some(include) => include.node.window.size = *size,
+                None => faults.push(missing(path, &parameter)),
             }
         }
     }
@@ -377,6 +442,13 @@ impl<'s> Planner<'s> {
             self.fields(&mut include.node, query);
         }
     }
+}
+
+/// The to-many include along a path.
+fn included<'n, 's>(node: &'n mut Node<'s>, path: &[String]) -> Option<&'n mut Include<'s>> {
+    let (first, rest) = path.split_first()?;
+    let include = node.includes.iter_mut().find(|i| i.relation.name == *first)?;
+    if rest.is_empty() { Some(include).filter(|i| i.relation.is_many()) } else { included(&mut include.node, rest) }
 }
 
 fn name<'s>(named: &mut Vec<&'s Entity>, entity: &'s Entity) {

@@ -7,6 +7,7 @@ mod house;
 mod jsonapi;
 mod migration;
 mod odd;
+mod openapi;
 mod permission;
 mod process;
 mod readme;

@@ -5,7 +5,7 @@
 use super::file::known_entity;
 use super::performer::PERFORMERS;
 use super::value::{self, Template};
-use super::{Deed, Outcome};
+use super::{Deed, Outcome, directive};
 use crate::plan::filter;
 use crate::schema::kind::Kind;
 use crate::schema::{Entity, LinkRule, Schema};
@@ -34,15 +34,6 @@ const OUTCOME_KEYS: &[&str] = &[
     "one",
     "else_fail",
 ];
-/// Directives and the attributes that each takes.
-pub const DIRECTIVES: &[(&str, &[&str])] = &[
-    ("client.notify", &["type", "title", "message"]),
-    ("client.redirect", &["location", "window", "delay"]),
-    ("client.store.set", &["key", "value"]),
-    ("client.store.remove", &["key"]),
-    ("client.reload", &[]),
-];
-
 /// What names mean while a file is read: an entity's row, or something else.
 #[derive(Default)]
 pub struct Scope<'s> {
@@ -163,10 +154,11 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
         }
         "respond" => {
             let directive = reader.text(what).to_owned();
-            match DIRECTIVES.iter().find(|(n, _)| *n == directive) {
-                Some((_, parameters)) => {
+            match directive::find(&directive) {
+                Some(known) => {
                     let with = with(reader, "with");
-                    check_parameters(reader, what.mark, parameters, &with);
+                    let parameters: Vec<_> = known.attributes.iter().map(|(name, _)| *name).collect();
+                    check_parameters(reader, what.mark, &parameters, &with);
                     (Deed::Respond { directive, with }, None)
                 }
                 None if directive == "row" => {
@@ -176,7 +168,7 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                     (Deed::RespondRow { row }, None)
                 }
                 None => {
-                    let names: Vec<_> = DIRECTIVES.iter().map(|(n, _)| *n).chain(["row"]).collect();
+                    let names: Vec<_> = directive::DIRECTIVES.iter().map(|d| d.name).chain(["row"]).collect();
                     reader.unknown(what.mark, "directive", &directive, &names);
                     return None;
                 }

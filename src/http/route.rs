@@ -4,6 +4,7 @@
 //! then what access says.
 
 pub mod action;
+pub mod description;
 pub mod operation;
 pub mod permission;
 pub mod write;
@@ -45,6 +46,11 @@ enum What {
     Permission,
     PermissionOfEntity,
     Permissions,
+    OpenApi,
+    EntitySchema,
+    DirectiveSchema,
+    Docs,
+    DocsScript,
     Aggregate,
 }
 
@@ -63,6 +69,11 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/action/{entity}/{name}", What::Action, &[Method::POST]),
     ("/action/{entity}/{id}/{name}", What::ActionOnRow, &[Method::POST]),
     ("/aggregate/{entity}", What::Aggregate, &[Method::GET]),
+    ("/openapi.json", What::OpenApi, &[Method::GET]),
+    ("/schema/entity/{name}", What::EntitySchema, &[Method::GET]),
+    ("/schema/directive/{name}", What::DirectiveSchema, &[Method::GET]),
+    ("/docs", What::Docs, &[Method::GET]),
+    ("/docs/scalar.js", What::DocsScript, &[Method::GET]),
     ("/permission", What::Permissions, &[Method::POST]),
     ("/permission/{entity}", What::PermissionOfEntity, &[Method::GET]),
     ("/permission/{entity}/{id}", What::Permission, &[Method::GET]),
@@ -136,6 +147,11 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
             Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
         }
         What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),
+        What::OpenApi => description::openapi(app, asked).await,
+        What::EntitySchema => description::entity(app, asked, route).await,
+        What::DirectiveSchema => description::directive(route),
+        What::Docs => Ok(description::docs()),
+        What::DocsScript => Ok(description::script(asked)),
         What::Operations => operation::run(app, asked, body).await,
         What::Aggregate => aggregate(app, asked, route).await,
         What::Permissions => permission::many(app, asked, body).await,

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{Plan, Planner};
 use crate::error::Fault;
-use crate::request::RawFilter;
+use crate::request::{RawFilter, body, path};
 use crate::schema::kind::Kind;
 use crate::schema::{Column, Entity, Relation};
 
@@ -87,9 +87,7 @@ pub fn plan<'s>(
     let before = guest_faults.len();
     let mut reader = Reader { planner, entity, named, guest_faults, terms };
     let (parameter, found) = match raw {
-        RawFilter::Plain { parameter, path, operator, value } => {
-            (parameter.as_str(), reader.compare(path, operator, &Json::String(value.clone()), true))
-        }
+        RawFilter::Plain { parameter, members, value } => (parameter.as_str(), reader.plain(members, value)),
         RawFilter::Tree(tree) => ("filter", reader.tree(tree, 0)),
     };
     for fault in &mut guest_faults[before..] {
@@ -99,6 +97,20 @@ pub fn plan<'s>(
 }
 
 impl<'s> Reader<'_, 's> {
+    /// `[field]`, or `[field, operator]`; with neither, the text is a tree.
+    fn plain(&mut self, members: &[String], value: &str) -> Result<Filter<'s>, Fault> {
+        let text = Json::String(value.to_owned());
+        match members {
+            [] => match body::json(value.as_bytes()) {
+                Ok(tree) => self.tree(&tree, 0),
+                Err(_) => Err(Fault::new("bad-filter", "A JSON object, or filter[relation][field]=value, is wanted.")),
+            },
+            [field] => self.compare(&path(field), "eq", &text, true),
+            [field, operator] => self.compare(&path(field), operator, &text, true),
+            _ => Err(Fault::new("bad-filter", "A condition is filter[field][operator]; three brackets shape a to-many include.")),
+        }
+    }
+
     fn tree(&mut self, tree: &Json, depth: usize) -> Result<Filter<'s>, Fault> {
         let bad = |words: String| Err(Fault::new("bad-filter", words));
         if depth > self.planner.limits.filter_depth {

@@ -3,6 +3,7 @@
 //! In charge of: completing every order to a unique one (CP1), and the cursor's form: base64 of the row's sort keys as
 //! text. Pure.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
@@ -89,7 +90,7 @@ pub fn window(query: &Query, planner: &Planner<'_>, faults: &mut Vec<Fault>) -> 
     });
     if window.size > planner.page.most {
         let words = format!("page[size] is at most {}.", planner.page.most);
-        faults.push(Fault::new("max-size-exceeded", words).parameter("page[size]"));
+        faults.push(Fault { most: Some(planner.page.most), ..Fault::new("max-size-exceeded", words).parameter("page[size]") });
     }
     if let Some(number) = raw.number {
         window.number = Some(number);
@@ -125,9 +126,10 @@ fn bad_cursor(parameter: &str) -> Fault {
     Fault::new("bad-cursor", format!("`{parameter}` is no cursor of this collection and order.")).parameter(parameter)
 }
 
-/// Checks that a cursor's values fit the order that it is used with.
-pub fn check_cursor(node: &Node<'_>, faults: &mut Vec<Fault>) {
-    for (parameter, cursor) in [("page[after]", &node.window.after), ("page[before]", &node.window.before)] {
+/// Checks that a cursor was made for this collection in this order, and that its values fit.
+pub fn check_cursor(node: &mut Node<'_>, faults: &mut Vec<Fault>) {
+    let (binding, order) = (binding(node), &node.order);
+    for (parameter, cursor) in [("page[after]", &mut node.window.after), ("page[before]", &mut node.window.before)] {
         let Some(values) = cursor else { continue };
         let fits = |(key, value): (&Key<'_>, &Option<String>)| match (key.column, value) {
             (None, Some(id)) => Uuid::try_parse(id).is_ok(),
@@ -135,7 +137,8 @@ pub fn check_cursor(node: &Node<'_>, faults: &mut Vec<Fault>) {
             (Some(column), Some(value)) => fits_column(column, value),
             (None, None) => false,
         };
-        if values.len() != node.order.len() || !node.order.iter().zip(values).all(fits) {
+        let is_ours = !values.is_empty() && values.remove(0).as_ref() == Some(&binding) && values.len() == order.len();
+        if !is_ours || !order.iter().zip(values.iter()).all(fits) {
             faults.push(bad_cursor(parameter));
         }
     }
@@ -152,8 +155,24 @@ fn fits_column(column: &Column, value: &str) -> bool {
     }
 }
 
+/// What a cursor is good for: a collection in an order. It begins with this (CP3).
+fn binding(node: &Node<'_>) -> String {
+    let mut spelled = node.entity.name.clone();
+    for key in &node.order {
+        let steps = key.steps.iter().map(|step| step.name.as_str());
+        let column = key.column.map_or("id", |column| column.name.as_str());
+        spelled += if key.descends { "\0-" } else { "\0" };
+        spelled += &steps.chain([column]).collect::<Vec<_>>().join(".");
+    }
+    URL_SAFE_NO_PAD.encode(&digest(&SHA256, spelled.as_bytes()).as_ref()[..6])
+}
+
 /// A cursor from a row's sort keys.
-pub fn encode(values: &[Option<&str>]) -> String {
+pub fn cursor(node: &Node<'_>, values: &[Option<&str>]) -> String {
+    encode(&[&[Some(binding(node).as_str())], values].concat())
+}
+
+fn encode(values: &[Option<&str>]) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(values).unwrap_or_default())
 }
 

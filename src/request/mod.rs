@@ -22,6 +22,10 @@ pub struct Query {
     pub fields: Vec<(String, Vec<String>)>,
     /// Paths of `sort`, and whether each descends.
     pub sort: Vec<(Vec<String>, bool)>,
+    /// `sort[rel]`: the order of what is included along a path, and the text.
+    pub sort_included: Vec<(Vec<String>, Vec<(Vec<String>, bool)>, String)>,
+    /// `page[rel][size]`: how many are included along a path.
+    pub size_included: Vec<(Vec<String>, i64)>,
     /// Conditions.
     pub filters: Vec<RawFilter>,
     /// The page.
@@ -33,14 +37,12 @@ pub struct Query {
 /// A condition as it was written.
 #[derive(Debug)]
 pub enum RawFilter {
-    /// `filter[a.b][op]=value`
+    /// `filter[a.b][op]=value`, or `filter[rel][a.b][op]=value` of what is included.
     Plain {
         /// The parameter's name, for faults.
         parameter: String,
-        /// `a`, `b`
-        path: Vec<String>,
-        /// `eq` where none is written.
-        operator: String,
+        /// What stands in the brackets: one to three.
+        members: Vec<String>,
         /// The text.
         value: String,
     },
@@ -129,20 +131,22 @@ impl Query {
         };
         match (family, members.as_slice()) {
             ("include", []) => self.include = Some(list(value).map(path).collect()),
-            ("sort", []) => {
-                self.sort = list(value).map(|s| s.strip_prefix('-').map_or((path(s), false), |s| (path(s), true))).collect();
-            }
+            ("sort", []) => self.sort = keys(value),
+            ("sort", [relation]) => self.sort_included.push((path(relation), keys(value), value.to_owned())),
             ("fields", [kind]) => self.fields.push(((*kind).to_owned(), list(value).map(str::to_owned).collect())),
             ("filter", []) => match body::json(value.as_bytes()) {
                 Ok(tree @ serde_json::Value::Object(_)) => self.filters.push(RawFilter::Tree(tree)),
                 _ => self.fault(name, "bad-filter", "must be a JSON object, or be written filter[field]=value"),
             },
-            ("filter", [field, operator @ ..]) if operator.len() <= 1 => self.filters.push(RawFilter::Plain {
+            ("filter", members) if members.len() <= 3 => self.filters.push(RawFilter::Plain {
                 parameter: name.to_owned(),
-                path: path(field),
-                operator: operator.first().map_or("eq", |o| *o).to_owned(),
+                members: members.iter().map(|m| (*m).to_owned()).collect(),
                 value: value.to_owned(),
             }),
+            ("page", [relation, "size"]) => {
+                let size = self.number(name, value);
+                self.size_included.extend(size.map(|size| (path(relation), size)));
+            }
             ("page", ["size"]) => self.page.size = self.number(name, value),
             ("page", ["number"]) => self.page.number = self.number(name, value),
             ("page", ["total"]) => match value {
@@ -155,7 +159,7 @@ impl Query {
             _ => self.fault(
                 name,
                 "unknown-parameter",
-                "is unknown here; known: include, fields[type], sort, filter[field], page[size|after|before|number|total]",
+                "is unknown here; known: include, fields[type], sort, filter[field], page[size|after|before|number|total], and of what is included sort[rel], filter[rel][field], page[rel][size]",
             ),
         }
     }
@@ -173,7 +177,13 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').filter(|v| !v.is_empty())
 }
 
-fn path(value: &str) -> Vec<String> {
+/// The keys of an order: a path each, and whether it descends.
+pub fn keys(value: &str) -> Vec<(Vec<String>, bool)> {
+    list(value).map(|s| s.strip_prefix('-').map_or((path(s), false), |s| (path(s), true))).collect()
+}
+
+/// The steps of `a.b`.
+pub fn path(value: &str) -> Vec<String> {
     value.split('.').map(str::to_owned).collect()
 }
 
@@ -201,8 +211,8 @@ mod tests {
     fn qp4_qp5_brackets_and_plus_are_read_as_forms_write_them() {
         let query = Query::read("filter%5Ba.b%5D%5Bcontains%5D=x+y%2B&fields[a]=b,c&fields[d]=&sort=-a,b.c");
         assert!(query.faults.is_empty(), "{:?}", query.faults);
-        let RawFilter::Plain { path, operator, value, .. } = &query.filters[0] else { panic!("plain") };
-        assert_eq!((path.join("/").as_str(), operator.as_str(), value.as_str()), ("a/b", "contains", "x y+"));
+        let RawFilter::Plain { members, value, .. } = &query.filters[0] else { panic!("plain") };
+        assert_eq!((members.join("/").as_str(), value.as_str()), ("a.b/contains", "x y+"));
         assert_eq!(query.fields[1], ("d".to_owned(), vec![]));
         assert_eq!(query.sort[0], (vec!["a".to_owned()], true));
     }

@@ -56,6 +56,22 @@ pub fn executable(session: Option<Uuid>) -> Statement {
     statement
 }
 
+/// The entities that the caller may peek, and the bits of what they may do with each; and whether they are somebody, and
+/// an administrator: name, bits, boolean, boolean. One row without a name stands for the caller alone.
+pub fn entities(session: Option<Uuid>) -> Statement {
+    let mut statement = Statement { keep: true, ..Statement::default() };
+    let who = who(&mut statement, session);
+    let w = Subject { row: "w", is_group: false };
+    let bits: Vec<_> = Right::ALL.iter().map(|r| format!("case when {} then {} else 0 end", rule(*r, w), r.bit())).collect();
+    statement.sql = format!(
+        "with {who} select w.name, ({})::bigint, a.id is not null, a.admin from who a, world w where {} \
+         union all select null, 0, a.id is not null, a.admin from who a",
+        bits.join(" + "),
+        rule(Right::Peek, w)
+    );
+    statement
+}
+
 /// The attributes of rows as JSON, in the order of their ids here; secrets and hidden columns left out.
 pub fn values(entity: &Entity, ids: &[Uuid]) -> Statement {
     let columns = entity.columns.iter().filter(|c| c.is_served());

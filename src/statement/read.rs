@@ -57,6 +57,8 @@ pub enum Branch<'s> {
         size: i64,
         /// Where the bits of a grant's own stand.
         bits: Option<usize>,
+        /// What was asked of it, for links to its pages.
+        shape: Vec<(String, String)>,
     },
     /// One row, whose `n` is how many there are.
     Total,
@@ -309,10 +311,16 @@ impl<'s> Speller<'s> {
         let (relation, node) = (include.relation, &include.node);
         let number = self.branches.len();
         let (links, rows) = (format!("l{number}"), format!("r{number}"));
-        let (peek, read) = (self.gate(node.entity, Right::Peek), self.gate(node.entity, Right::Read));
+        // What may only be peeked is linked, but not searched by its values.
+        let asked = if node.filters.is_empty() { Right::Peek } else { Right::Read };
+        let (peek, read) = (self.gate(node.entity, asked), self.gate(node.entity, Right::Read));
         let table = node.entity.table();
         let link = self.link(entity, relation, "p", "t", true);
-        let held = own_links(relation, rule(Right::Peek, node.entity.subject("t")), "p");
+        let mut held = own_links(relation, rule(asked, node.entity.subject("t")), "p");
+        for filter in &node.filters {
+            let spelled = self.filter(node.entity, filter, "t");
+            held = format!("{held} and {spelled}");
+        }
         // What may only be peeked comes last, and in no order that would tell of its values.
         let read_rule = rule(Right::Read, node.entity.subject("t"));
         let keys: Vec<String> = node.order.iter().map(|key| self.key(node.entity, key)).collect();
@@ -343,7 +351,8 @@ impl<'s> Speller<'s> {
             let bits = grant_bits(relation, "p").map(|_| 0);
             let slots = bits.iter().map(|_| (Wire::Integer, "t._bits::bigint".to_owned())).collect();
             self.branches.push(Spelled { n: "t._n".to_owned(), parent: "t.parent".to_owned(), id: "t.id", from, slots });
-            self.layout.branches.push(Branch::Links { from: from_branch, relation, size: node.window.size, bits });
+            let shape = include.shape.clone();
+            self.layout.branches.push(Branch::Links { from: from_branch, relation, size: node.window.size, bits, shape });
         }
         self.rows(&rows, node, None);
     }

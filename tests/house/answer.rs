@@ -6,6 +6,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value as Json;
 
 use super::CANARY;
+use rowhouse::action::directive;
 
 /// Headers that may stand in an answer; another one is a leak until it is listed here.
 const HEADERS: &[&str] = &[
@@ -24,6 +25,7 @@ const HEADERS: &[&str] = &[
     "location",
     "etag",
     "idempotency-replayed",
+    "content-security-policy",
 ];
 
 /// An answer that passed.
@@ -50,8 +52,25 @@ impl Answer {
         let answer = Answer { status, headers, text, json };
         if status != 204 && status != 304 && path.starts_with("/api") || status >= 400 && !path.starts_with("/action") {
             answer.check_document(&path);
+        } else if path.starts_with("/action/") {
+            answer.check_directives(&path);
         }
         answer
+    }
+
+    /// Directives, each as its schema has it; at least one.
+    fn check_directives(&self, path: &str) {
+        let list = self.json.as_array().unwrap_or_else(|| panic!("{path}: no list: {}", self.text));
+        assert!(!list.is_empty(), "{path}: [] is never an answer");
+        for told in list {
+            let name = told["ResponseType"].as_str().expect("a name");
+            if let Some(directive) = directive::find(name) {
+                let schema = jsonschema::validator_for(&directive.schema()).expect("a schema");
+                assert!(schema.is_valid(told), "{path}: {told} is no {name}");
+            } else {
+                assert_eq!(told["Attributes"]["type"], name, "{path}: a row, or a directive that is known");
+            }
+        }
     }
 
     /// A valid JSON:API document (DS1–DS4, DS13–DS15, ER1, ER2).
@@ -67,10 +86,13 @@ impl Answer {
             assert!(self.status >= 400, "{path}: errors with {}", self.status);
             for error in errors.as_array().expect("ER1") {
                 assert_eq!(error["status"], self.status.to_string(), "{path}: ER2");
-                assert!(error.get("meta").is_none() || matches!(self.status, 401 | 403), "{path}: only refusals say why");
+                assert!(
+                    error.get("meta").is_none() || matches!(self.status, 401 | 403) || error["meta"]["page"]["maxSize"].is_i64(),
+                    "{path}: only refusals say why"
+                );
                 for key in error.as_object().expect("an object").keys() {
                     assert!(
-                        ["status", "code", "title", "detail", "source", "id", "meta"].contains(&key.as_str()),
+                        ["status", "code", "title", "detail", "source", "id", "meta", "links"].contains(&key.as_str()),
                         "{path}: {key}"
                     );
                 }

@@ -348,3 +348,59 @@ async fn ds13_the_row_that_tells_of_a_next_page_brings_nothing_along() {
     let back = ada.get(second.json["links"]["prev"].as_str().expect("prev")).await.is(200);
     assert_eq!(back.ids(), first.ids());
 }
+
+const CURSOR: &str = "https://jsonapi.org/profiles/ethanresnick/cursor-pagination/";
+
+#[tokio::test]
+async fn cn8_cn9_ds18_a_known_profile_is_applied_and_said() {
+    let world = World::new().await;
+    let guest = world.guest();
+    let media = format!("application/vnd.api+json; profile=\"{CURSOR}\"");
+    let accept = format!("application/vnd.api+json; profile=\"http://x/unknown {CURSOR}\"");
+    for path in ["/api/article", "/api/article?page[size]=1"] {
+        let list = guest.send(guest.request(reqwest::Method::GET, path).header("Accept", &accept)).await.is(200);
+        assert_eq!((list.header("content-type"), &list.json["jsonapi"]["profile"]), (media.as_str(), &json!([CURSOR])));
+        assert_eq!(list.json["links"]["self"], json!({"href": path, "type": media}));
+    }
+    let plain = guest.get("/api/article").await.is(200);
+    assert_eq!(
+        (plain.header("content-type"), &plain.json["links"]["self"]),
+        ("application/vnd.api+json", &json!("/api/article"))
+    );
+    let bad = guest.send(guest.request(reqwest::Method::GET, "/api/nothing").header("Accept", &accept)).await.is(404);
+    assert_eq!(bad.header("content-type"), "application/vnd.api+json");
+}
+
+#[tokio::test]
+async fn cp2_cp3_cp6_a_cursor_is_good_for_its_collection_and_order_alone() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    for n in 0..3 {
+        ada.make("article", json!({"title": format!("t{n}")}), json!({})).await;
+        ada.make("tag", json!({"name": format!("t{n}")}), json!({})).await;
+    }
+    let after = async |path: &str| {
+        let page = ada.get(path).await.is(200);
+        let next = page.json["links"]["next"].as_str().expect("a next page").to_owned();
+        next.split("page%5Bafter%5D=").nth(1).expect("a cursor").to_owned()
+    };
+    let cursor = after("/api/article?sort=title&page[size]=1").await;
+    ada.get(&format!("/api/article?sort=title&page[size]=1&page[after]={cursor}")).await.is(200);
+    ada.get(&format!("/api/article?sort=title&filter[words][null]=true&page[before]={cursor}")).await.is(200);
+    let tag = after("/api/tag?sort=name&page[size]=1").await;
+    for bad in ["sort=-title&page[after]=", "sort=slug&page[after]=", "page[before]=", "sort=title,words&page[after]="] {
+        let refused = ada.get(&format!("/api/article?{bad}{cursor}")).await.is(400);
+        assert_eq!(refused.json["errors"][0]["code"], "bad-cursor", "{bad}");
+    }
+    ada.get(&format!("/api/article?sort=title&page[after]={tag}")).await.is(400);
+    let tells = async |query: &str, kind: &str| {
+        let refused = ada.get(&format!("/api/article?{query}")).await.is(400);
+        assert_eq!(refused.json["errors"][0]["links"]["type"], format!("{CURSOR}{kind}"), "{}", refused.text);
+        refused
+    };
+    let large = tells("page[size]=101", "max-size-exceeded").await;
+    assert_eq!(large.json["errors"][0]["meta"]["page"]["maxSize"], 100);
+    assert_eq!(large.json["errors"][0]["source"]["parameter"], "page[size]");
+    tells("sort=nothing", "unsupported-sort").await;
+    tells(&format!("sort=title&page[after]={cursor}&page[before]={cursor}"), "range-pagination-not-supported").await;
+}

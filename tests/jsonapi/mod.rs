@@ -2,5 +2,6 @@
 
 mod concurrency;
 mod fetching;
+mod including;
 mod operations;
 mod writing;

@@ -1,0 +1,65 @@
+//! Routes that describe the server: OpenAPI, JSON Schemas, and a page that shows them.
+
+use http::{HeaderValue, StatusCode, header};
+use scalar_api_reference::{get_asset, scalar_html};
+use serde_json::{Value as Json, json};
+
+use super::Route;
+use crate::access::view::View;
+use crate::action::directive;
+use crate::error::{Error, Result};
+use crate::http::reply::{self, Response};
+use crate::http::{App, Asked};
+use crate::openapi;
+use crate::permission::Right;
+use crate::request::media::Form;
+
+/// JSON that depends on who asks.
+fn described(asked: &Asked, kind: &'static str, json: &Json) -> Response {
+    let known = asked.list(header::IF_NONE_MATCH);
+    let mut response = reply::tagged(StatusCode::OK, Form::Plain, json.to_string().into_bytes(), None, known.as_deref());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// GET /openapi.json: what the caller may do; for administrators all of it.
+pub async fn openapi(app: &App, asked: &Asked) -> Result<Response> {
+    let view = View::of(&app.store, asked.caller).await?;
+    let (limits, page) = (&app.config.limits, &app.config.page);
+    let source = openapi::Source { schema: &app.schema, actions: &app.actions, limits, page, base: app.base() };
+    Ok(described(asked, "application/json", &openapi::document(&source, &view)))
+}
+
+/// GET /schema/entity/{name}: 404 also for what may not be known of.
+pub async fn entity(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
+    let view = View::of(&app.store, asked.caller).await?;
+    let entity = app.schema.entity(&route.name).filter(|e| view.may(e, Right::Peek)).ok_or(Error::NotFound)?;
+    Ok(described(asked, "application/schema+json", &openapi::entity(&app.schema, entity, &view)))
+}
+
+/// GET /schema/directive/{name}.
+pub fn directive(route: &Route) -> Result<Response> {
+    let found = directive::find(&route.name).ok_or(Error::NotFound)?;
+    let mut schema = found.schema();
+    schema["$schema"] = json!(openapi::DIALECT);
+    Ok(reply::with_type(StatusCode::OK, "application/schema+json", schema.to_string().into_bytes()))
+}
+
+/// GET /docs: the page. Nothing of it comes from elsewhere, and it may ask nobody but us.
+pub fn docs() -> Response {
+    let settings = json!({"url": "/openapi.json", "withDefaultFonts": false, "telemetry": false, "hideClientButton": true, "agent": {"disabled": true}});
+    let page = scalar_html(&settings, Some("/docs/scalar.js"));
+    let mut response = reply::with_type(StatusCode::OK, "text/html; charset=utf-8", page.into_bytes());
+    let policy = "default-src 'self' 'unsafe-inline' data: blob:; script-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response
+}
+
+/// The page's script, from the binary.
+pub fn script(asked: &Asked) -> Response {
+    let script = get_asset("scalar.js").unwrap_or_default();
+    let known = asked.list(header::IF_NONE_MATCH);
+    let mut response = reply::tagged(StatusCode::OK, Form::Plain, script, None, known.as_deref());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    response
+}
