@@ -1,19 +1,19 @@
 # Two commands: `make run` and `make test`.
 CARGO_DENY = 0.20.2
 
-.PHONY: run test fmt deny postgres bench mutants
+.PHONY: run test fmt deny postgres bench mutants fuzz test-peers
 
 run: postgres
 	@echo "First steps, once it says where it listens: the commands under Start in README.md, in another terminal."
 	cargo run --release -- serve --project examples/newsroom --data .rowhouse
 
 test: postgres fmt deny
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo test --locked; status=$$?; \
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked --workspace; status=$$?; \
 	cargo run -q --locked -- plan --data target/test-cluster >/dev/null 2>&1; exit $$status # the last user stops the tests' cluster
 
 fmt:
-	cargo fmt --check
+	cargo fmt --all --check
 
 deny:
 	@command -v cargo-deny >/dev/null || cargo install cargo-deny --version $(CARGO_DENY) --locked
@@ -29,6 +29,11 @@ postgres:
 # Reads against pgbench, in the same run.
 bench: postgres
 	cargo bench --locked --bench reads
+
+# Query strings, documents, media types and cursors, for a minute: what breaks stays as a file beside the corpus.
+FUZZ_MS = 15000
+fuzz:
+	BOLERO_RANDOM_ITERATIONS=1000000000 BOLERO_RANDOM_TEST_TIME_MS=$(FUZZ_MS) cargo test --locked --test fuzz -- --test-threads 1
 
 # Every operator of the rule, of the verdicts and of the statements turned round, one by one: some test must fail each time.
 # Takes hours; MUTANTS='--shard 1/8' does a part.

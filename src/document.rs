@@ -77,7 +77,9 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
                 true => writer.linked(layout.entity, row.uuid(3), layout.bits.map(|slot| row.int(slot))),
                 false => writer.resource(layout, row),
             }
-            seen.insert((layout.entity.at, row.uuid(3)));
+            if !is_linkage {
+                seen.insert((layout.entity.at, row.uuid(3)));
+            }
         }
         if is_many {
             writer.put("]");

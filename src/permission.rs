@@ -6,8 +6,6 @@
 //!
 //! One integer on every row, seven rights, three classes (guest `<<0`, owner `<<7`, group `<<14`).
 
-use std::fmt;
-
 /// What somebody may want with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Right {
@@ -124,12 +122,6 @@ impl Permission {
     #[must_use]
     pub fn with(self, class: Class, rights: &[Right]) -> Permission {
         Permission(rights.iter().fold(self.0, |bits, r| bits | r.bit() << class.shift()))
-    }
-}
-
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Plan<'s> {
     pub pick: Pick<'s>,
     /// What of them.
     pub root: Node<'s>,
+    /// Of linkage: the rows that it names, where they are included (FE10).
+    pub linked: Option<Node<'s>>,
     /// Entities that the request names: each must grant read, or the request is refused.
     pub named: Vec<&'s Entity>,
     /// What can't be planned.
@@ -234,11 +236,28 @@ impl<'s> Planner<'s> {
                 faults.push(Fault::new("unknown-parameter", "sort, filter and page are for collections."));
             }
         }
+        let mut linked = None;
+        if let (true, Some(include), Pick::Related { relation, .. }) = (is_linkage, &query.include, pick) {
+            let (ours, others): (Vec<_>, Vec<_>) = include.iter().partition(|path| path.first() == Some(&relation.name));
+            faults.extend(others.iter().map(|path| {
+                let words = format!(
+                    "Of this linkage `{}` can be included, and what that leads to; not `{}`.",
+                    relation.name,
+                    path.join(".")
+                );
+                Fault::new("unknown-relationship", words).parameter("include")
+            }));
+            let onwards = ours.iter().map(|path| path[1..].to_vec()).filter(|path| !path.is_empty()).collect();
+            let mut node = Node::new(entity, Guard::READ, Window::first(root.window.size));
+            self.includes(&mut node, &Query { include: Some(onwards), ..Query::default() }, &mut named, &mut faults);
+            linked = Some(node).filter(|_| !ours.is_empty());
+        }
         if guard == Guard::READ {
             self.includes(&mut root, query, &mut named, &mut faults);
             self.shape(&mut root, query, &mut named, [&mut faults, &mut guest_faults]);
-        } else if query.include.is_some() || !query.sort_included.is_empty() || !query.size_included.is_empty() {
-            faults.push(Fault::new("unknown-parameter", "include is for resources, not for linkage.").parameter("include"));
+        } else if !query.sort_included.is_empty() || !query.size_included.is_empty() {
+            let words = "What is included is shaped where its resources are read, not with linkage.";
+            faults.push(Fault::new("unknown-parameter", words).parameter("include"));
         }
         if named.len() > NAMED {
             faults.push(Fault::new("too-many", format!("A request names at most {NAMED} entities.")));
@@ -248,11 +267,13 @@ impl<'s> Planner<'s> {
             self.check_fields(kind, names, [&mut faults, &mut guest_faults]);
         }
         self.fields(&mut root, query);
+        linked.iter_mut().for_each(|node| self.fields(node, query));
         let has_client_shape =
             !query.filters.is_empty() || !query.sort.is_empty() || query.include.is_some() || !query.fields.is_empty();
         Plan {
             pick,
             root,
+            linked,
             named,
             faults,
             guest_faults,

@@ -486,7 +486,7 @@ impl<'a> Run<'a> {
             change.set_by_action(name, &value);
         }
         if is_new {
-            change.complete(entity);
+            change.complete(entity, [true, true]);
         }
         Ok(change)
     }

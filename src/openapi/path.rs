@@ -178,7 +178,7 @@ fn relation_paths(source: &Source<'_>, entity: &Entity, relation: &Relation, vie
         }));
     }
     let linkage = schema_ref(if many { "linkage.many" } else { "linkage.one" });
-    let good = [("200", answer("Linkage", linkage.clone())), ("304", json!({"description": "You have it already"}))];
+    let good = [("200", answer("Linkage", linkage)), ("304", json!({"description": "You have it already"}))];
     let mut methods = json!({
         "parameters": [in_path("id")],
         "get": {"operationId": format!("linkage.{name}.{own}"), "summary": format!("What {} names", relation.name), "tags": tags, "responses": responses(&good, false)},

@@ -106,7 +106,7 @@ impl<'s> Planner<'s> {
             }
         }
         if is_new {
-            change.complete(entity);
+            change.complete(entity, resource.has);
         }
         change
     }
@@ -273,8 +273,11 @@ impl<'s> Change<'s> {
         }
     }
 
-    /// Fills in defaults, and names what is missing.
-    pub fn complete(&mut self, entity: &'s Entity) {
+    /// Fills in defaults, and names what is missing. `has`: whether attributes and relationships were sent at all, for
+    /// faults point at what is there (ER3).
+    pub fn complete(&mut self, entity: &'s Entity, has: [bool; 2]) {
+        let [attributes, relationships] = [("/data/attributes", has[0]), ("/data/relationships", has[1])]
+            .map(|(at, is_there)| if is_there { at } else { "/data" });
         let missing: Vec<&'s Column> =
             entity.columns.iter().filter(|c| !self.sets.iter().any(|(s, _)| s.name == c.name)).collect();
         for column in missing {
@@ -286,14 +289,14 @@ impl<'s> Change<'s> {
                     self.sets.push((column, Some(text)));
                 }
             } else if column.required && column.write != Write::System && !is_faulty {
-                self.faults.push(Fault::new("required", format!("`{}` is required.", column.name)).at("/data/attributes"));
+                self.faults.push(Fault::new("required", format!("`{}` is required.", column.name)).at(attributes));
             }
         }
         for relation in entity.relations.iter().filter(|r| r.required && !r.default_caller) {
             if !self.links.iter().any(|l| l.relation.name == relation.name)
                 && !self.faults.iter().any(|f| f.detail.contains(&format!("`{}`", relation.name)))
             {
-                self.faults.push(Fault::new("required", format!("`{}` is required.", relation.name)).at("/data/relationships"));
+                self.faults.push(Fault::new("required", format!("`{}` is required.", relation.name)).at(relationships));
             }
         }
     }

@@ -19,6 +19,8 @@ pub struct Resource {
     pub kind: String,
     /// Its `id`, if it has one.
     pub id: Option<String>,
+    /// Whether it has the members `attributes` and `relationships`.
+    pub has: [bool; 2],
     /// Its `lid`: a name for it in this document, where it has no id yet (DS22).
     pub lid: Option<String>,
     /// Attributes by name.
@@ -150,6 +152,7 @@ pub fn resource(document: &Json) -> Result<Resource, Vec<Fault>> {
         Some(None) => faults.push(Fault::new("bad-document", "`id` must be text.").at("/data/id")),
         None => {}
     }
+    resource.has = ["attributes", "relationships"].map(|name| data.contains_key(name));
     resource.lid = text(data, "lid", "/data", &mut faults);
     meta(document, "", &mut faults);
     meta(&document["data"], "/data", &mut faults);

@@ -13,6 +13,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Fault, Result};
 
+/// The keys of an order: a path each, and whether it descends.
+pub type Keys = Vec<(Vec<String>, bool)>;
+
 /// A query string, taken apart.
 #[derive(Debug, Default)]
 pub struct Query {
@@ -21,9 +24,9 @@ pub struct Query {
     /// `fields[type]` → names.
     pub fields: Vec<(String, Vec<String>)>,
     /// Paths of `sort`, and whether each descends.
-    pub sort: Vec<(Vec<String>, bool)>,
+    pub sort: Keys,
     /// `sort[rel]`: the order of what is included along a path, and the text.
-    pub sort_included: Vec<(Vec<String>, Vec<(Vec<String>, bool)>, String)>,
+    pub sort_included: Vec<(Vec<String>, Keys, String)>,
     /// `page[rel][size]`: how many are included along a path.
     pub size_included: Vec<(Vec<String>, i64)>,
     /// Conditions.
@@ -177,8 +180,8 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').filter(|v| !v.is_empty())
 }
 
-/// The keys of an order: a path each, and whether it descends.
-pub fn keys(value: &str) -> Vec<(Vec<String>, bool)> {
+/// Reads an order.
+pub fn keys(value: &str) -> Keys {
     list(value).map(|s| s.strip_prefix('-').map_or((path(s), false), |s| (path(s), true))).collect()
 }
 

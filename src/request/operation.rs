@@ -95,7 +95,8 @@ impl Reader<'_> {
             Some("add") => Op::Add,
             Some("update") => Op::Update,
             Some("remove") => Op::Remove,
-            _ => return Err(fault("`op` is add, update or remove.", "/op")),
+            Some(_) => return Err(fault("`op` is add, update or remove.", "/op")),
+            None => return Err(fault("`op` is add, update or remove: text.", if item.contains_key("op") { "/op" } else { "" })),
         };
         if item.get("meta").is_some_and(|meta| !meta.is_object()) {
             return Err(fault("`meta` must be an object.", "/meta"));
@@ -119,7 +120,8 @@ impl Reader<'_> {
             (Op::Remove, Some(Target { kind, id: Some(id), relation: None })) => Ok(Does::Delete { kind, id, expected }),
             (Op::Remove, _) => Err(fault("`remove` needs a `ref` (or `href`) that names a resource.", "")),
             (Op::Add, Some(Target { id: Some(_), .. })) => {
-                Err(fault("`add` makes a new resource: its place is a collection.", "/ref"))
+                let at = if item.contains_key("ref") { "/ref" } else { "/href" };
+                Err(fault("`add` makes a new resource: its place is a collection.", at))
             }
             (Op::Add, target) => self.create(data()?, target),
             (Op::Update, Some(Target { id: None, .. })) => Err(fault("`update` changes one resource: name it.", "/href")),
@@ -249,7 +251,7 @@ mod tests {
         ]))
         .expect_err("bad");
         let places: Vec<_> = bad.iter().map(|fault| format!("{:?}", fault.source)).collect();
-        for place in ["0\"", "1/op", "2\"", "3\"", "4/href", "5/ref/lid", "7/data/lid", "8/href"] {
+        for place in ["0\"", "1\"", "2\"", "3\"", "4/href", "5/ref/lid", "7/data/lid", "8/href"] {
             assert!(places.iter().any(|p| p.contains(&format!("/atomic:operations/{place}"))), "{place} in {places:?}");
         }
         for bad in [json!([]), json!({}), json!(null), json!((0..10).collect::<Vec<_>>())] {

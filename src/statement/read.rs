@@ -229,6 +229,14 @@ impl<'s> Speller<'s> {
         }
         let along = if let Pick::Related { relation, .. } = plan.pick { Some(relation) } else { None };
         self.rows("r0", node, along);
+        if let Some(linked) = &plan.linked {
+            let (read, held) = (self.gate(linked.entity, Right::Read), rule(Right::Read, linked.entity.subject("t")));
+            let shown = self.statement.bind(Some(self.size.to_string()));
+            self.ctes.push(format!(
+                "s1 as materialized (select t.* from a cross join lateral (select t.* from r0 t where {read} and t._n <= {shown}::bigint and {held}) t)"
+            ));
+            self.rows("s1", linked, None);
+        }
         if node.window.total.is_some() {
             let from = "c0 t".to_owned();
             self.branches.push(Spelled {

@@ -107,7 +107,7 @@ impl Answer {
         let included: Vec<&Json> = self.json["included"].as_array().into_iter().flatten().collect();
         let name = |r: &Json| (r["type"].as_str().expect("DS6").to_owned(), r["id"].as_str().expect("DS6").to_owned());
         let mut seen = HashSet::new();
-        for resource in primary.iter().chain(&included) {
+        for resource in primary.iter().chain(&included).filter(|r| r.get("attributes").is_some()) {
             assert!(seen.insert(name(resource)), "{path}: DS15 {:?}", name(resource));
         }
         let mut linked: HashSet<_> = primary.iter().filter(|r| r.get("attributes").is_none()).map(|r| name(r)).collect();

@@ -1,6 +1,7 @@
 //! JSON:API: each test names the rules that it holds.
 
 mod concurrency;
+mod conformance;
 mod fetching;
 mod including;
 mod operations;

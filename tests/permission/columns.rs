@@ -211,3 +211,18 @@ async fn an_action_finds_by_what_its_caller_may_not_see_and_tells_only_what_they
     world.sql("delete from clue").await;
     eve.act(&format!("case/{one}/close"), json!({})).await.is(200);
 }
+
+#[tokio::test]
+async fn a_group_is_granted_to_its_own_members_column_by_column() {
+    let world = World::of("tests/projects/odd").await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let group = ada.make("usergroup", json!({"name": "Choir", "permission": 16258}), json!({})).await;
+    let url = format!("/api/usergroup/{group}");
+    world.sql(&format!("update usergroup set motto = 'sing' where id = '{group}'")).await;
+    let motto = async |someone: &Someone<'_>| someone.get(&url).await.is(200).json["data"]["attributes"].get("motto").cloned();
+    assert_eq!((motto(&bob).await, motto(&ada).await), (None, None), "nobody is in it");
+    world
+        .sql(&format!("insert into \"usergroup.members\" (source, target, created_at) values ('{group}', '{}', now())", bob.id))
+        .await;
+    assert_eq!((motto(&bob).await, motto(&ada).await), (Some(json!("sing")), None), "who is in it, and not its owner");
+}

@@ -1,0 +1,253 @@
+//! Fuzz targets: whatever bytes arrive, the pure parts answer with a value or with faults that name their place.
+//!
+//! `cargo test` runs the corpus (`__fuzz__/<target>/corpus`) and a thousand random inputs each; `make fuzz` goes on for a
+//! while. Random bytes seldom get past a grammar's first word: so they also pick from its words.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use bolero::check;
+use rowhouse::config::{Config, load};
+use rowhouse::error::{Fault, Source};
+use rowhouse::plan::{Pick, Planner};
+use rowhouse::request::precondition::Expected;
+use rowhouse::request::{Query, aggregate::Aggregate, body, media, operation, precondition, segments};
+use rowhouse::schema::Schema;
+use rowhouse::statement::{Statement, read};
+use uuid::Uuid;
+
+static CONFIG: LazyLock<Config> = LazyLock::new(|| load(&Default::default(), &[]).expect("defaults").config);
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| rowhouse::project::load(Path::new("tests/projects/odd")).expect("a project").0);
+
+fn planner() -> Planner<'static> {
+    Planner { schema: &SCHEMA, limits: &CONFIG.limits, page: &CONFIG.page }
+}
+
+/// The input as it is, or, where it begins with an even byte, as words of a grammar.
+fn text(input: &[u8], words: &[&str]) -> String {
+    match input.split_first() {
+        Some((first, rest)) if first % 2 == 0 => rest.iter().map(|byte| words[usize::from(*byte) % words.len()]).collect(),
+        _ => String::from_utf8_lossy(input).into_owned(),
+    }
+}
+
+/// A statement's placeholders are its values, and no value stands in its text.
+fn check_statement(statement: &Statement) {
+    for at in 1..=statement.values.len() {
+        assert!(statement.sql.contains(&format!("${at}")), "a value is bound for nothing");
+    }
+    assert!(!statement.sql.contains(&format!("${}", statement.values.len() + 1)), "a placeholder without a value");
+    assert!(!statement.sql.contains("zzz"), "{}", statement.sql);
+}
+
+fn check_parameters(faults: &[Fault]) {
+    for fault in faults {
+        assert!(!fault.detail.is_empty() && !matches!(fault.source, Source::Pointer(_)), "{fault:?}");
+    }
+}
+
+fn check_pointers(faults: &[Fault], document: &serde_json::Value) {
+    assert!(!faults.is_empty());
+    for fault in faults {
+        let Source::Pointer(pointer) = &fault.source else { panic!("{fault:?} has no place") };
+        assert!(document.pointer(pointer).is_some(), "ER3: {fault:?} points at nothing in {document}");
+    }
+}
+
+const QUERY: &[&str] = &[
+    "&",
+    "=",
+    "[",
+    "]",
+    ".",
+    ",",
+    "-",
+    "%5B",
+    "%5D",
+    "+",
+    "%00",
+    "%zz",
+    "filter",
+    "sort",
+    "page",
+    "include",
+    "fields",
+    "size",
+    "number",
+    "after",
+    "before",
+    "total",
+    "exact",
+    "name",
+    "who",
+    "orders",
+    "where",
+    "select",
+    "größe",
+    "eq",
+    "ge",
+    "in",
+    "null",
+    "contains",
+    "{\"eq\":[\"name\",\"zzz\"]}",
+    "{\"and\":[",
+    "]}",
+    "zzz",
+    "1",
+    "'",
+    "\"",
+    "a",
+    "next",
+    "group",
+    "measure",
+    "count",
+    "sum(select)",
+    "having",
+];
+
+#[test]
+fn query() {
+    check!().for_each(|input: &[u8]| {
+        let text = text(input, QUERY);
+        let read_as = |name: &str| {
+            let entity = SCHEMA.entity(name).expect("there");
+            let query = Query::read(&text);
+            let plan = planner().read(entity, Pick::Page, &query);
+            check_parameters(&plan.faults);
+            check_statement(&read::read(&SCHEMA, &plan, None, !plan.faults.is_empty()).0);
+            let relation = &entity.relations[0];
+            let plan = planner().linkage(entity, Uuid::nil(), relation, &query);
+            check_statement(&read::read(&SCHEMA, &plan, None, !plan.faults.is_empty()).0);
+            let totals = planner().totals(entity, &Aggregate::read(&text));
+            check_parameters(&totals.faults);
+            check_statement(&read::aggregate::totals(&SCHEMA, &totals, None, !totals.faults.is_empty()).0);
+        };
+        read_as("a");
+        read_as("order");
+        _ = segments(&text);
+    });
+}
+
+const CURSOR: &[&str] = &["WyJ4Il0", "W", "A", "=", "-", "_", "bnVsbA", "[", "\""];
+
+#[test]
+fn cursors() {
+    check!().for_each(|input: &[u8]| {
+        let cursor = text(input, CURSOR);
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("page[after]", &cursor).finish();
+        let plan = planner().read(SCHEMA.entity("order").expect("there"), Pick::Page, &Query::read(&query));
+        assert!(!plan.faults.is_empty(), "nobody guesses a cursor: {cursor}");
+        check_parameters(&plan.faults);
+    });
+}
+
+const DOCUMENT: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\"data\"",
+    "\"type\"",
+    "\"id\"",
+    "\"lid\"",
+    "\"attributes\"",
+    "\"relationships\"",
+    "\"meta\"",
+    "\"order\"",
+    "\"a\"",
+    "\"who\"",
+    "\"where\"",
+    "\"next\"",
+    "\"select\"",
+    "\"größe\"",
+    "\"from\"",
+    "\"permission\"",
+    "\"atomic:operations\"",
+    "\"op\"",
+    "\"add\"",
+    "\"update\"",
+    "\"remove\"",
+    "\"ref\"",
+    "\"href\"",
+    "\"/api/a\"",
+    "\"relationship\"",
+    "\"018f0000-0000-7000-8000-000000000000\"",
+    "null",
+    "1",
+    "-1e9",
+    "true",
+    "\"zzz\"",
+    "\"\\u0000\"",
+    "{\"data\":{\"type\":\"order\",\"attributes\":{",
+    "{\"data\":{\"type\":\"order\",\"relationships\":{\"where\":{\"data\":",
+    "{\"atomic:operations\":[{\"op\":\"add\",\"data\":{",
+    "}}}",
+    "}]}",
+];
+
+#[test]
+fn documents() {
+    check!().for_each(|input: &[u8]| {
+        let text = text(input, DOCUMENT);
+        let Ok(document) = body::json(text.as_bytes()) else { return };
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok().as_ref(), Some(&document), "read as everybody reads it");
+        match body::resource(&document) {
+            Ok(mut resource) => {
+                _ = resource.resolve(&body::Lids::new());
+                for is_new in [true, false] {
+                    let change = planner().change(SCHEMA.entity("order").expect("there"), Uuid::nil(), is_new, &resource);
+                    if !change.faults.is_empty() {
+                        check_pointers(&change.faults, &document);
+                    }
+                }
+            }
+            Err(faults) => check_pointers(&faults, &document),
+        }
+        if let Err(faults) = body::relationship(&document) {
+            check_pointers(&faults, &document);
+        }
+        if let Err(faults) = operation::read(&document, "", 1000, &mut Uuid::now_v7) {
+            check_pointers(&faults, &document);
+        }
+    });
+}
+
+const MEDIA: &[&str] = &[
+    "application/vnd.api+json",
+    "application/json",
+    "*/*",
+    "application/*",
+    ";",
+    ",",
+    "=",
+    "\"",
+    " ",
+    "q=",
+    "0",
+    "1",
+    ".5",
+    "ext",
+    "profile",
+    "charset=utf-8",
+    "https://jsonapi.org/ext/atomic",
+    "https://jsonapi.org/profiles/ethanresnick/cursor-pagination/",
+    "\\",
+];
+
+#[test]
+fn media_types() {
+    check!().for_each(|input: &[u8]| {
+        let text = text(input, MEDIA);
+        _ = (media::content(Some(&text), false), media::content(Some(&text), true), media::action_content(Some(&text)));
+        _ = media::accept(Some(&text));
+        if !text.contains('"') {
+            let also = format!("{text}, application/vnd.api+json");
+            assert!(media::accept(Some(&also)).is_ok(), "CN6: one good among several: {also}");
+        }
+        _ = precondition::is_known(Some(&text), "\"1-x\"");
+        assert_ne!(Expected::read(Some(&text)), Expected::Unsaid);
+    });
+}
