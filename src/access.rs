@@ -213,7 +213,7 @@ pub async fn may_execute(
     let ask = |lock| may_execute_statement(entity, action, subject, caller.session, lock);
     let rows = match source {
         Source::Store(store) => store.read(&ask(false)).await?,
-        Source::Scope(scope) => scope.run(&ask(true)).await?,
+        Source::Scope(scope) => scope.run(&ask(!scope.is_reading)).await?,
     };
     let row = rows.first().ok_or_else(|| Error::internal("no verdict"))?;
     let named = vec![(entity.name.clone(), Right::Execute), (format!("action {action}"), Right::Execute)];

@@ -80,6 +80,25 @@ impl<'s> Deed<'s> {
         })
     }
 
+    /// Begins what writes nothing: PostgreSQL sees to that.
+    ///
+    /// # Errors
+    /// 503.
+    pub async fn begin_reading(store: &Store, planner: Planner<'s>, caller: Caller) -> Result<Deed<'s>> {
+        let scope = store.begin_reading().await?;
+        let store = store.clone();
+        Ok(Deed {
+            planner,
+            caller,
+            scope,
+            guards_administrators: false,
+            dead: vec![],
+            store,
+            once: None,
+            lifted: Lifted::default(),
+        })
+    }
+
     /// Makes it last.
     ///
     /// # Errors

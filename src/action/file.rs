@@ -3,13 +3,14 @@
 //! In charge of: the file format above the outcomes (`outcome` reads those), and every name of it against the schema.
 
 use super::outcome::{Scope, read_outcome};
-use super::{Action, Actions, Deed, Input, InputKind, Lift, SubjectUse};
+use super::{Action, Actions, Deed, Input, InputKind, Lift, Outcome, SubjectUse};
 use crate::schema::file::{File, bounds, grants, kind, permission, rights, spelled_out};
 use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Entity, Policy, Schema};
 use crate::yaml::{self, Complaint, Key, Mark, Reader, Tree, Value};
 
-const KEYS: &[&str] = &["label", "description", "subject", "permission", "grants", "rights", "limit", "inputs", "outcomes"];
+const KEYS: &[&str] =
+    &["label", "description", "safe", "subject", "permission", "grants", "rights", "limit", "inputs", "outcomes"];
 const INPUT_KEYS: &[&str] = &[
     "type",
     "entity",
@@ -43,6 +44,9 @@ pub fn load(schema: &Schema, files: &[File]) -> Result<Actions, Vec<Complaint>> 
         }
         complaints.append(&mut reader.complaints);
     }
+    for file in files {
+        complaints.extend(wrong_calls(&actions, file));
+    }
     if complaints.is_empty() { Ok(actions) } else { Err(complaints) }
 }
 
@@ -58,6 +62,7 @@ fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Actio
         policy: Policy::default(),
         rights: vec![],
         limit: None,
+        is_safe: false,
         inputs: vec![],
         outcomes: vec![],
     };
@@ -69,6 +74,7 @@ fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Actio
             "permission" => action.policy.permission = permission(reader, value),
             "grants" => action.policy.grants = grants(reader, value),
             "limit" => action.limit = limit(reader, value),
+            "safe" => action.is_safe = reader.bool(value),
             "subject" => {
                 action.subject = match reader.text(value) {
                     "none" => SubjectUse::None,
@@ -119,9 +125,17 @@ fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Actio
                     action.outcomes.push(outcome);
                 }
             }
-            if !action.outcomes.iter().any(|o| matches!(o.deed, Deed::Respond { .. } | Deed::RespondRow { .. }))
-                && reader.complaints.is_empty()
-            {
+            let writes = |o: &&Outcome| {
+                !matches!(
+                    o.deed,
+                    Deed::Read { .. } | Deed::Respond { .. } | Deed::RespondRow { .. } | Deed::Each { .. } | Deed::Fail { .. }
+                )
+            };
+            if action.is_safe && action.outcomes().any(|o| writes(&o)) {
+                reader.complain(outcomes.mark, "a safe action only reads, responds and fails");
+            }
+            let is_answer = |o: &Outcome| matches!(o.deed, Deed::Respond { .. } | Deed::RespondRow { .. } | Deed::Call { .. });
+            if !action.outcomes().any(is_answer) && reader.complaints.is_empty() {
                 reader.complain(outcomes.mark, "an action answers something: add a respond");
             }
         }
@@ -133,8 +147,7 @@ fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Actio
             let lift = match key.name.split_once('.') {
                 Some(("read", name)) => {
                     let reads: Vec<_> = action
-                        .outcomes
-                        .iter()
+                        .outcomes()
                         .filter(|o| matches!(o.deed, Deed::Read { .. }))
                         .filter_map(|o| o.name.clone())
                         .collect();
@@ -153,6 +166,36 @@ fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Actio
         }
     }
     action
+}
+
+/// What is wrong with an action's calls of others, which are known only when all are read.
+fn wrong_calls(actions: &Actions, file: &File) -> Vec<Complaint> {
+    let mut reader = Reader::new(&file.path);
+    let entity = file.path.rsplit('/').nth(1).unwrap_or_default();
+    let Some(action) = actions.find(entity, file.stem()) else { return vec![] };
+    for outcome in action.outcomes() {
+        let Deed::Call { entity, action: name, subject, with, mark } = &outcome.deed else { continue };
+        let Some(called) = actions.find(entity, name) else {
+            let names: Vec<_> = actions.all().iter().map(|a| format!("{}/{}", a.entity, a.name)).collect();
+            reader.unknown(*mark, "action", &format!("{entity}/{name}"), &names);
+            continue;
+        };
+        let inputs: Vec<_> = called.inputs.iter().map(|i| i.name.as_str()).collect();
+        for (sent, _) in with.iter().filter(|(sent, _)| !inputs.contains(&sent.as_str())) {
+            reader.unknown(*mark, "input", sent, &inputs);
+        }
+        if called.is_final() || called.inputs.iter().any(|i| i.is_new) {
+            reader.complain(*mark, format!("{entity}/{name} checks or sets passwords: it can't be called by another"));
+        }
+        match (subject.is_some(), called.subject) {
+            (false, SubjectUse::Required) => {
+                reader.complain(*mark, format!("{entity}/{name} works on a row: name its `subject`"))
+            }
+            (true, SubjectUse::None) => reader.complain(*mark, format!("{entity}/{name} has no subject")),
+            _ => {}
+        }
+    }
+    reader.complaints
 }
 
 pub(super) fn known_entity<'s>(reader: &mut Reader, schema: &'s Schema, mark: Mark, name: &str) -> Option<&'s Entity> {

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use crate::permission::Right;
 use crate::schema::Policy;
 use crate::schema::kind::{Bounds, Kind};
+use crate::yaml::Mark;
 use value::Template;
 
 /// All actions, by entity and name.
@@ -38,6 +39,8 @@ pub struct Action {
     pub rights: Vec<(Lift, Vec<Right>)>,
     /// Calls per minute from one address.
     pub limit: Option<u32>,
+    /// Whether it writes nothing, and so may be called by GET.
+    pub is_safe: bool,
     pub inputs: Vec<Input>,
     pub outcomes: Vec<Outcome>,
 }
@@ -142,10 +145,44 @@ pub enum Deed {
     RespondRow {
         row: String,
     },
+    /// Outcomes for each row that a read found.
+    Each {
+        list: String,
+        name: String,
+        outcomes: Vec<Outcome>,
+    },
+    /// Another action, with its own checks, in the same transaction.
+    Call {
+        entity: String,
+        action: String,
+        subject: Option<String>,
+        with: Vec<(String, Template)>,
+        mark: Mark,
+    },
     Fail {
         status: u16,
         message: Template,
     },
+}
+
+impl Outcome {
+    /// This outcome and those inside it.
+    pub fn all(&self) -> Vec<&Outcome> {
+        let inner: &[Outcome] = if let Deed::Each { outcomes, .. } = &self.deed { outcomes } else { &[] };
+        std::iter::once(self).chain(inner.iter().flat_map(Outcome::all)).collect()
+    }
+}
+
+impl Action {
+    /// All outcomes, also those inside others.
+    pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().flat_map(Outcome::all)
+    }
+
+    /// Whether it does what outlives a rollback, or hands out secrets.
+    pub fn is_final(&self) -> bool {
+        self.outcomes().any(|o| matches!(&o.deed, Deed::Perform { performer, .. } if performer.is_final))
+    }
 }
 
 impl Actions {

@@ -11,7 +11,7 @@ use crate::schema::kind::Kind;
 use crate::schema::{Entity, LinkRule, Schema};
 use crate::yaml::{Key, Mark, Reader, Tree, Value};
 
-const DEEDS: &[&str] = &["create", "update", "delete", "read", "link", "unlink", "perform", "respond", "fail"];
+const DEEDS: &[&str] = &["create", "update", "delete", "read", "link", "unlink", "perform", "respond", "each", "call", "fail"];
 const OUTCOME_KEYS: &[&str] = &[
     "create",
     "update",
@@ -22,6 +22,10 @@ const OUTCOME_KEYS: &[&str] = &[
     "perform",
     "respond",
     "fail",
+    "each",
+    "call",
+    "do",
+    "subject",
     "as",
     "when",
     "with",
@@ -39,6 +43,8 @@ const OUTCOME_KEYS: &[&str] = &[
 pub struct Scope<'s> {
     /// The names, and the entity of those that stand for one row.
     pub names: Vec<(String, Option<&'s Entity>)>,
+    /// Those that stand for the rows that a read found, and their entity.
+    pub lists: Vec<(String, &'s Entity)>,
     /// Those that callers send.
     pub inputs: Vec<String>,
     /// Inputs of type uuid: enough to remove a link to.
@@ -174,6 +180,48 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 }
             }
         }
+        "each" => {
+            let (mut list, mut each) = (String::new(), String::new());
+            for (key, value) in reader.keys(what, &["in", "as"]) {
+                let text = reader.text(value).to_owned();
+                if key.name == "in" { list = text } else { each = text }
+            }
+            let row = scope.lists.iter().find(|(n, _)| *n == list).map(|(_, entity)| *entity);
+            if row.is_none() {
+                let names: Vec<_> = scope.lists.iter().map(|(n, _)| n.as_str()).collect();
+                reader.unknown(what.mark, "list", &list, &names);
+            }
+            if each.is_empty() || scope.names.iter().any(|(n, _)| *n == each) {
+                reader.complain(what.mark, "`as` gives each row a name of its own");
+            }
+            let before = scope.names.len();
+            scope.names.push((each.clone(), row));
+            let steps = find("do").map(|steps| reader.list(steps)).unwrap_or_default();
+            let outcomes: Vec<_> = steps.iter().filter_map(|step| read_outcome(reader, schema, scope, step)).collect();
+            scope.names.truncate(before); // what is named inside is nothing outside
+            scope.lists.retain(|(n, _)| scope.names.iter().any(|(name, _)| name == n));
+            if outcomes.is_empty() {
+                reader.complain(what.mark, "`do` says what is done with each row");
+            }
+            (Deed::Each { list, name: each, outcomes }, None)
+        }
+        "call" => {
+            let path = reader.text(what).to_owned();
+            let (entity, action) = path.split_once('/').unwrap_or((&path, ""));
+            let of = known_entity(reader, schema, what.mark, entity);
+            let with = with(reader, "with");
+            let subject = find("subject").map(|s| reader.text(s).to_owned());
+            if let Some(subject) = &subject {
+                let row = scope.check_row(reader, what.mark, subject);
+                if let (Some(row), Some(of)) = (row, of)
+                    && row.at != of.at
+                {
+                    reader.complain(what.mark, format!("`{subject}` is a row of {}, not of {}", row.name, of.name));
+                }
+            }
+            let (entity, action) = (entity.to_owned(), action.to_owned());
+            (Deed::Call { entity, action, subject, with, mark: what.mark }, None)
+        }
         _ => {
             let (status, message) = failure(reader, scope, what);
             (Deed::Fail { status, message }, None)
@@ -184,6 +232,7 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             reader.complain(tree.mark, format!("`{name}` is a name already"));
         }
         scope.names.push((name.clone(), row.filter(|_| !is_list)));
+        scope.lists.extend(row.filter(|_| is_list).map(|entity| (name.clone(), entity)));
     }
     unused(reader, entries, &deed.name);
     Some(Outcome { deed: made, name, when, else_fail })
@@ -248,6 +297,8 @@ fn unused(reader: &mut Reader, entries: &[(Key, Tree)], deed: &str) {
         "update" | "perform" | "respond" => &["with"],
         "read" => &["where", "sort", "limit", "one"],
         "link" | "unlink" => &["to", "permission"],
+        "each" => &["do"],
+        "call" => &["with", "subject"],
         _ => &[],
     };
     let known = known.iter().chain(&["as", "when", "else_fail"]);

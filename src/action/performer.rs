@@ -66,7 +66,7 @@ pub async fn check_password(
     call: &Call,
     scope: &Map<String, Json>,
 ) -> Result<Option<Checked>> {
-    let check = action.outcomes.iter().find_map(|o| match &o.deed {
+    let check = action.outcomes().find_map(|o| match &o.deed {
         Deed::Perform { performer, with } if performer.kind == Kind::PasswordCheck => Some(with),
         _ => None,
     });

@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::value::{Template, holds, render};
-use super::{Action, Deed as Does, InputKind, Lift, Outcome, SubjectUse, input, performer};
+use super::{Action, Actions, Deed as Does, InputKind, Lift, Outcome, SubjectUse, input, performer};
 use crate::access::write::Deed;
 use crate::access::{self, Source, may_execute};
 use crate::account::Caller;
@@ -47,6 +48,8 @@ pub struct Means<'a> {
     pub hasher: &'a Hasher,
     /// Who seals secrets.
     pub seal: &'a Seal,
+    /// What may be called.
+    pub actions: &'a Actions,
 }
 
 /// A call.
@@ -115,6 +118,8 @@ pub struct Run<'a> {
     directives: Vec<Json>,
     /// The directives as they are kept under an idempotency key: of rows only which, they are read again.
     kept: Vec<Json>,
+    /// How deep actions called each other.
+    depth: usize,
 }
 
 /// What a name that stands for rows is bound to.
@@ -136,8 +141,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
     let caller = may_execute(Source::Store(means.store), entity, &action.name, subject, call.caller).await?;
     let mut scope = input::inputs(action, &call.attributes)?;
-    let is_final = action.outcomes.iter().any(|o| matches!(&o.deed, Does::Perform { performer, .. } if performer.is_final));
-    if call.is_rehearsal && is_final {
+    if call.is_rehearsal && action.is_final() {
         let words = "This action checks passwords or opens sessions: it can't be rehearsed.";
         return Err(Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")]));
     }
@@ -151,20 +155,33 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     let checked = performer::check_password(means, action, call, &scope).await?;
     let (scope, hashes, checked) = (&scope, &hashes, &checked);
     // What hands out secrets is done as often as it is asked for: they are kept nowhere.
-    let once = call.once.as_ref().filter(|_| !is_final && !call.is_rehearsal);
+    let once = call.once.as_ref().filter(|_| !action.is_final() && !call.is_rehearsal && !action.is_safe);
     let done = twice(|| async move {
-        let mut deed = Deed::begin(means.store, planner, call.caller).await?;
+        let mut deed = match action.is_safe {
+            true => Deed::begin_reading(means.store, planner, call.caller).await?,
+            false => Deed::begin(means.store, planner, call.caller).await?,
+        };
         let caller = may_execute(Source::Scope(&mut deed.scope), entity, &action.name, subject, call.caller).await?;
         let (scope, rows, checked) = (scope.clone(), HashMap::new(), checked.clone());
-        let mut run =
-            Run { app: means, asked: call, deed, caller, checked, action, scope, rows, hashes, directives: vec![], kept: vec![] };
+        let mut run = Run {
+            app: means,
+            asked: call,
+            deed,
+            caller,
+            checked,
+            action,
+            scope,
+            rows,
+            hashes,
+            directives: vec![],
+            kept: vec![],
+            depth: 0,
+        };
         if let Some(kept) = run.deed.done_before(once).await? {
             return Ok(Done { directives: run.again(kept).await?, is_replayed: true });
         }
         run.begin(entity, subject).await?;
-        for outcome in &action.outcomes {
-            run.outcome(outcome).await?;
-        }
+        run.outcomes(&action.outcomes).await?;
         run.deed.keep(run.kept.into()).await?;
         match call.is_rehearsal {
             true => run.deed.check().await?,
@@ -309,6 +326,40 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Outcomes in order; boxed, because outcomes hold others.
+    fn outcomes<'r>(&'r mut self, outcomes: &'a [Outcome]) -> BoxFuture<'r, Result<()>> {
+        Box::pin(async move {
+            for outcome in outcomes {
+                self.outcome(outcome).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Another action inside of this one: its own checks and names, and none of the rights that this one declares.
+    async fn call(&mut self, called: &'a Action, subject: Option<Uuid>, sent: &Map<String, Json>) -> Result<()> {
+        if self.depth >= self.app.config.limits.call_depth {
+            let words = format!("Actions call each other at most {} deep.", self.app.config.limits.call_depth);
+            return Err(Error::Invalid(vec![Fault::new("too-deep", words)]));
+        }
+        let entity = self.deed.planner.entity(&called.entity)?;
+        let source = Source::Scope(&mut self.deed.scope);
+        may_execute(source, entity, &called.name, subject, self.asked.caller).await?;
+        let mut scope = input::inputs(called, sent)?;
+        for known in ["now", "config", "caller"] {
+            scope.insert(known.to_owned(), self.scope.get(known).cloned().unwrap_or_default());
+        }
+        let outer = (self.action, std::mem::replace(&mut self.scope, scope));
+        let rows = std::mem::take(&mut self.rows);
+        let lifted = std::mem::take(&mut self.deed.lifted);
+        (self.action, self.depth) = (called, self.depth + 1);
+        self.begin(entity, subject).await?;
+        self.outcomes(&called.outcomes).await?;
+        (self.action, self.scope) = outer;
+        (self.rows, self.deed.lifted, self.depth) = (rows, lifted, self.depth - 1);
+        Ok(())
+    }
+
     async fn does(&mut self, outcome: &'a Outcome) -> Result<Json> {
         match &outcome.deed {
             Does::Create { entity, with, owner } => {
@@ -395,6 +446,30 @@ impl<'a> Run<'a> {
                 let resource = self.resource(entity, id).await?;
                 self.kept.push(json!({"row": [entity.name, id]}));
                 self.directives.push(json!({"ResponseType": entity.name, "Attributes": resource}));
+                Ok(Json::Null)
+            }
+            Does::Each { list, name, outcomes } => {
+                let rows = self.scope.get(list).and_then(Json::as_array).cloned().unwrap_or_default();
+                if let Some(bound) = self.rows.get(list).copied() {
+                    self.rows.insert(name.clone(), bound);
+                }
+                let outside = self.scope.clone();
+                for row in rows {
+                    self.scope.clone_from(&outside);
+                    self.scope.insert(name.clone(), row);
+                    self.outcomes(outcomes).await?;
+                }
+                self.scope = outside;
+                Ok(Json::Null)
+            }
+            Does::Call { entity, action, subject, with, .. } => {
+                let called = self.app.actions.find(entity, action).ok_or_else(|| Error::internal("a call of nothing"))?;
+                let subject = subject.as_ref().map(|name| self.row(name)).transpose()?.map(|(_, id)| id);
+                let mut sent = Map::new();
+                for (name, template) in with {
+                    sent.insert(name.clone(), template.render(&self.tellable(template).await?)?);
+                }
+                self.call(called, subject, &sent).await?;
                 Ok(Json::Null)
             }
             Does::Fail { status, message } => {

@@ -29,6 +29,7 @@ use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::action::Actions;
+use crate::action::run::Means;
 use crate::config::Config;
 use crate::document::Place;
 use crate::error::{Error, Fault, Result};
@@ -72,6 +73,12 @@ impl App {
     /// What links stand under: `public_url`, or nothing.
     pub fn base(&self) -> &str {
         self.config.public_url.as_deref().unwrap_or_default()
+    }
+
+    /// What actions need.
+    pub fn means(&self) -> Means<'_> {
+        let App { config, schema, actions, store, tokens, hasher, seal, .. } = self;
+        Means { config, schema, store, tokens, hasher, seal, actions }
     }
 
     /// Where the document that a request asks for is served.

@@ -245,7 +245,12 @@ pub fn action_paths(action: &Action, paths: &mut Map<String, Json>) {
         })
     };
     let at = format!("/action/{}", segment(&action.entity));
-    paths.insert(format!("{at}/{}", segment(&action.name)), json!({"post": post(format!("act.{entity}.{name}"))}));
+    let mut methods = json!({"post": post(format!("act.{entity}.{name}"))});
+    if action.is_safe {
+        let inputs = action.inputs.iter().map(|i| json!({"name": i.name, "in": "query", "required": i.required, "schema": {"$ref": format!("#/components/schemas/{entity}.{name}.call/properties/{}", i.name.replace('~', "~0").replace('/', "~1"))}}));
+        methods["get"] = json!({"operationId": format!("ask.{entity}.{name}"), "summary": action.label, "tags": [action.entity], "parameters": inputs.collect::<Vec<_>>(), "responses": responses});
+    }
+    paths.insert(format!("{at}/{}", segment(&action.name)), methods);
     if action.subject != SubjectUse::None {
         paths.insert(
             format!("{at}/{{id}}/{}", segment(&action.name)),

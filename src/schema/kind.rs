@@ -137,6 +137,11 @@ impl Kind {
         }
     }
 
+    /// Whether its values are texts in JSON.
+    pub fn is_written_as_text(&self) -> bool {
+        !matches!(self.wire(), Wire::Integer | Wire::Float | Wire::Boolean | Wire::Json)
+    }
+
     /// How it travels to the document writer.
     pub fn wire(&self) -> Wire {
         match self {

@@ -49,6 +49,8 @@ pub struct Scope {
     tls: Tls,
     /// Longest that a statement may run: what ends one sooner was somebody else's cancel.
     patience: Duration,
+    /// Whether nothing may be written or locked.
+    pub is_reading: bool,
     /// Whether a statement was sent whose answer was not read to its end.
     is_running: bool,
 }
@@ -191,7 +193,7 @@ impl Store {
 
     async fn scope(&self) -> Result<Scope> {
         let connection = Some(self.connection().await?);
-        Ok(Scope { connection, tls: self.tls.clone(), patience: self.shared.patience, is_running: false })
+        Ok(Scope { connection, tls: self.tls.clone(), patience: self.shared.patience, is_reading: false, is_running: false })
     }
 
     /// Begins a transaction.
@@ -201,6 +203,17 @@ impl Store {
     pub async fn begin(&self) -> Result<Scope> {
         let scope = self.scope().await?;
         scope.batch("begin").await?;
+        Ok(scope)
+    }
+
+    /// Begins a transaction in which PostgreSQL lets nothing be written.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub async fn begin_reading(&self) -> Result<Scope> {
+        let mut scope = self.scope().await?;
+        scope.batch("begin read only").await?;
+        scope.is_reading = true;
         Ok(scope)
     }
 

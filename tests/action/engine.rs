@@ -86,3 +86,52 @@ async fn the_list_of_actions_is_one_statement_and_draws_forms() {
     assert_eq!(search["inputs"][0], json!({"name": "kind", "type": "label", "required": false, "default": "mine"}));
     assert_eq!(search["schema"]["additionalProperties"], false);
 }
+
+#[tokio::test]
+async fn outcomes_for_each_row_and_actions_inside_actions_keep_their_own_checks() {
+    let world = World::of("tests/projects/odd").await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let mut ids = vec![];
+    for n in 1..=3 {
+        ids.push(ada.make("order", json!({"select": n, "from": format!("x{n}")}), json!({})).await);
+    }
+    let done = ada.act("order/mark_all", json!({"text": "größe"})).await.is(200);
+    let said: Vec<_> =
+        done.json.as_array().expect("a list").iter().map(|d| d["Attributes"]["message"].as_str().expect("text")).collect();
+    assert_eq!(said, ["größe 1", "größe 2", "größe 3", "Marked all"], "in order, those of the called ones among them");
+    let rows = ada.get("/api/order?sort=select").await.is(200);
+    assert_eq!(rows.all("n"), [Json::Null, json!(2), json!(3)]);
+    // What fails inside fails as a whole: an input of the called action, or a row that its caller may not change there.
+    ada.act("order/mark_all", json!({"text": "x".repeat(30)})).await.is(422);
+    let shared = ada.make("order", json!({"select": 4, "from": "y", "permission": 16256 | 2 | 32}), json!({})).await;
+    bob.act("order/mark_all", json!({"text": "z"})).await.is(403); // the outer action's rights are not the inner one's
+    assert_eq!(ada.get(&format!("/api/order/{shared}")).await.json["data"]["attributes"]["n"], Json::Null, "nothing of it stays");
+    ada.act("order/again", json!({})).await.is(422);
+    assert!(ada.get("/api/order?filter[k0]=again").await.ids().is_empty());
+    _ = ids;
+}
+
+#[tokio::test]
+async fn a_safe_action_is_called_by_get_and_writes_nothing() {
+    let world = World::of("tests/projects/odd").await;
+    let ada = world.user("ada", &[]).await;
+    for n in 1..=3 {
+        ada.make("order", json!({"select": n, "permission": if n == 3 { 16258 } else { 16256 }}), json!({})).await;
+    }
+    let got = ada.get("/action/order/above?above=1&exact=true").await.is(200);
+    assert_eq!(got.json.as_array().map(Vec::len), Some(3), "{}", got.text);
+    assert_eq!(got.json[2]["Attributes"]["message"], "1 true");
+    assert_eq!(ada.act("order/above", json!({"above": 1})).await.is(200).json.as_array().map(Vec::len), Some(3));
+    assert_eq!(ada.get("/action/order/above").await.is(200).json.as_array().map(Vec::len), Some(4));
+    world.guest().get("/action/order/above").await.is(401); // guests may not use the entity
+    let bad = ada.get("/action/order/above?above=x&nothing=1").await.is(422);
+    assert_eq!(bad.json[0]["Attributes"]["faults"].as_array().map(Vec::len), Some(2));
+    assert_eq!(ada.get("/action/order/mark_all?text=x").await.is(405).header("allow"), "POST");
+    ada.get("/action/order/nothing").await.is(404);
+    let listed = ada.get("/actions").await.is(200);
+    let safe: Vec<_> =
+        listed.json.as_array().expect("a list").iter().filter(|a| a["safe"] == true).map(|a| a["name"].clone()).collect();
+    assert_eq!(safe, ["above"]);
+    let document = ada.get("/openapi.json").await.is(200);
+    assert!(document.json["paths"]["/action/order/above"]["get"].is_object());
+}

@@ -107,6 +107,7 @@ impl Deed<'_> {
             return Err(Error::Invalid(vec![Fault::new("too-many", format!("A request names at most {NAMED} entities."))]));
         }
         let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
+        let lock = if self.scope.is_reading { "" } else { lock };
         let statement = write::judge(entity, ids, &lifted, &asked, self.caller.session, lock);
         let named = asked.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
         let verdict = Verdict { bits: 0, caller: self.caller, named };

@@ -1,63 +1,70 @@
 //! Routes of actions: the call, and the list of what may be called.
 
 use bytes::Bytes;
-use http::{StatusCode, header};
-use serde_json::{Value as Json, json};
+use http::{Method, StatusCode, header};
+use serde_json::{Map, Value as Json, json};
 
 use super::{Route, What};
-use crate::action::run::{self, Call, Means};
-use crate::action::{SubjectUse, input};
+use crate::action::run::{self, Call};
+use crate::action::{Action, InputKind, SubjectUse, input};
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
-use crate::request::{body, media, parameters};
+use crate::request::{self, body, media};
 use crate::statement::action;
 
-/// POST on an action.
+/// POST on an action; GET on one that is safe, with its inputs as parameters.
 pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
     let action = app.actions.find(&route.entity, &route.name).ok_or(Error::NotFound)?;
+    if asked.method == Method::GET && !action.is_safe {
+        return Err(Error::MethodNotAllowed("POST".to_owned()));
+    }
     if let Some(limit) = action.limit.filter(|_| app.config.limits.action_rate) {
         app.limiters.count(&format!("{}/{}", action.entity, action.name), asked.address, limit)?;
     }
-    media::action_content(asked.header(header::CONTENT_TYPE))?;
-    let sent = if body.is_empty() { json!({}) } else { body::json(body).map_err(|fault| Error::Unreadable(vec![fault]))? };
-    let wanted = || Error::Unreadable(vec![Fault::new("bad-document", "An object with `attributes` is wanted.").at("")]);
-    let Json::Object(mut sent) = sent else { return Err(wanted()) };
-    let attributes = match sent.remove("attributes") {
-        Some(Json::Object(attributes)) => attributes,
-        Some(_) => return Err(wanted()),
-        None => sent,
-    };
-    let is_rehearsal = is_rehearsal(asked)?;
+    let (is_rehearsal, parameters) = parameters(asked, action)?;
+    let attributes = if asked.method == Method::GET { parameters } else { attributes(asked, body)? };
     let subject = (route.what == What::ActionOnRow).then(|| route.id.clone());
     let agent = asked.header(header::USER_AGENT).unwrap_or_default().to_owned();
     let call =
         Call { caller: asked.caller, address: asked.address, agent, subject, attributes, is_rehearsal, once: asked.once(body)? };
-    let means = Means {
-        config: &app.config,
-        schema: &app.schema,
-        store: &app.store,
-        tokens: &app.tokens,
-        hasher: &app.hasher,
-        seal: &app.seal,
-    };
-    let done = run::run(&means, action, &call).await?;
+    let done = run::run(&app.means(), action, &call).await?;
     let response = reply::directives(&done.directives);
     Ok(if done.is_replayed { reply::replayed(response) } else { response })
 }
 
-/// Whether everything is to be rolled back (`dry_run=true`): the only parameter that there is.
-fn is_rehearsal(asked: &Asked) -> Result<bool> {
-    let (found, mut faults) = parameters(&asked.query);
-    let mut is_rehearsal = false;
+/// What the body sends.
+fn attributes(asked: &Asked, body: &Bytes) -> Result<Map<String, Json>> {
+    media::action_content(asked.header(header::CONTENT_TYPE))?;
+    let sent = if body.is_empty() { json!({}) } else { body::json(body).map_err(|fault| Error::Unreadable(vec![fault]))? };
+    let wanted = || Error::Unreadable(vec![Fault::new("bad-document", "An object with `attributes` is wanted.").at("")]);
+    let Json::Object(mut sent) = sent else { return Err(wanted()) };
+    match sent.remove("attributes") {
+        Some(Json::Object(attributes)) => Ok(attributes),
+        Some(_) => Err(wanted()),
+        None => Ok(sent),
+    }
+}
+
+/// Whether everything is to be rolled back (`dry_run=true`), and, of a GET, the inputs: text, unless the input's type is
+/// written otherwise in JSON.
+fn parameters(asked: &Asked, action: &Action) -> Result<(bool, Map<String, Json>)> {
+    let (found, mut faults) = request::parameters(&asked.query);
+    let (mut is_rehearsal, mut inputs) = (false, Map::new());
     for (name, value) in found {
         match (name.as_str(), value.as_str()) {
             ("dry_run", "true") => is_rehearsal = true,
             ("dry_run", "false") => {}
+            _ if asked.method == Method::GET => {
+                let kind = action.inputs.iter().find(|i| i.name == name).map(|i| &i.kind);
+                let is_text = !matches!(kind, Some(InputKind::Value(kind)) if !kind.is_written_as_text());
+                let parsed = if is_text { None } else { serde_json::from_str(&value).ok() };
+                inputs.insert(name, parsed.unwrap_or(Json::String(value)));
+            }
             _ => faults.push(Fault::new("unknown-parameter", "An action takes dry_run=true, and nothing else.").parameter(name)),
         }
     }
-    if faults.is_empty() { Ok(is_rehearsal) } else { Err(Error::Unreadable(faults)) }
+    if faults.is_empty() { Ok((is_rehearsal, inputs)) } else { Err(Error::Unreadable(faults)) }
 }
 
 /// GET /actions: what the caller may execute, with all that a form needs.
@@ -75,7 +82,7 @@ pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
             SubjectUse::Required => "required",
         };
         found.push(json!({
-            "entity": action.entity, "name": action.name, "label": action.label, "description": action.description, "subject": subject,
+            "entity": action.entity, "name": action.name, "label": action.label, "description": action.description, "subject": subject, "safe": action.is_safe,
             "inputs": inputs, "schema": schema,
         }));
     }
