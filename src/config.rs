@@ -47,6 +47,7 @@ pub struct Config {
     pub database: Database,
     pub secret_key: Option<Secret>,
     pub token: Token,
+    pub mail: Mail,
     pub password_cost: u32,
     pub limits: Limits,
     pub page: Page,
@@ -75,6 +76,18 @@ pub struct Token {
     pub issuer: String,
     pub audience: String,
     pub life: Duration,
+}
+
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Mail {
+    pub smtp: Option<Secret>,
+    pub from: String,
+    pub print: bool,
+    pub link_base: Option<String>,
+    pub timeout: Duration,
+    pub poll: Duration,
+    pub tries: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -164,6 +177,13 @@ pub const KEYS: &[Key] = &[
     key("token.issuer", "rowhouse", "iss of the tokens", |c, v| word(v).map(|v| c.token.issuer = v)),
     key("token.audience", "rowhouse", "aud of the tokens", |c, v| word(v).map(|v| c.token.audience = v)),
     key("token.life", "1h", "how long a token is good", |c, v| duration(v).map(|v| c.token.life = v)),
+    hidden("mail.smtp", "", "how letters leave: smtps://user:password@host, smtp://host?tls=required, smtp://host; without it they wait in the outbox", |c, v| { c.mail.smtp = (!v.is_empty()).then(|| Secret::new(v)); Ok(()) }),
+    key("mail.from", "Rowhouse <rowhouse@localhost>", "whom letters come from", |c, v| word(v).map(|v| c.mail.from = v)),
+    key("mail.print", "false", "print letters whole into the log instead of sending them: for development", |c, v| boolean(v).map(|v| c.mail.print = v)),
+    key("mail.link_base", "", "what links in letters begin with; without it public_url, or http://listen", |c, v| { c.mail.link_base = (!v.is_empty()).then(|| v.trim_end_matches('/').to_owned()); Ok(()) }),
+    key("mail.timeout", "30s", "longest that sending one letter may take", |c, v| duration(v).map(|v| c.mail.timeout = v)),
+    key("mail.poll", "2s", "how often the outbox is looked at, beside when a letter is put in here", |c, v| duration(v).map(|v| c.mail.poll = v)),
+    key("mail.tries", "12", "how often a letter is tried before it is dead", |c, v| number(v, 1, 100).map(|v| c.mail.tries = v)),
     key("password.cost", "11", "bcrypt cost, 10 to 16: each step doubles the time", |c, v| number(v, 10, 16).map(|v| c.password_cost = v)),
     key("limits.header", "10s", "longest wait for a connection's first byte and for a request's head", |c, v| duration(v).map(|v| c.limits.header = v)),
     key("limits.body_time", "15s", "longest that a body may take to arrive", |c, v| duration(v).map(|v| c.limits.body_time = v)),

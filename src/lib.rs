@@ -14,6 +14,7 @@
 //! - [`statement`]: the only place where the SQL of requests is spelled.
 //! - [`store`]: the only holder of connections: reads, transactions, migration, the managed local cluster.
 //! - [`account`]: tokens, and the secrets that sign them.
+//! - [`mail`]: letters from templates, and the outbox that they leave by.
 //! - [`access`]: the phases: verdicts → rows or a refusal.
 //! - [`document`]: rows → JSON:API bytes.
 //! - [`action`]: load and check files; run: inputs → phases → outcomes → directives.
@@ -32,6 +33,7 @@ pub mod plan;
 pub mod statement;
 pub mod store;
 pub mod account;
+pub mod mail;
 pub mod access;
 pub mod document;
 pub mod action;

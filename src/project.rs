@@ -8,11 +8,13 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 
 use crate::action::{self, Actions};
+use crate::mail::Letters;
 use crate::schema::Schema;
 use crate::schema::file::{self, File};
 use crate::yaml::Complaint;
 
 static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/actions");
+static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 /// Actions that every entity of a project has.
 const EVERY: &str = "actions/every";
@@ -52,7 +54,8 @@ pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
         }
         files.extend(own);
     }
-    let actions = action::file::load(&schema, &files)?;
+    let letters = Letters::load(&letters(folder).map_err(|complaint| vec![complaint])?)?;
+    let actions = action::file::load(&schema, letters, &files)?;
     Ok((schema, actions))
 }
 
@@ -62,6 +65,25 @@ fn schema(folder: &Path) -> Result<Schema, Vec<Complaint>> {
         .map(|f| File { path: format!("schema/{}", f.path().display()), text: f.contents_utf8().unwrap_or_default().to_owned() });
     let own = read(folder, "schema").map_err(|complaint| vec![complaint])?;
     file::load(&embedded.chain(own).collect::<Vec<_>>())
+}
+
+/// Templates of letters: path below `templates/`, and text; the project's after the embedded ones.
+fn letters(folder: &Path) -> Result<Vec<(String, String)>, Complaint> {
+    let embedded = TEMPLATES.dirs().flat_map(|dir| dir.files());
+    let mut found: Vec<_> =
+        embedded.map(|f| (f.path().display().to_string(), f.contents_utf8().unwrap_or_default().to_owned())).collect();
+    let Ok(folders) = fs::read_dir(folder.join("templates")) else { return Ok(found) };
+    for entry in folders.flatten() {
+        let complain =
+            |e: std::io::Error| Complaint { file: entry.path().display().to_string(), line: 0, column: 0, words: e.to_string() };
+        let Ok(files) = fs::read_dir(entry.path()) else { continue };
+        for file in files.flatten().filter(|file| file.path().extension().is_some_and(|x| x == "hbs")) {
+            let path = format!("{}/{}", entry.file_name().to_string_lossy(), file.file_name().to_string_lossy());
+            found.retain(|(known, _)| *known != path);
+            found.push((path, fs::read_to_string(file.path()).map_err(complain)?));
+        }
+    }
+    Ok(found)
 }
 
 fn read(folder: &Path, below: &str) -> Result<Vec<File>, Complaint> {

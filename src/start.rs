@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::http::metrics::Metrics;
 use crate::http::{App, Door, listen};
+use crate::mail::outbox::Outbox;
 use crate::project;
 use crate::schema::Schema;
 use crate::statement::{account, write};
@@ -154,6 +155,7 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
     let tokens = Tokens::load(store, &seal, &config.token).await.map_err(told)?;
     claim_code(store, &seal).await?;
     let hasher = Hasher::new(&config)?;
+    let outbox = Outbox::open(&config.mail)?;
     Ok(Arc::new(App {
         config,
         schema,
@@ -163,6 +165,7 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
         tokens,
         hasher,
         seal,
+        outbox,
         metrics: Metrics::default(),
     }))
 }
@@ -225,12 +228,19 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
             }
         };
         let served = async { tokio::join!(listen::serve(app.clone(), listener, Door::Public, stop.clone()), counted) };
-        tokio::select! { _ = served => {}, () = opened.tend() => {} }
+        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = mail(&app) => {} }
         Ok(())
     };
     let result = served.await;
     opened.close().await;
     result
+}
+
+/// Works off the outbox, for ever.
+pub async fn mail(app: &App) {
+    let base = app.config.mail.link_base.as_ref().or(app.config.public_url.as_ref());
+    let base = base.cloned().unwrap_or_else(|| format!("http://{}", app.config.listen));
+    app.outbox.work(&app.store, &app.seal, &app.actions.letters, &base).await;
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {

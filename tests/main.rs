@@ -5,6 +5,7 @@ mod edge;
 mod failure;
 mod house;
 mod jsonapi;
+mod mail;
 mod migration;
 mod odd;
 mod openapi;

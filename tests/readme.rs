@@ -25,7 +25,7 @@ fn the_action_of_readme_loads() {
     let yaml = readme.split("```yaml\n").nth(2).and_then(|r| r.split("```").next()).expect("an action file");
     let (schema, _) = rowhouse::project::load(std::path::Path::new("examples/newsroom")).expect("no complaints");
     let file = rowhouse::schema::file::File { path: "actions/article/publish.yaml".to_owned(), text: yaml.to_owned() };
-    rowhouse::action::file::load(&schema, &[file]).expect("no complaints");
+    rowhouse::action::file::load(&schema, Default::default(), &[file]).expect("no complaints");
 }
 
 #[test]

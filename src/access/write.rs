@@ -383,6 +383,9 @@ impl<'s> Deed<'s> {
         if entity.name == "user_account" && change.sets.iter().any(|(c, v)| c.name == "active" && v.as_deref() == Some("false")) {
             self.scope.run(&account::end_sessions(id)).await?;
         }
+        if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "email" || c.name == "password") {
+            self.scope.run(&account::forget_tokens(id)).await?;
+        }
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
             self.change_links(entity, id, link, Made::Before, &Expected::Whichever).await?;

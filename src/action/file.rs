@@ -3,7 +3,9 @@
 //! In charge of: the file format above the outcomes (`outcome` reads those), and every name of it against the schema.
 
 use super::outcome::{Scope, read_outcome};
+use super::performer::Performer;
 use super::{Action, Actions, Deed, Input, InputKind, Lift, Outcome, SubjectUse};
+use crate::mail::Letters;
 use crate::schema::file::{File, bounds, grants, kind, permission, rights, spelled_out};
 use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Entity, Policy, Schema};
@@ -34,12 +36,15 @@ const INPUT_KEYS: &[&str] = &[
 ///
 /// # Errors
 /// All complaints about all files.
-pub fn load(schema: &Schema, files: &[File]) -> Result<Actions, Vec<Complaint>> {
-    let (mut actions, mut complaints) = (Actions::default(), vec![]);
+pub fn load(schema: &Schema, letters: Letters, files: &[File]) -> Result<Actions, Vec<Complaint>> {
+    let (mut actions, mut complaints) = (Actions { letters, ..Actions::default() }, vec![]);
     for file in files {
         let mut reader = Reader::new(&file.path);
         match yaml::from_str(&file.path, &file.text) {
-            Ok(tree) => actions.put(read(&mut reader, schema, file, &tree)),
+            Ok(tree) => {
+                let action = read(&mut reader, schema, &actions.letters, file, &tree);
+                actions.put(action);
+            }
             Err(complaint) => complaints.push(complaint),
         }
         complaints.append(&mut reader.complaints);
@@ -50,7 +55,7 @@ pub fn load(schema: &Schema, files: &[File]) -> Result<Actions, Vec<Complaint>> 
     if complaints.is_empty() { Ok(actions) } else { Err(complaints) }
 }
 
-fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Action {
+fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tree: &Tree) -> Action {
     let entity_name = file.path.rsplit('/').nth(1).unwrap_or_default();
     let entity = known_entity(reader, schema, Mark::default(), entity_name);
     let mut action = Action {
@@ -97,7 +102,8 @@ fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Actio
         }
     }
     check_equals(reader, entries, &action);
-    let mut scope = Scope::default();
+    let letters = letters.names().into_iter().map(|name| (name.to_owned(), letters.values(name)));
+    let mut scope = Scope { letters: letters.collect(), ..Scope::default() };
     for input in &action.inputs {
         let row = if let InputKind::Row(entity) = &input.kind { schema.entity(entity) } else { None };
         if ["caller", "subject", "now", "config"].contains(&input.name.as_str()) {
@@ -148,7 +154,13 @@ fn read(reader: &mut Reader, schema: &Schema, file: &File, tree: &Tree) -> Actio
                 Some(("read", name)) => {
                     let reads: Vec<_> = action
                         .outcomes()
-                        .filter(|o| matches!(o.deed, Deed::Read { .. }))
+                        .filter(|o| {
+                            matches!(
+                                o.deed,
+                                Deed::Read { .. }
+                                    | Deed::Perform { performer: Performer { gives_user: true, gives_proof: false, .. }, .. }
+                            )
+                        })
                         .filter_map(|o| o.name.clone())
                         .collect();
                     if !reads.iter().any(|r| r == name) {

@@ -13,6 +13,7 @@ pub mod value;
 
 use std::collections::HashMap;
 
+use crate::mail::Letters;
 use crate::permission::Right;
 use crate::schema::Policy;
 use crate::schema::kind::{Bounds, Kind};
@@ -22,6 +23,8 @@ use value::Template;
 /// All actions, by entity and name.
 #[derive(Debug, Default)]
 pub struct Actions {
+    /// The letters that they send.
+    pub letters: Letters,
     all: Vec<Action>,
     by_name: HashMap<(String, String), usize>,
 }

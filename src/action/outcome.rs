@@ -3,7 +3,7 @@
 //! In charge of: every name of an outcome against the schema, the inputs and the earlier outcomes.
 
 use super::file::known_entity;
-use super::performer::PERFORMERS;
+use super::performer::{PERFORMERS, Performer};
 use super::value::{self, Template};
 use super::{Deed, Outcome, directive};
 use crate::plan::filter;
@@ -45,6 +45,8 @@ pub struct Scope<'s> {
     pub names: Vec<(String, Option<&'s Entity>)>,
     /// Those that stand for the rows that a read found, and their entity.
     pub lists: Vec<(String, &'s Entity)>,
+    /// The letters that there are, and the values that each needs.
+    pub letters: Vec<(String, Vec<String>)>,
     /// Those that callers send.
     pub inputs: Vec<String>,
     /// Inputs of type uuid: enough to remove a link to.
@@ -136,7 +138,7 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 return None;
             };
             let with = with(reader, "with");
-            check_parameters(reader, what.mark, performer.parameters, &with);
+            check_performer(reader, what.mark, performer, scope, &with);
             if performer.takes_proof {
                 let proof = with.iter().find(|(n, _)| n == "user").map(|(_, t)| t.clone());
                 if !matches!(&proof, Some(Template::Literal(serde_json::Value::String(p))) if scope.proofs.contains(p)) {
@@ -155,7 +157,7 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 }
                 scope.proofs.push(name.clone().unwrap_or_default());
             }
-            let row = if performer.gives_proof { schema.entity("user_account") } else { None };
+            let row = if performer.gives_user { schema.entity("user_account") } else { None };
             (Deed::Perform { performer, with }, row)
         }
         "respond" => {
@@ -272,6 +274,31 @@ fn check_parameters(reader: &mut Reader, mark: Mark, known: &[&str], with: &[(St
     for missing in known.iter().filter(|k| !with.iter().any(|(n, _)| n == *k)) {
         reader.complain(mark, format!("the parameter `{missing}` is missing"));
     }
+}
+
+/// A performer's parameters; of a letter also the values that its templates name.
+fn check_performer(reader: &mut Reader, mark: Mark, performer: &Performer, scope: &Scope<'_>, with: &[(String, Template)]) {
+    let mut needed: Vec<&str> = performer.parameters.to_vec();
+    let named = with.iter().find(|(name, _)| name == "template").map(|(_, template)| template);
+    if performer.takes_values {
+        match named {
+            Some(Template::Literal(serde_json::Value::String(letter))) => {
+                match scope.letters.iter().find(|(name, _)| name == letter) {
+                    Some((_, values)) => needed.extend(values.iter().map(String::as_str)),
+                    None => {
+                        let names: Vec<_> = scope.letters.iter().map(|(name, _)| name.as_str()).collect();
+                        reader.unknown(mark, "letter", letter, &names);
+                    }
+                }
+            }
+            Some(_) => reader.complain(mark, "`template` is a letter's name as it stands: what it needs is checked here"),
+            None => {}
+        }
+    }
+    let known = needed.iter().chain(performer.optional).copied();
+    let is_free = |name: &str| performer.takes_values || performer.optional.contains(&name);
+    let sent: Vec<_> = with.iter().filter(|(name, _)| needed.contains(&name.as_str()) || !is_free(name)).cloned().collect();
+    check_parameters(reader, mark, &known.filter(|name| needed.contains(name)).collect::<Vec<_>>(), &sent);
 }
 
 /// `{status, message}`

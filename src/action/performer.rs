@@ -5,12 +5,17 @@
 
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::run::{Call, Checked, Means, Run};
 use super::{Action, Deed};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
+use crate::mail::KNOWN;
+use crate::mail::outbox::Letter;
+use crate::request::body::uuid;
 use crate::statement::account;
 
 /// A performer.
@@ -20,8 +25,14 @@ pub struct Performer {
     pub name: &'static str,
     /// Its parameters, all required.
     pub parameters: &'static [&'static str],
+    /// Parameters that may be left out.
+    pub optional: &'static [&'static str],
+    /// Whether it takes any others beside: the values of a letter.
+    pub takes_values: bool,
     /// Whether its result proves who somebody is.
     pub gives_proof: bool,
+    /// Whether its result is a user.
+    pub gives_user: bool,
     /// Whether its parameter `user` must be such a proof.
     pub takes_proof: bool,
     /// Whether what it does outlives a rollback, or would tell too much without one.
@@ -38,16 +49,42 @@ pub enum Kind {
     SessionOpen,
     SessionClose,
     AdministratorClaim,
+    TokenIssue,
+    TokenSpend,
+    MailSend,
+    Log,
 }
+
+/// What most performers are.
+const PLAIN: Performer = Performer {
+    name: "",
+    parameters: &[],
+    optional: &[],
+    takes_values: false,
+    gives_proof: false,
+    gives_user: false,
+    takes_proof: false,
+    is_final: false,
+    kind: Kind::Log,
+};
 
 /// All of them.
 #[rustfmt::skip]
 pub static PERFORMERS: &[Performer] = &[
-    Performer { name: "password.check", parameters: &["email", "password"], gives_proof: true, takes_proof: false, is_final: true, kind: Kind::PasswordCheck },
-    Performer { name: "session.open", parameters: &["user"], gives_proof: false, takes_proof: true, is_final: true, kind: Kind::SessionOpen },
-    Performer { name: "session.close", parameters: &["which"], gives_proof: false, takes_proof: false, is_final: true, kind: Kind::SessionClose },
-    Performer { name: "administrator.claim", parameters: &["code"], gives_proof: false, takes_proof: false, is_final: false, kind: Kind::AdministratorClaim },
+    Performer { name: "password.check", parameters: &["email", "password"], gives_proof: true, gives_user: true, is_final: true, kind: Kind::PasswordCheck, ..PLAIN },
+    Performer { name: "session.open", parameters: &["user"], takes_proof: true, is_final: true, kind: Kind::SessionOpen, ..PLAIN },
+    Performer { name: "session.close", parameters: &["which"], optional: &["user"], is_final: true, kind: Kind::SessionClose, ..PLAIN },
+    Performer { name: "administrator.claim", parameters: &["code"], kind: Kind::AdministratorClaim, ..PLAIN },
+    Performer { name: "token.issue", parameters: &["purpose", "user", "minutes"], optional: &["data"], is_final: true, kind: Kind::TokenIssue, ..PLAIN },
+    Performer { name: "token.spend", parameters: &["purpose", "token"], gives_user: true, is_final: true, kind: Kind::TokenSpend, ..PLAIN },
+    Performer { name: "mail.send", parameters: &["template", "to"], optional: &["language"], takes_values: true, kind: Kind::MailSend, ..PLAIN },
+    Performer { name: "log", parameters: &["message"], kind: Kind::Log, ..PLAIN },
 ];
+
+/// What is kept of a token.
+fn hash(token: &str) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref().to_vec()
+}
 
 /// Under which key the attempts on an account from an address are counted.
 pub fn account_key(email: &str, address: IpAddr) -> String {
@@ -113,9 +150,53 @@ pub async fn perform(run: &mut Run<'_>, kind: Kind, with: &Map<String, Json>) ->
                 .await?;
             Ok(json!({"id": session.to_string(), "token": run.app.tokens.sign(checked.user, session, &checked.email)?}))
         }
+        Kind::SessionClose if text("which") == "all" => {
+            run.deed.scope.run(&account::end_sessions(uuid(&text("user")).unwrap_or_default())).await?;
+            Ok(Json::Null)
+        }
         Kind::SessionClose => {
             let Some(session) = run.asked.caller.session else { return Ok(Json::Null) };
             run.deed.scope.run(&account::close(session, text("which") == "others")).await?;
+            Ok(Json::Null)
+        }
+        Kind::TokenIssue => {
+            let mut bytes = [0; 32];
+            aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::internal("no randomness"))?;
+            let token = URL_SAFE_NO_PAD.encode(bytes);
+            let minutes = with.get("minutes").and_then(Json::as_u64).unwrap_or(15);
+            let (user, purpose, data) = (text("user"), text("purpose"), text("data"));
+            let kept = account::issue(&hash(&token), &uuid(&user).unwrap_or_default().to_string(), &purpose, &data, minutes * 60);
+            let rows = run.deed.scope.run(&kept).await?;
+            rows.first().ok_or_else(|| Error::internal("a token for nobody"))?;
+            run.secrets.push(token.clone());
+            Ok(json!({"token": token}))
+        }
+        Kind::TokenSpend => {
+            let rows = run.deed.scope.run(&account::spend(&hash(&text("token")), &text("purpose"))).await?;
+            let words = "This link is not good any more: ask for a new one.";
+            let row = rows.first().ok_or_else(|| Error::Invalid(vec![Fault::new("spent", words).at("/attributes/token")]))?;
+            let id = row.uuid(0).unwrap_or_default().to_string();
+            Ok(json!({"id": id, "email": row.text(1), "name": row.text(2), "data": row.text(3)}))
+        }
+        Kind::MailSend => {
+            let mut values = with.clone();
+            let [template, to, language] = ["template", "to", "language"].map(|name| {
+                let value = values.shift_remove(name);
+                value.and_then(|v| v.as_str().map(str::to_owned))
+            });
+            let (id, name) = (Uuid::now_v7(), template.unwrap_or_default());
+            let letter = Letter { id, to: to.unwrap_or_default(), name, language, values };
+            // What can't be rendered must not wait to be found out.
+            let mut known = letter.values.clone();
+            known.extend(KNOWN.iter().map(|name| ((*name).to_owned(), Json::String(String::new()))));
+            run.app.actions.letters.render(&letter.name, letter.language.as_deref(), &known)?;
+            let statement = run.app.outbox.put(run.app.seal, &letter, &run.secrets);
+            run.deed.scope.run(&statement).await?;
+            run.has_mail = true;
+            Ok(Json::Null)
+        }
+        Kind::Log => {
+            tracing::info!(action = run.name(), message = text("message"), "an action says");
             Ok(Json::Null)
         }
         Kind::AdministratorClaim => {

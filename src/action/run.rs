@@ -21,6 +21,7 @@ use crate::account::token::Tokens;
 use crate::config::Config;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
+use crate::mail::outbox::Outbox;
 use crate::permission::Right;
 use crate::plan::change::{Change, LinkChange, Target, Verb, grant_bits};
 use crate::plan::{Pick, Planner};
@@ -50,6 +51,8 @@ pub struct Means<'a> {
     pub seal: &'a Seal,
     /// What may be called.
     pub actions: &'a Actions,
+    /// Where letters wait.
+    pub outbox: &'a Outbox,
 }
 
 /// A call.
@@ -118,6 +121,10 @@ pub struct Run<'a> {
     directives: Vec<Json>,
     /// The directives as they are kept under an idempotency key: of rows only which, they are read again.
     kept: Vec<Json>,
+    /// Texts that may be kept nowhere in the clear.
+    pub secrets: Vec<String>,
+    /// Whether a letter waits to be sent.
+    pub has_mail: bool,
     /// How deep actions called each other.
     depth: usize,
 }
@@ -175,6 +182,8 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
             hashes,
             directives: vec![],
             kept: vec![],
+            secrets: vec![],
+            has_mail: false,
             depth: 0,
         };
         if let Some(kept) = run.deed.done_before(once).await? {
@@ -186,6 +195,9 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         match call.is_rehearsal {
             true => run.deed.check().await?,
             false => run.deed.commit().await?,
+        }
+        if run.has_mail && !call.is_rehearsal {
+            means.outbox.wake();
         }
         Ok(Done { directives: run.directives, is_replayed: false })
     });
@@ -283,6 +295,11 @@ impl<'a> Run<'a> {
     async fn values(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Json>> {
         let rows = self.deed.scope.run(&statement::values(entity, ids)).await?;
         Ok(rows.iter().map(|row| first_json(std::slice::from_ref(row))).collect())
+    }
+
+    /// The action's name, for the log.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.action.entity, self.action.name)
     }
 
     fn id(&self, name: &str) -> Option<Uuid> {
@@ -427,10 +444,15 @@ impl<'a> Run<'a> {
             }
             Does::Perform { performer, with } => {
                 let with = render(with, &self.scope)?;
-                if performer.gives_proof {
-                    self.bind(outcome, self.app.schema.system("user_account"), false);
+                if performer.gives_user {
+                    // Who holds a token was sent it: what it tells of them is theirs to know.
+                    self.bind(outcome, self.app.schema.system("user_account"), !performer.gives_proof);
                 }
-                performer::perform(self, performer.kind, &with).await
+                let done = performer::perform(self, performer.kind, &with).await?;
+                if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| performer.gives_user) {
+                    self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
+                }
+                Ok(done)
             }
             Does::Respond { directive, with } => {
                 let all = Template::Map(with.clone());

@@ -33,6 +33,7 @@ use crate::action::run::Means;
 use crate::config::Config;
 use crate::document::Place;
 use crate::error::{Error, Fault, Result};
+use crate::mail::outbox::Outbox;
 use crate::plan::Planner;
 use crate::request::media::Form;
 use crate::request::once::Once;
@@ -60,6 +61,8 @@ pub struct App {
     pub hasher: Hasher,
     /// Who seals secrets.
     pub seal: Seal,
+    /// Where letters wait.
+    pub outbox: Outbox,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -77,8 +80,8 @@ impl App {
 
     /// What actions need.
     pub fn means(&self) -> Means<'_> {
-        let App { config, schema, actions, store, tokens, hasher, seal, .. } = self;
-        Means { config, schema, store, tokens, hasher, seal, actions }
+        let App { config, schema, actions, store, tokens, hasher, seal, outbox, .. } = self;
+        Means { config, schema, store, tokens, hasher, seal, actions, outbox }
     }
 
     /// Where the document that a request asks for is served.

@@ -258,14 +258,16 @@ impl Entity {
 
     /// Whether Rowhouse itself brings it.
     pub fn is_system(&self) -> bool {
-        matches!(self.name.as_str(), "world" | "action" | "session" | "user_account" | "usergroup")
+        matches!(self.name.as_str(), "world" | "action" | "session" | "user_account" | "usergroup" | "mail")
     }
 
     /// Whether a right is nobody's through requests, whatever rows say: what the loader or the engine makes.
     pub fn is_closed(&self, right: Right) -> bool {
         matches!(
             (self.name.as_str(), right),
-            ("world" | "action", Right::Create | Right::Delete) | ("session", Right::Create | Right::Update | Right::Delete)
+            ("world" | "action", Right::Create | Right::Delete)
+                | ("mail", Right::Create)
+                | ("session", Right::Create | Right::Update | Right::Delete)
         )
     }
 }

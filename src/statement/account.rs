@@ -53,6 +53,33 @@ pub fn end_sessions(user: Uuid) -> Statement {
     Statement::fixed(sql, vec![Some(user.to_string())])
 }
 
+/// Keeps a token's hash for so many seconds. Those that the user had for the purpose are worth nothing any more; some that
+/// are over are swept.
+pub fn issue(hash: &[u8], user: &str, purpose: &str, data: &str, seconds: u64) -> Statement {
+    let sql = "with old as (delete from rowhouse.token where owner = $2::uuid and purpose = $3 or hash in \
+               (select hash from rowhouse.token where expires_at < now() limit 10 for update skip locked)) \
+               insert into rowhouse.token (hash, owner, purpose, data, expires_at) \
+               select $1::bytea, u.id, $3, $4, now() + make_interval(secs => $5::double precision) from user_account u where u.id = $2::uuid returning owner";
+    let values = [bytea(hash), user.to_owned(), purpose.to_owned(), data.to_owned(), seconds.to_string()];
+    Statement::fixed(sql, values.into_iter().map(Some).collect())
+}
+
+/// Spends a token: once, in time, and for its purpose alone. Gives the active user, their address and name, and the data.
+pub fn spend(hash: &[u8], purpose: &str) -> Statement {
+    let sql = "with spent as (delete from rowhouse.token where hash = $1::bytea and purpose = $2 and expires_at > now() returning owner, data) \
+               select u.id, u.email, u.name, s.data from spent s join user_account u on u.id = s.owner and u.active for update of u";
+    Statement::fixed(sql, vec![Some(bytea(hash)), Some(purpose.to_owned())])
+}
+
+/// What was sent to a user's address, or before a password, is worth nothing after it changed.
+pub fn forget_tokens(user: Uuid) -> Statement {
+    Statement::fixed("delete from rowhouse.token where owner = $1", vec![Some(user.to_string())])
+}
+
+fn bytea(bytes: &[u8]) -> String {
+    bytes.iter().fold("\\x".to_owned(), |hex, b| format!("{hex}{b:02x}"))
+}
+
 /// Counts an attempt and gives how many there were in the window, this one included. Sweeps some that are over.
 pub fn attempt(key: &str, seconds: u64) -> Statement {
     let sql = "with old as (delete from rowhouse.attempt where key in (select key from rowhouse.attempt \

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod action;
 pub mod explain;
+pub mod mail;
 pub mod once;
 pub mod read;
 pub mod write;

@@ -25,6 +25,10 @@ create index attempt_since on rowhouse.attempt (since);
 ", "
 create table rowhouse.once (caller uuid not null, place text not null, key text not null, body text not null, done jsonb not null, made_at timestamptz not null default now(), primary key (caller, place, key));
 create index once_made_at on rowhouse.once (made_at);
+", "
+create table rowhouse.token (hash bytea primary key, owner uuid not null, purpose text not null, data text, expires_at timestamptz not null);
+create index token_owner on rowhouse.token (owner, purpose);
+create index token_expires_at on rowhouse.token (expires_at);
 "];
 
 /// An action as its row in `action` wants it.

@@ -6,7 +6,7 @@ use rowhouse::schema::file::File;
 fn said(text: &str) -> Vec<String> {
     let (schema, _) = rowhouse::project::load(std::path::Path::new("examples/newsroom")).expect("no complaints");
     let file = File { path: "actions/article/x.yaml".to_owned(), text: text.to_owned() };
-    match file::load(&schema, &[file]) {
+    match file::load(&schema, Default::default(), &[file]) {
         Ok(_) => vec![],
         Err(complaints) => complaints.iter().map(ToString::to_string).collect(),
     }
@@ -37,16 +37,31 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ("outcomes:\n  - { create: article, delete: caller }\nR", ":2:5: an outcome does exactly one of"),
         ("safe: true\noutcomes:\n  - { delete: caller }\nR", ": a safe action only reads, responds and fails"),
         ("outcomes:\n  - { each: { in: nothing, as: x }, do: [{ respond: client.reload }] }", ": unknown list `nothing`"),
-        ("outcomes:\n  - { read: article, as: found }\n  - { each: { in: fund, as: x }, do: [{ respond: client.reload }] }", ":3:13: unknown list `fund`; did you mean `found`?"),
-        ("outcomes:\n  - { read: article, as: found }\n  - { each: { in: found, as: found }, do: [{ respond: client.reload }] }", ":3:13: `as` gives each row a name of its own"),
-        ("outcomes:\n  - { read: article, as: found }\n  - { each: { in: found, as: x } }\nR", ":3:13: `do` says what is done with each row"),
-        ("outcomes:\n  - { read: article, as: found }\n  - { each: { in: found, as: x }, do: [{ delete: x }] }\n  - { delete: x }\nR", ":4:15: unknown row `x`"),
+        (
+            "outcomes:\n  - { read: article, as: found }\n  - { each: { in: fund, as: x }, do: [{ respond: client.reload }] }",
+            ":3:13: unknown list `fund`; did you mean `found`?",
+        ),
+        (
+            "outcomes:\n  - { read: article, as: found }\n  - { each: { in: found, as: found }, do: [{ respond: client.reload }] }",
+            ":3:13: `as` gives each row a name of its own",
+        ),
+        (
+            "outcomes:\n  - { read: article, as: found }\n  - { each: { in: found, as: x } }\nR",
+            ":3:13: `do` says what is done with each row",
+        ),
+        (
+            "outcomes:\n  - { read: article, as: found }\n  - { each: { in: found, as: x }, do: [{ delete: x }] }\n  - { delete: x }\nR",
+            ":4:15: unknown row `x`",
+        ),
         ("outcomes:\n  - { call: artikel/publish }", ":2:13: unknown entity `artikel`; did you mean `article`?"),
         ("outcomes:\n  - { call: article/publsh }", ": unknown action `article/publsh`; known: `article/x`"),
         ("subject: required\noutcomes:\n  - { call: article/x }", ":3:13: article/x works on a row: name its `subject`"),
         ("outcomes:\n  - { call: article/x, subject: caller }", ":2:13: `caller` is a row of user_account, not of article"),
         ("outcomes:\n  - { call: article/x, with: { titel: x } }", ":2:13: unknown input `titel`"),
-        ("outcomes:\n  - { respond: client.notify, with: { type: info, title: x, message: y }, do: [] }", ": `do` means nothing for respond"),
+        (
+            "outcomes:\n  - { respond: client.notify, with: { type: info, title: x, message: y }, do: [] }",
+            ": `do` means nothing for respond",
+        ),
         ("outcomes:\n  - { creat: article }\nR", ":2:7: unknown key `creat`; did you mean `create`?"),
         ("outcomes:\n  - { create: artikle, with: {} }\nR", ":2:15: unknown entity `artikle`; did you mean `article`?"),
         ("outcomes:\n  - { create: article, with: { titel: x } }\nR", ":2:15: unknown field `titel`; did you mean `title`?"),

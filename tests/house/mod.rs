@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod process;
+pub mod smtp;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ fn settings(url: &str) -> Config {
     config.database.pool = 4;
     config.secret_key = Some(Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
     config.password_cost = 4;
+    config.mail.link_base = Some("https://front.example".to_owned());
     config
 }
 
@@ -151,6 +153,8 @@ impl World {
         let app = start::app(config, schema, actions, &store).await.expect("an app");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let outbox = app.clone();
+        tokio::spawn(async move { rowhouse::start::mail(&outbox).await });
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(listen::serve(app.clone(), listener, Door::Public, async move { _ = stopped.await }));
         World { url, app, wire, database: database.to_owned(), client: reqwest::Client::new(), _stop: stop }

@@ -1,0 +1,217 @@
+//! Letters: `templates/<letter>/{subject,text,html}.hbs`, in languages, and what becomes of them.
+//!
+//! In charge of: reading and checking templates, rendering. Sending is [`outbox`]. It must not know actions.
+
+pub mod outbox;
+
+use std::collections::BTreeMap;
+
+use handlebars::template::{Parameter, Template, TemplateElement};
+use handlebars::{Handlebars, Path};
+use lettre::Message;
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use serde_json::{Map, Value as Json};
+
+use crate::error::{Error, Result};
+use crate::yaml::Complaint;
+
+/// The parts of a letter; only `html` may be missing.
+const PARTS: &[&str] = &["subject", "text", "html"];
+
+/// All letters of a project.
+#[derive(Debug, Default)]
+pub struct Letters {
+    text: Handlebars<'static>,
+    html: Handlebars<'static>,
+    /// Folder (`letter` or `letter.language`) → its parts.
+    folders: BTreeMap<String, Vec<&'static str>>,
+}
+
+/// A letter, as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// One line.
+    pub subject: String,
+    /// Plain.
+    pub text: String,
+    /// If the letter has that part.
+    pub html: Option<String>,
+}
+
+/// Values that every letter has beside those that are sent with it: where links lead, and to whom it goes.
+pub const KNOWN: &[&str] = &["base", "to"];
+
+impl Letters {
+    /// Reads templates: path below `templates/` (`letter/text.hbs`; `layout/…` are partials) and text. Of two of one path
+    /// the later counts.
+    ///
+    /// # Errors
+    /// Every complaint about every file.
+    pub fn load(files: &[(String, String)]) -> Result<Letters, Vec<Complaint>> {
+        let mut letters = Letters::default();
+        letters.text.set_strict_mode(true);
+        letters.html.set_strict_mode(true);
+        letters.text.register_escape_fn(handlebars::no_escape);
+        let mut complaints = vec![];
+        let mut complain = |path: &str, (line, column): (usize, usize), words: String| {
+            let file = format!("templates/{path}");
+            complaints.push(Complaint { file, line: line as u64, column: column as u64, words });
+        };
+        for (path, text) in files {
+            let Some((folder, part)) = path.split_once('/').and_then(|(folder, file)| Some((folder, file.strip_suffix(".hbs")?)))
+            else {
+                complain(path, (0, 0), "a template is <letter>/{subject,text,html}.hbs".to_owned());
+                continue;
+            };
+            let name = format!("{folder}/{part}");
+            // What the last line ends with is the file's, not the letter's.
+            let text = text.trim_end();
+            let registry = if part == "html" || folder == "layout" && part.ends_with("html") {
+                &mut letters.html
+            } else {
+                &mut letters.text
+            };
+            if let Err(error) = registry.register_template_string(&name, text) {
+                complain(path, error.pos().unwrap_or_default(), format!("not a template: {}", error.reason()));
+            }
+            match PARTS.iter().find(|known| **known == part) {
+                _ if folder == "layout" => {}
+                Some(part) => letters.folders.entry(folder.to_owned()).or_default().push(part),
+                None => complain(path, (0, 0), format!("a letter has the parts {}; not `{part}`", PARTS.join(", "))),
+            }
+        }
+        for (folder, parts) in &letters.folders {
+            for missing in ["subject", "text"].iter().filter(|part| !parts.contains(part)) {
+                complain(folder, (0, 0), format!("the letter has no {missing}.hbs"));
+            }
+        }
+        if complaints.is_empty() { Ok(letters) } else { Err(complaints) }
+    }
+
+    /// The letters' names, without languages.
+    pub fn names(&self) -> Vec<&str> {
+        self.folders.keys().filter(|folder| !folder.contains('.')).map(String::as_str).collect()
+    }
+
+    /// The values that a letter's templates name, in any language; those of [`KNOWN`] left out.
+    pub fn values(&self, letter: &str) -> Vec<String> {
+        let mut names = vec![];
+        for (folder, parts) in self.folders.iter().filter(|(folder, _)| folder.split('.').next() == Some(letter)) {
+            for part in parts {
+                let registry = if *part == "html" { &self.html } else { &self.text };
+                if let Some(template) = registry.get_template(&format!("{folder}/{part}")) {
+                    named(template, &mut names);
+                }
+            }
+        }
+        names.retain(|name| !KNOWN.contains(&name.as_str()));
+        names
+    }
+
+    /// Renders a letter, in a language if it is there in that.
+    ///
+    /// # Errors
+    /// A letter or a value that isn't there: a defect of the action that sent it.
+    pub fn render(&self, letter: &str, language: Option<&str>, values: &Map<String, Json>) -> Result<Rendered> {
+        let localized =
+            language.map(|language| format!("{letter}.{language}")).filter(|folder| self.folders.contains_key(folder));
+        let folder = localized.unwrap_or_else(|| letter.to_owned());
+        let parts = self.folders.get(&folder).ok_or_else(|| Error::internal(format!("there is no letter {folder}")))?;
+        let part =
+            |registry: &Handlebars<'_>, part: &str| registry.render(&format!("{folder}/{part}"), values).map_err(Error::internal);
+        let subject = part(&self.text, "subject")?.split_whitespace().collect::<Vec<_>>().join(" ");
+        let html = if parts.contains(&"html") { Some(part(&self.html, "html")?) } else { None };
+        Ok(Rendered { subject, text: part(&self.text, "text")?, html })
+    }
+}
+
+/// The names at the root of a template's expressions.
+fn named(template: &Template, names: &mut Vec<String>) {
+    let mut parameters: Vec<&Parameter> = vec![];
+    for element in &template.elements {
+        match element {
+            TemplateElement::Expression(expression) | TemplateElement::HtmlExpression(expression) => {
+                parameters.push(&expression.name);
+                parameters.extend(&expression.params);
+            }
+            TemplateElement::HelperBlock(block) => {
+                parameters.extend(&block.params);
+                block.template.iter().chain(&block.inverse).for_each(|inner| named(inner, names));
+            }
+            _ => {}
+        }
+    }
+    for parameter in parameters {
+        let Parameter::Path(Path::Relative((_, path))) = parameter else { continue };
+        let root = path.split(['.', '/']).next().unwrap_or_default();
+        let is_place = root.is_empty() || root.starts_with('@') || root == "this";
+        if !is_place && !names.iter().any(|name| name == root) {
+            names.push(root.to_owned());
+        }
+    }
+}
+
+impl Rendered {
+    /// The message as it goes over the wire.
+    ///
+    /// # Errors
+    /// An address that can't be written to.
+    pub fn message(&self, from: &Mailbox, to: &str, id: &str) -> Result<Message> {
+        let to: Mailbox = to.parse().map_err(Error::internal)?;
+        let builder = Message::builder().from(from.clone()).to(to).subject(&self.subject).message_id(Some(id.to_owned()));
+        let message = match &self.html {
+            Some(html) => builder.multipart(MultiPart::alternative_plain_html(self.text.clone(), html.clone())),
+            None => builder.singlepart(SinglePart::plain(self.text.clone())),
+        };
+        message.map_err(Error::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn files(all: &[(&str, &str)]) -> Vec<(String, String)> {
+        all.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn letters_are_rendered_in_their_language_and_escaped_where_they_are_html() {
+        let letters = Letters::load(&files(&[
+            ("a/subject.hbs", "Hi {{name}}\n"),
+            ("a/text.hbs", "{{> layout/foot}} {{name}}\n"),
+            ("a/html.hbs", "<b>{{name}}</b>{{#if more}}{{extra.x}}{{/if}}{{last}}"),
+            ("a.de/subject.hbs", "Hallo {{name}}"),
+            ("a.de/text.hbs", "{{name}} {{to}}"),
+            ("layout/foot.hbs", "--"),
+        ]))
+        .expect("good");
+        assert_eq!(letters.names(), ["a"]);
+        let mut values = letters.values("a");
+        values.sort();
+        assert_eq!(values, ["extra", "last", "more", "name"]);
+        let values =
+            json!({"name": "<größe>\r\nBcc: x", "more": false, "last": "", "to": "t"}).as_object().cloned().expect("an object");
+        let rendered = letters.render("a", Some("fr"), &values).expect("rendered");
+        assert_eq!((rendered.subject.as_str(), rendered.text.as_str()), ("Hi <größe> Bcc: x", "-- <größe>\r\nBcc: x"));
+        assert_eq!(rendered.html.as_deref(), Some("<b>&lt;größe&gt;\r\nBcc: x</b>"));
+        assert_eq!(letters.render("a", Some("de"), &values).expect("rendered").subject, "Hallo <größe> Bcc: x");
+        assert!(letters.render("a", None, &Map::new()).is_err() && letters.render("b", None, &values).is_err());
+    }
+
+    #[test]
+    fn every_fault_of_every_template_is_told() {
+        let bad = files(&[("a/subject.hbs", "{{#if"), ("b/text.hbs", "x"), ("b/body.hbs", "x"), ("loose.hbs", "x")]);
+        let said: Vec<_> = Letters::load(&bad).expect_err("bad").iter().map(ToString::to_string).collect();
+        for words in [
+            "templates/a/subject.hbs",
+            "the letter has no text.hbs",
+            "the letter has no subject.hbs",
+            "not `body`",
+            "templates/loose.hbs",
+        ] {
+            assert!(said.iter().any(|s| s.contains(words)), "{words} in {said:?}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Letters: what is sent, what waits, what becomes of what can't be sent.
+
+mod accounts;
+mod outbox;

@@ -1,0 +1,143 @@
+//! The outbox: at least once, in order for each address, with nothing secret in the clear.
+
+use serde_json::json;
+
+use crate::house::smtp::{Says, Smtp};
+use crate::house::{Someone, World};
+use rowhouse::config::Secret;
+
+/// A world that sends its letters, and to whom.
+pub async fn with_mail() -> (World, Smtp) {
+    let smtp = Smtp::new().await;
+    let url = smtp.url();
+    let world = World::with(|config| {
+        config.mail.smtp = Some(Secret::new(url));
+        config.limits.action_rate = false;
+        config.mail.poll = std::time::Duration::from_millis(50);
+    })
+    .await;
+    (world, smtp)
+}
+
+/// Waits until letters are as they should be, by asking.
+pub async fn until(world: &World, condition: &str) {
+    for _ in 0..2000 {
+        if world.sql(&format!("select 1 from mail where not ({condition})")).await.is_empty() {
+            return;
+        }
+    }
+    panic!("not every letter came to {condition}");
+}
+
+async fn ask(someone: &Someone<'_>) {
+    someone.act("user_account/request_email_verification", json!({})).await.is(200);
+}
+
+#[tokio::test]
+async fn a_letter_goes_out_after_the_commit_and_its_secret_stands_nowhere() {
+    let (world, mut smtp) = with_mail().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    ask(&ada).await;
+    let letter = smtp.letter().await;
+    let token = letter.token();
+    assert_eq!((letter.to.as_str(), letter.header("Subject").as_str()), ("ada@example.org", "Confirm your address"));
+    assert!(token.len() >= 43 && letter.text.contains("https://front.example/verify_email"));
+    until(&world, "state = 'sent'").await;
+    let listed = admin.get("/api/mail").await.is(200);
+    assert_eq!(listed.all("values")[0]["token"], "***");
+    assert_eq!(listed.all("message_id")[0], letter.header("Message-ID"));
+    assert!(world.sql(&format!("select 1 from mail m where m::text like '%{token}%'")).await.is_empty());
+    assert!(world.sql("select 1 from mail where sealed is not null").await.is_empty(), "wiped");
+    assert!(world.sql(&format!("select 1 from rowhouse.token t where t::text like '%{token}%'")).await.is_empty(), "hashed");
+    ada.get("/api/mail").await.is(403);
+    world.guest().get("/api/mail").await.is(401);
+    let row = json!({"data": {"type": "mail", "attributes": {"to": "x@example.org"}}});
+    admin.post("/api/mail", row).await.is(403); // letters are sent by actions
+}
+
+#[tokio::test]
+async fn what_fails_is_tried_again_and_what_can_never_go_is_dead_until_somebody_says_otherwise() {
+    let (world, mut smtp) = with_mail().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    smtp.says(&[Says::Later]);
+    ask(&ada).await;
+    until(&world, "tries = 1 and error is not null").await;
+    assert!(smtp.is_empty());
+    assert!(world.sql("select 1 from mail where next_at < now() + interval '5 seconds'").await.is_empty(), "not at once");
+    world.sql("update mail set next_at = now()").await;
+    smtp.letter().await;
+    until(&world, "state = 'sent' and error is null").await;
+    smtp.says(&[Says::Never]);
+    ask(&ada).await;
+    until(&world, "state in ('sent', 'dead')").await;
+    let dead = admin.get("/api/mail?filter[state]=dead").await.is(200);
+    let id = dead.ids().remove(0);
+    assert!(dead.all("error")[0].as_str().is_some_and(|words| words.contains("550")), "{}", dead.text);
+    let again =
+        json!({"data": {"type": "mail", "id": id, "attributes": {"state": "waiting", "next_at": "2000-01-01T00:00:00Z"}}});
+    admin.patch(&format!("/api/mail/{id}"), again).await.is(200);
+    assert_eq!(smtp.letter().await.header("Message-ID"), dead.all("message_id")[0], "its secret was kept, its name is the same");
+}
+
+#[tokio::test]
+async fn a_letter_of_which_nobody_knows_whether_it_went_goes_again_under_the_same_name() {
+    let (world, mut smtp) = with_mail().await;
+    let ada = world.user("ada", &[]).await;
+    smtp.says(&[Says::HangsUp]);
+    ask(&ada).await;
+    let first = smtp.letter().await;
+    until(&world, "error is not null").await;
+    world.sql("update mail set next_at = now()").await;
+    assert_eq!(first.header("Message-ID"), smtp.letter().await.header("Message-ID"));
+    until(&world, "state = 'sent'").await;
+    // A node that died between claiming and sending: its lease runs out.
+    ask(&ada).await;
+    smtp.letter().await;
+    until(&world, "state = 'sent'").await;
+    world.sql("update mail set state = 'waiting', sealed = null, values = '{\"name\": \"x\", \"token\": \"y\"}', next_at = now() where tries = 1").await;
+    assert_eq!(smtp.letter().await.token(), "y");
+}
+
+#[tokio::test]
+async fn each_address_gets_its_letters_in_order_from_however_many_nodes() {
+    let (world, mut smtp) = with_mail().await;
+    let _twin = world.twin().await;
+    let people = [world.user("ada", &[]).await, world.user("bob", &[]).await];
+    smtp.says(&[Says::Later]);
+    let mut sent = 0;
+    for _ in 0..6 {
+        for person in &people {
+            ask(person).await;
+            sent += 1;
+        }
+    }
+    // The first of all failed; those behind it wait for it.
+    until(&world, "exists (select from mail where error is not null)").await;
+    world.sql("update mail set next_at = now() where error is not null").await;
+    let mut letters = vec![];
+    for _ in 0..sent {
+        letters.push(smtp.letter().await);
+    }
+    until(&world, "state = 'sent'").await;
+    for person in ["ada@example.org", "bob@example.org"] {
+        let arrived: Vec<_> = letters.iter().filter(|l| l.to == person).map(|l| l.header("Message-ID")).collect();
+        let mut in_order = arrived.clone();
+        in_order.sort(); // ids are made in the order of time
+        assert_eq!((arrived.len(), &arrived), (6, &in_order), "each exactly once, in order");
+    }
+    assert!(smtp.is_empty());
+}
+
+#[tokio::test]
+async fn without_smtp_letters_wait_and_a_rolled_back_action_sends_none() {
+    let world = World::with(|config| config.limits.action_rate = false).await;
+    let admin = world.administrator().await;
+    ask(&admin).await;
+    let waiting = admin.get("/api/mail").await.is(200);
+    assert_eq!((waiting.all("state"), waiting.all("tries")), (vec![json!("waiting")], vec![json!(0)]));
+    assert_eq!(waiting.all("values")[0]["name"], "admin");
+    assert!(!world.sql("select 1 from mail where sealed is not null").await.is_empty());
+    let taken = json!({"name": "x", "email": "admin@example.org"});
+    admin.act("user_account/invite", taken).await.is(409);
+    assert_eq!(admin.get("/api/mail").await.ids().len(), 1);
+}
