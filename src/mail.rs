@@ -108,6 +108,21 @@ impl Letters {
         names
     }
 
+    /// A letter with the names of its values in their places, for the terminal.
+    ///
+    /// # Errors
+    /// Words that name the letters that there are.
+    pub fn preview(&self, letter: &str, language: Option<&str>) -> Result<String, String> {
+        if !self.names().contains(&letter) {
+            return Err(format!("there is no letter `{letter}`; known: {}", self.names().join(", ")));
+        }
+        let names = self.values(letter).into_iter().chain(KNOWN.iter().map(|name| (*name).to_owned()));
+        let values = names.map(|name| (name.clone(), Json::String(format!("[{name}]")))).collect();
+        let rendered = self.render(letter, language, &values).map_err(|e| format!("{letter} can't be rendered: {e:?}"))?;
+        let html = rendered.html.map(|html| format!("\n\n{html}")).unwrap_or_default();
+        Ok(format!("Subject: {}\n\n{}{html}", rendered.subject, rendered.text))
+    }
+
     /// Renders a letter, in a language if it is there in that.
     ///
     /// # Errors

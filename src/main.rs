@@ -67,10 +67,50 @@ enum Command {
         #[command(subcommand)]
         deed: Admin,
     },
+    /// Letters
+    Mail {
+        #[command(subcommand)]
+        deed: Mail,
+    },
+    /// Actions
+    Action {
+        #[command(subcommand)]
+        deed: Act,
+    },
     /// Print the whole as OpenAPI 3.1
     Openapi,
     /// Print every key with meaning, value and where it came from
     Config,
+}
+
+#[derive(Subcommand)]
+enum Mail {
+    /// Print a letter, with the names of its values in their places
+    Preview {
+        /// The letter's name
+        letter: String,
+        /// A language, such as de
+        #[arg(long)]
+        language: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Call an action as somebody, and print the directives: rowhouse action run article/publish --as ada@example.org --subject <id>
+    Run {
+        /// <entity>/<name>
+        action: String,
+        /// The address of the user who calls; without it a guest does
+        #[arg(long = "as", value_name = "EMAIL")]
+        caller: Option<String>,
+        /// The row that it works on
+        #[arg(long)]
+        subject: Option<String>,
+        /// An input; the value is JSON, or else text
+        #[arg(long = "input", value_name = "NAME=VALUE")]
+        inputs: Vec<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -209,6 +249,24 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
         Command::New { folder } => {
             rowhouse::project::create(&folder)?;
             println!("rowhouse serve --project {}", folder.display());
+            Ok(())
+        }
+        Command::Mail { deed: Mail::Preview { letter, language } } => {
+            let (_, actions) = start::project(&config)?;
+            println!("{}", actions.letters.preview(&letter, language.as_deref())?);
+            Ok(())
+        }
+        Command::Action { deed: Act::Run { action, caller, subject, inputs } } => {
+            let (schema, actions) = start::project(&config)?;
+            let opened = start::open(&config).await?;
+            let said = async {
+                start::apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
+                let app = start::app(config, schema, actions, &opened.store).await?;
+                start::act(&app, &action, caller.as_deref(), subject, &inputs).await
+            }
+            .await;
+            opened.close().await;
+            println!("{}", said?);
             Ok(())
         }
         Command::Openapi => {

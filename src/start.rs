@@ -9,10 +9,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 
+use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::action::Actions;
+use crate::action::run::{self, Call};
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::metrics::Metrics;
@@ -198,6 +200,46 @@ pub async fn create_administrator(config: &Config, schema: &Schema, store: &Stor
         Error::Conflict(_) => format!("{email} is taken: sign in as that user, and use the claim code"),
         other => told(other),
     })
+}
+
+/// Calls an action as somebody, from the terminal. Gives the directives.
+///
+/// # Errors
+/// Words for the person at the terminal: what is wrong with what was written, or the refusal as a client would see it.
+pub async fn act(
+    app: &App,
+    action: &str,
+    email: Option<&str>,
+    subject: Option<String>,
+    inputs: &[String],
+) -> Result<String, String> {
+    let found = action.split_once('/').and_then(|(entity, name)| app.actions.find(entity, name));
+    let found = found.ok_or_else(|| format!("there is no action {action}; it is written <entity>/<name>"))?;
+    let mut attributes = serde_json::Map::new();
+    for input in inputs {
+        let (name, value) = input.split_once('=').ok_or_else(|| format!("--input {input}: NAME=VALUE is wanted"))?;
+        attributes.insert(name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
+    }
+    let session = match email {
+        None => None,
+        Some(email) => {
+            let session = uuid::Uuid::now_v7();
+            let made = app.store.read(&account::open_for(session, email)).await.map_err(told)?;
+            Some(made.first().map(|_| session).ok_or_else(|| format!("there is no active user {email}"))?)
+        }
+    };
+    let (address, agent) = (std::net::Ipv4Addr::LOCALHOST.into(), "terminal".to_owned());
+    let caller = Caller { session, sent_token: session.is_some() };
+    let call = Call { caller, address, agent, subject, attributes, is_rehearsal: false, once: None };
+    let done = run::run(&app.means(), found, &call).await;
+    if let Some(session) = session {
+        app.store.read(&account::close(session, false)).await.map_err(told)?;
+    }
+    match done {
+        Ok(done) => Ok(format!("{:#}", serde_json::Value::Array(done.directives))),
+        Err(error @ (Error::Internal(_) | Error::Unavailable(_))) => Err(told(error)),
+        Err(error) => Err(error.faults().iter().map(|fault| fault.detail.clone()).collect::<Vec<_>>().join("\n")),
+    }
 }
 
 /// Serves until `stop` is done. `listening` is told the address.

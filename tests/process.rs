@@ -326,3 +326,30 @@ fn postgresql_by_tls_is_asked_for_a_certificate_that_is_believed() {
     assert!(plan(&format!("{url}?sslmode=disable"), "/dev/null").status.success(), "the control: without TLS it answers");
     cluster.leave();
 }
+
+#[test]
+fn actions_and_letters_are_tried_at_the_terminal() {
+    let folder = Folder::new();
+    let letter = text(&folder.run(&["mail", "preview", "reset_password"], "").stdout);
+    assert!(
+        letter.starts_with("Subject: Set a new password") && letter.contains("[base]/reset_password?token=[token]"),
+        "{letter}"
+    );
+    let unknown = folder.run(&["mail", "preview", "nothing"], "");
+    assert!(!unknown.status.success() && text(&unknown.stderr).contains("known: confirm_email_change"));
+    let made = folder.run(&["admin", "create", "--email", "root@example.org", "--name", "Root"], "correct horse battery");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let invite = ["action", "run", "user_account/invite", "--input", "name=Ada", "--input", "email=ada@example.org"];
+    let as_root = [&invite[..], &["--as", "ROOT@example.org"]].concat();
+    let done = folder.run(&as_root, "");
+    assert!(text(&done.stdout).contains("Invited ada@example.org"), "{}", text(&done.stderr));
+    let guest = folder.run(&invite, "");
+    assert!(!guest.status.success() && text(&guest.stderr).contains("signed in"), "{}", text(&guest.stderr));
+    for (wrong, words) in [("--as", "there is no active user x"), ("--input", "NAME=VALUE"), ("--subject", "nothing here")] {
+        let output = folder.run(
+            &[&as_root[..7], &["--as", "root@example.org"][..if wrong == "--as" { 0 } else { 2 }], &[wrong, "x"]].concat(),
+            "",
+        );
+        assert!(!output.status.success() && text(&output.stderr).contains(words), "{wrong}: {}", text(&output.stderr));
+    }
+}
