@@ -10,30 +10,28 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::value::{Template, holds, render};
-use super::{Action, Actions, Deed as Does, InputKind, Lift, Outcome, SubjectUse, input, performer};
+use super::value::holds;
+use super::{Action, Actions, InputKind, Lift, Outcome, SubjectUse, input, performer};
 use crate::access::write::Deed;
-use crate::access::{self, Source, may_execute};
+use crate::access::{Source, may_execute};
 use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::config::Config;
-use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
 use crate::mail::outbox::Outbox;
 use crate::permission::Right;
-use crate::plan::change::{Change, LinkChange, Target, Verb, grant_bits};
-use crate::plan::{Pick, Planner};
-use crate::request::Query;
+use crate::plan::Planner;
 use crate::request::body::uuid;
-use crate::request::media::Form;
 use crate::request::once::Once;
-use crate::request::precondition::Expected;
-use crate::schema::kind::Kind;
 use crate::schema::{Entity, Schema};
 use crate::statement::{account, action as statement};
 use crate::store::{Row, Store, twice};
+use tell::words;
+
+mod does;
+mod tell;
 
 /// What actions need of the server.
 pub struct Means<'a> {
@@ -376,253 +374,9 @@ impl<'a> Run<'a> {
         (self.rows, self.deed.lifted, self.depth) = (rows, lifted, self.depth - 1);
         Ok(())
     }
-
-    async fn does(&mut self, outcome: &'a Outcome) -> Result<Json> {
-        match &outcome.deed {
-            Does::Create { entity, with, owner } => {
-                let entity = self.deed.planner.entity(entity)?;
-                let id = Uuid::now_v7();
-                let change = self.change(entity, id, true, with).await?;
-                let owner = owner.as_ref().map(|name| self.row(name)).transpose()?;
-                self.deed.create_for(change, owner.map(|(_, id)| id)).await?;
-                self.lift_new(|lift| *lift == Lift::Entity(entity.name.clone()), id);
-                self.bind(outcome, entity, true);
-                Ok(self.values(entity, &[id]).await?.pop().unwrap_or_default())
-            }
-            Does::Update { row, with } => {
-                let (entity, id) = self.row(row)?;
-                let change = self.change(entity, id, false, with).await?;
-                self.deed.update_by_action(change).await?;
-                let is_made = self.rows.get(row).is_some_and(|b| b.is_made && row != "caller");
-                self.bind(outcome, entity, is_made);
-                Ok(self.values(entity, &[id]).await?.pop().unwrap_or_default())
-            }
-            Does::Delete { row } => {
-                let (entity, id) = self.row(row)?;
-                self.deed.delete(entity, id, &Expected::Whichever).await?;
-                Ok(Json::Null)
-            }
-            Does::Read { entity, condition, sort, most, one } => {
-                let entity = self.deed.planner.entity(entity)?;
-                let condition = condition.as_ref().map(|c| c.render(&self.scope)).transpose()?;
-                let most = if *one {
-                    1
-                } else {
-                    most.unwrap_or(i64::MAX).min(self.deed.planner.limits.each.try_into().unwrap_or(i64::MAX))
-                };
-                let plan = self.deed.planner.search(entity, condition.map(nulls), sort, most);
-                let ids = self.deed.search(plan).await?;
-                if *one && ids.is_empty() {
-                    return Err(Error::NotFound);
-                }
-                for id in ids.iter().filter(|_| outcome.name.is_some()) {
-                    self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), *id);
-                }
-                self.bind(outcome, entity, false);
-                let mut found = self.values(entity, &ids).await?;
-                Ok(if *one { found.pop().unwrap_or_default() } else { Json::Array(found) })
-            }
-            Does::Link { row, relation, to, is_added, permission } => {
-                let (entity, id) = self.row(row)?;
-                let other = match self.scope.get(to) {
-                    Some(Json::String(id)) => uuid(id).unwrap_or_default(), // an input of type uuid: removing asks nothing of it
-                    _ => self.row(to)?.1,
-                };
-                let relation = entity.relation(relation).ok_or(Error::NotFound)?;
-                let verb = if *is_added { Verb::Add } else { Verb::Remove };
-                // None said leaves a grant that is there as it is.
-                let bits = match permission {
-                    Some(template) => {
-                        let sent = template.render(&self.tellable(template).await?)?;
-                        grant_bits(&sent).map_err(|fault| Error::Invalid(vec![fault.at("/attributes/permission")]))?.map(Some)
-                    }
-                    None => None,
-                };
-                let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits }] };
-                self.deed.link(entity, id, Some(link), relation, vec![], &Expected::Whichever).await?;
-                Ok(Json::Null)
-            }
-            Does::Perform { performer, with } => {
-                let with = render(with, &self.scope)?;
-                if performer.gives_user {
-                    // Who holds a token was sent it: what it tells of them is theirs to know.
-                    self.bind(outcome, self.app.schema.system("user_account"), !performer.gives_proof);
-                }
-                let done = performer::perform(self, performer.kind, &with).await?;
-                if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| performer.gives_user) {
-                    self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
-                }
-                Ok(done)
-            }
-            Does::Respond { directive, with } => {
-                let all = Template::Map(with.clone());
-                let attributes = all.render(&self.tellable(&all).await?)?;
-                check_directive(self.app.config, directive, &attributes)?;
-                let directive = json!({"ResponseType": directive, "Attributes": attributes});
-                self.kept.push(directive.clone());
-                self.directives.push(directive);
-                Ok(Json::Null)
-            }
-            Does::RespondRow { row } => {
-                let (entity, id) = self.row(row)?;
-                let resource = self.resource(entity, id).await?;
-                self.kept.push(json!({"row": [entity.name, id]}));
-                self.directives.push(json!({"ResponseType": entity.name, "Attributes": resource}));
-                Ok(Json::Null)
-            }
-            Does::Each { list, name, outcomes } => {
-                let rows = self.scope.get(list).and_then(Json::as_array).cloned().unwrap_or_default();
-                if let Some(bound) = self.rows.get(list).copied() {
-                    self.rows.insert(name.clone(), bound);
-                }
-                let outside = self.scope.clone();
-                for row in rows {
-                    self.scope.clone_from(&outside);
-                    self.scope.insert(name.clone(), row);
-                    self.outcomes(outcomes).await?;
-                }
-                self.scope = outside;
-                Ok(Json::Null)
-            }
-            Does::Call { entity, action, subject, with, .. } => {
-                let called = self.app.actions.find(entity, action).ok_or_else(|| Error::internal("a call of nothing"))?;
-                let subject = subject.as_ref().map(|name| self.row(name)).transpose()?.map(|(_, id)| id);
-                let mut sent = Map::new();
-                for (name, template) in with {
-                    sent.insert(name.clone(), template.render(&self.tellable(template).await?)?);
-                }
-                self.call(called, subject, &sent).await?;
-                Ok(Json::Null)
-            }
-            Does::Fail { status, message } => {
-                let message = message.render(&self.tellable(message).await?)?;
-                Err(Error::Failed { status: *status, message: words(&message) })
-            }
-        }
-    }
-
     fn bind(&mut self, outcome: &Outcome, entity: &'a Entity, is_made: bool) {
         if let Some(name) = &outcome.name {
             self.rows.insert(name.clone(), Bound { entity, is_made });
-        }
-    }
-
-    /// The directives of a call that was done before, its rows as they are served now.
-    async fn again(&mut self, kept: Json) -> Result<Vec<Json>> {
-        let Json::Array(mut directives) = kept else { return Err(Error::internal("kept directives are a list")) };
-        for directive in &mut directives {
-            let Some(row) = directive.get("row") else { continue };
-            let entity = self.deed.planner.entity(row[0].as_str().unwrap_or_default())?;
-            let id = row[1].as_str().and_then(uuid).unwrap_or_default();
-            *directive = json!({"ResponseType": entity.name, "Attributes": self.resource(entity, id).await?});
-        }
-        Ok(directives)
-    }
-
-    /// The row's resource object, as `GET /api/<entity>/<id>` would serve it to the caller.
-    async fn resource(&mut self, entity: &'a Entity, id: Uuid) -> Result<Json> {
-        let plan = self.deed.planner.read(entity, Pick::One(id), &Query::default());
-        let schema = self.app.schema;
-        let answer = access::read(Source::Scope(&mut self.deed.scope), schema, self.asked.caller, &plan).await?;
-        let base = self.app.config.public_url.as_deref().unwrap_or_default();
-        let document = document::render(schema, &plan, &answer, &Place { base, path: "", query: "", form: Form::Plain });
-        let mut document: Json = serde_json::from_slice(&document).map_err(Error::internal)?;
-        Ok(document["data"].take())
-    }
-
-    /// The scope as an answer may tell of it: of rows that the action didn't make only the id, unless the caller may read
-    /// them. Peek lets an action work with a row; it doesn't serve its data.
-    async fn tellable(&mut self, template: &Template) -> Result<Map<String, Json>> {
-        let mut told = self.scope.clone();
-        let names = template.names().map_err(Error::internal)?;
-        for (name, bound) in self.rows.clone().into_iter().filter(|(name, b)| !b.is_made && names.contains(name)) {
-            let Some(value) = told.get_mut(&name) else { continue };
-            let rows = match value {
-                Json::Array(rows) => rows.iter_mut().collect(),
-                Json::Null => vec![],
-                row => vec![row],
-            };
-            let id = |row: &Json| row["id"].as_str().and_then(uuid).unwrap_or_default();
-            let ids: Vec<Uuid> = rows.iter().map(|row| id(row)).collect();
-            let readable = self.deed.unseen(bound.entity, &ids).await?;
-            for row in rows {
-                match readable.iter().find(|(readable, _)| *readable == id(row)) {
-                    None => *row = json!({"id": row["id"]}),
-                    Some((_, unseen)) => {
-                        if let Some(row) = row.as_object_mut() {
-                            row.retain(|name, _| !unseen.contains(&name.as_str()));
-                        }
-                    }
-                }
-            }
-        }
-        Ok(told)
-    }
-
-    /// What is written is what an answer may tell: otherwise a peeked value could be had by copying it.
-    async fn change(&mut self, entity: &'a Entity, id: Uuid, is_new: bool, with: &'a [(String, Template)]) -> Result<Change<'a>> {
-        let mut change = Change::links(entity, id, None, vec![]);
-        change.is_new = is_new;
-        for (name, template) in with {
-            if let Some(relation) = entity.relation(name) {
-                // Referring to a row asks refer, not read: its id is enough.
-                let value = template.render(&self.scope)?;
-                let sent = value.as_str().or_else(|| value["id"].as_str());
-                let targets = sent.map(|id| Target { id: uuid(id).unwrap_or_default(), bits: None });
-                change.links.push(LinkChange { relation, verb: Verb::Replace, targets: targets.into_iter().collect() });
-                continue;
-            }
-            let value = match (template, entity.column(name).map(|c| &c.kind)) {
-                // A password goes in as its hash, made before the transaction.
-                (Template::Path(input), Some(Kind::Password)) => self.hashes.get(input).cloned().unwrap_or_default(),
-                (template, kind) => match (template.render(&self.tellable(template).await?)?, kind) {
-                    (Json::String(text), Some(Kind::Encrypted)) => Json::String(self.app.seal.seal_text("column", &text)),
-                    (value, _) => value,
-                },
-            };
-            change.set_by_action(name, &value);
-        }
-        if is_new {
-            change.complete(entity, [true, true]);
-        }
-        Ok(change)
-    }
-}
-
-fn words(message: &Json) -> String {
-    message.as_str().map_or_else(|| message.to_string(), str::to_owned)
-}
-
-/// In a search, equal to nothing means that nothing is there.
-fn nulls(tree: Json) -> Json {
-    match tree {
-        Json::Array(parts) => parts.into_iter().map(nulls).collect(),
-        Json::Object(map) => {
-            let parts = map.into_iter().map(|(word, value)| match (word.as_str(), value.as_array().map(Vec::as_slice)) {
-                ("eq", Some([field, Json::Null])) => ("null".to_owned(), json!([field, true])),
-                _ => (word, nulls(value)),
-            });
-            Json::Object(parts.collect())
-        }
-        other => other,
-    }
-}
-
-/// A redirect leads to a path, or to an origin of the configuration.
-fn check_directive(config: &Config, directive: &str, attributes: &Json) -> Result<()> {
-    if directive != "client.redirect" {
-        return Ok(());
-    }
-    let location = attributes["location"].as_str().unwrap_or_default();
-    let is_path = location.starts_with('/') && !location.starts_with("//") && !location.contains(['\\', '\t', '\n', '\r']);
-    let origins = config.cors_origins.iter().chain(&config.public_url).filter(|o| *o != "*");
-    let is_ours = origins
-        .into_iter()
-        .any(|o| location.strip_prefix(o.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-    match is_path || is_ours {
-        true => Ok(()),
-        false => {
-            Err(Error::Invalid(vec![Fault::new("bad-location", "A redirect leads to a path here, or to a configured origin.")]))
         }
     }
 }

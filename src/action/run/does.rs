@@ -1,0 +1,152 @@
+//! What each outcome does.
+
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::Run;
+use super::tell::{check_directive, nulls, words};
+use crate::action::value::{Template, render};
+use crate::action::{Deed as Does, Lift, Outcome, performer};
+use crate::error::{Error, Result};
+use crate::plan::change::{LinkChange, Target, Verb, grant_bits};
+use crate::request::body::uuid;
+use crate::request::precondition::Expected;
+
+impl<'a> Run<'a> {
+    pub(super) async fn does(&mut self, outcome: &'a Outcome) -> Result<Json> {
+        match &outcome.deed {
+            Does::Create { entity, with, owner } => {
+                let entity = self.deed.planner.entity(entity)?;
+                let id = Uuid::now_v7();
+                let change = self.change(entity, id, true, with).await?;
+                let owner = owner.as_ref().map(|name| self.row(name)).transpose()?;
+                self.deed.create_for(change, owner.map(|(_, id)| id)).await?;
+                self.lift_new(|lift| *lift == Lift::Entity(entity.name.clone()), id);
+                self.bind(outcome, entity, true);
+                Ok(self.values(entity, &[id]).await?.pop().unwrap_or_default())
+            }
+            Does::Update { row, with } => {
+                let (entity, id) = self.row(row)?;
+                let change = self.change(entity, id, false, with).await?;
+                self.deed.update_by_action(change).await?;
+                let is_made = self.rows.get(row).is_some_and(|b| b.is_made && row != "caller");
+                self.bind(outcome, entity, is_made);
+                Ok(self.values(entity, &[id]).await?.pop().unwrap_or_default())
+            }
+            Does::Delete { row } => {
+                let (entity, id) = self.row(row)?;
+                self.deed.delete(entity, id, &Expected::Whichever).await?;
+                Ok(Json::Null)
+            }
+            Does::Read { entity, condition, sort, most, one } => {
+                let most = if *one { 1 } else { most.unwrap_or(i64::MAX) };
+                let found = self.finds(outcome, entity, condition.as_ref(), sort, most).await?;
+                if *one { found.into_iter().next().ok_or(Error::NotFound) } else { Ok(Json::Array(found)) }
+            }
+            Does::Link { row, relation, to, is_added, permission } => {
+                let verb = if *is_added { Verb::Add } else { Verb::Remove };
+                self.links(row, relation, to, verb, permission.as_ref()).await
+            }
+            Does::Perform { performer, with } => {
+                let with = render(with, &self.scope)?;
+                if performer.gives_user {
+                    // Who holds a token was sent it: what it tells of them is theirs to know.
+                    self.bind(outcome, self.app.schema.system("user_account"), !performer.gives_proof);
+                }
+                let done = performer::perform(self, performer.kind, &with).await?;
+                if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| performer.gives_user) {
+                    self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
+                }
+                Ok(done)
+            }
+            Does::Respond { directive, with } => {
+                let all = Template::Map(with.clone());
+                let attributes = all.render(&self.tellable(&all).await?)?;
+                check_directive(self.app.config, directive, &attributes)?;
+                let directive = json!({"ResponseType": directive, "Attributes": attributes});
+                self.kept.push(directive.clone());
+                self.directives.push(directive);
+                Ok(Json::Null)
+            }
+            Does::RespondRow { row } => {
+                let (entity, id) = self.row(row)?;
+                let resource = self.resource(entity, id).await?;
+                self.kept.push(json!({"row": [entity.name, id]}));
+                self.directives.push(json!({"ResponseType": entity.name, "Attributes": resource}));
+                Ok(Json::Null)
+            }
+            Does::Each { list, name, outcomes } => self.each(list, name, outcomes).await,
+            Does::Call { entity, action, subject, with, .. } => {
+                let called = self.app.actions.find(entity, action).ok_or_else(|| Error::internal("a call of nothing"))?;
+                let subject = subject.as_ref().map(|name| self.row(name)).transpose()?.map(|(_, id)| id);
+                let mut sent = Map::new();
+                for (name, template) in with {
+                    sent.insert(name.clone(), template.render(&self.tellable(template).await?)?);
+                }
+                self.call(called, subject, &sent).await?;
+                Ok(Json::Null)
+            }
+            Does::Fail { status, message } => {
+                let message = message.render(&self.tellable(message).await?)?;
+                Err(Error::Failed { status: *status, message: words(&message) })
+            }
+        }
+    }
+
+    /// A search, as the caller; its rows get what the action declares for them.
+    async fn finds(
+        &mut self,
+        outcome: &'a Outcome,
+        entity: &str,
+        condition: Option<&Template>,
+        sort: &[(Vec<String>, bool)],
+        most: i64,
+    ) -> Result<Vec<Json>> {
+        let entity = self.deed.planner.entity(entity)?;
+        let condition = condition.map(|c| c.render(&self.scope)).transpose()?;
+        let most = most.min(self.deed.planner.limits.each.try_into().unwrap_or(i64::MAX));
+        let plan = self.deed.planner.search(entity, condition.map(nulls), sort, most);
+        let ids = self.deed.search(plan).await?;
+        for id in ids.iter().filter(|_| outcome.name.is_some()) {
+            self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), *id);
+        }
+        self.bind(outcome, entity, false);
+        self.values(entity, &ids).await
+    }
+
+    async fn links(&mut self, row: &str, relation: &str, to: &str, verb: Verb, permission: Option<&Template>) -> Result<Json> {
+        let (entity, id) = self.row(row)?;
+        let other = match self.scope.get(to) {
+            Some(Json::String(id)) => uuid(id).unwrap_or_default(), // an input of type uuid: removing asks nothing of it
+            _ => self.row(to)?.1,
+        };
+        let relation = entity.relation(relation).ok_or(Error::NotFound)?;
+        // None said leaves a grant that is there as it is.
+        let bits = match permission {
+            Some(template) => {
+                let sent = template.render(&self.tellable(template).await?)?;
+                grant_bits(&sent).map_err(|fault| Error::Invalid(vec![fault.at("/attributes/permission")]))?.map(Some)
+            }
+            None => None,
+        };
+        let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits }] };
+        self.deed.link(entity, id, Some(link), relation, vec![], &Expected::Whichever).await?;
+        Ok(Json::Null)
+    }
+
+    /// Outcomes for each row of a list; what they name is nothing outside.
+    async fn each(&mut self, list: &str, name: &str, outcomes: &'a [Outcome]) -> Result<Json> {
+        let rows = self.scope.get(list).and_then(Json::as_array).cloned().unwrap_or_default();
+        if let Some(bound) = self.rows.get(list).copied() {
+            self.rows.insert(name.to_owned(), bound);
+        }
+        let outside = self.scope.clone();
+        for row in rows {
+            self.scope.clone_from(&outside);
+            self.scope.insert(name.to_owned(), row);
+            self.outcomes(outcomes).await?;
+        }
+        self.scope = outside;
+        Ok(Json::Null)
+    }
+}

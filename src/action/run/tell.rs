@@ -1,0 +1,145 @@
+//! What an action may tell: values in answers and in rows that it writes.
+
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::Run;
+use crate::access::{self, Source};
+use crate::action::value::Template;
+use crate::config::Config;
+use crate::document::{self, Place};
+use crate::error::{Error, Fault, Result};
+use crate::plan::Pick;
+use crate::plan::change::{Change, LinkChange, Target, Verb};
+use crate::request::Query;
+use crate::request::body::uuid;
+use crate::request::media::Form;
+use crate::schema::Entity;
+use crate::schema::kind::Kind;
+
+impl<'a> Run<'a> {
+    /// The directives of a call that was done before, its rows as they are served now.
+    pub(super) async fn again(&mut self, kept: Json) -> Result<Vec<Json>> {
+        let Json::Array(mut directives) = kept else { return Err(Error::internal("kept directives are a list")) };
+        for directive in &mut directives {
+            let Some(row) = directive.get("row") else { continue };
+            let entity = self.deed.planner.entity(row[0].as_str().unwrap_or_default())?;
+            let id = row[1].as_str().and_then(uuid).unwrap_or_default();
+            *directive = json!({"ResponseType": entity.name, "Attributes": self.resource(entity, id).await?});
+        }
+        Ok(directives)
+    }
+
+    /// The row's resource object, as `GET /api/<entity>/<id>` would serve it to the caller.
+    pub(super) async fn resource(&mut self, entity: &'a Entity, id: Uuid) -> Result<Json> {
+        let plan = self.deed.planner.read(entity, Pick::One(id), &Query::default());
+        let schema = self.app.schema;
+        let answer = access::read(Source::Scope(&mut self.deed.scope), schema, self.asked.caller, &plan).await?;
+        let base = self.app.config.public_url.as_deref().unwrap_or_default();
+        let document = document::render(schema, &plan, &answer, &Place { base, path: "", query: "", form: Form::Plain });
+        let mut document: Json = serde_json::from_slice(&document).map_err(Error::internal)?;
+        Ok(document["data"].take())
+    }
+
+    /// The scope as an answer may tell of it: of rows that the action didn't make only the id, unless the caller may read
+    /// them. Peek lets an action work with a row; it doesn't serve its data.
+    pub(super) async fn tellable(&mut self, template: &Template) -> Result<Map<String, Json>> {
+        let mut told = self.scope.clone();
+        let names = template.names().map_err(Error::internal)?;
+        for (name, bound) in self.rows.clone().into_iter().filter(|(name, b)| !b.is_made && names.contains(name)) {
+            let Some(value) = told.get_mut(&name) else { continue };
+            let rows = match value {
+                Json::Array(rows) => rows.iter_mut().collect(),
+                Json::Null => vec![],
+                row => vec![row],
+            };
+            let id = |row: &Json| row["id"].as_str().and_then(uuid).unwrap_or_default();
+            let ids: Vec<Uuid> = rows.iter().map(|row| id(row)).collect();
+            let readable = self.deed.unseen(bound.entity, &ids).await?;
+            for row in rows {
+                match readable.iter().find(|(readable, _)| *readable == id(row)) {
+                    None => *row = json!({"id": row["id"]}),
+                    Some((_, unseen)) => {
+                        if let Some(row) = row.as_object_mut() {
+                            row.retain(|name, _| !unseen.contains(&name.as_str()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    /// What is written is what an answer may tell: otherwise a peeked value could be had by copying it.
+    pub(super) async fn change(
+        &mut self,
+        entity: &'a Entity,
+        id: Uuid,
+        is_new: bool,
+        with: &'a [(String, Template)],
+    ) -> Result<Change<'a>> {
+        let mut change = Change::links(entity, id, None, vec![]);
+        change.is_new = is_new;
+        for (name, template) in with {
+            if let Some(relation) = entity.relation(name) {
+                // Referring to a row asks refer, not read: its id is enough.
+                let value = template.render(&self.scope)?;
+                let sent = value.as_str().or_else(|| value["id"].as_str());
+                let targets = sent.map(|id| Target { id: uuid(id).unwrap_or_default(), bits: None });
+                change.links.push(LinkChange { relation, verb: Verb::Replace, targets: targets.into_iter().collect() });
+                continue;
+            }
+            let value = match (template, entity.column(name).map(|c| &c.kind)) {
+                // A password goes in as its hash, made before the transaction.
+                (Template::Path(input), Some(Kind::Password)) => self.hashes.get(input).cloned().unwrap_or_default(),
+                (template, kind) => match (template.render(&self.tellable(template).await?)?, kind) {
+                    (Json::String(text), Some(Kind::Encrypted)) => Json::String(self.app.seal.seal_text("column", &text)),
+                    (value, _) => value,
+                },
+            };
+            change.set_by_action(name, &value);
+        }
+        if is_new {
+            change.complete(entity, [true, true]);
+        }
+        Ok(change)
+    }
+}
+
+pub(super) fn words(message: &Json) -> String {
+    message.as_str().map_or_else(|| message.to_string(), str::to_owned)
+}
+
+/// In a search, equal to nothing means that nothing is there.
+pub(super) fn nulls(tree: Json) -> Json {
+    match tree {
+        Json::Array(parts) => parts.into_iter().map(nulls).collect(),
+        Json::Object(map) => {
+            let parts = map.into_iter().map(|(word, value)| match (word.as_str(), value.as_array().map(Vec::as_slice)) {
+                ("eq", Some([field, Json::Null])) => ("null".to_owned(), json!([field, true])),
+                _ => (word, nulls(value)),
+            });
+            Json::Object(parts.collect())
+        }
+        other => other,
+    }
+}
+
+/// A redirect leads to a path, or to an origin of the configuration.
+pub(super) fn check_directive(config: &Config, directive: &str, attributes: &Json) -> Result<()> {
+    if directive != "client.redirect" {
+        return Ok(());
+    }
+    let location = attributes["location"].as_str().unwrap_or_default();
+    let is_path = location.starts_with('/') && !location.starts_with("//") && !location.contains(['\\', '\t', '\n', '\r']);
+    let origins = config.cors_origins.iter().chain(&config.public_url).filter(|o| *o != "*");
+    let is_ours = origins
+        .into_iter()
+        .any(|o| location.strip_prefix(o.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    match is_path || is_ours {
+        true => Ok(()),
+        false => {
+            Err(Error::Invalid(vec![Fault::new("bad-location", "A redirect leads to a path here, or to a configured origin.")]))
+        }
+    }
+}
