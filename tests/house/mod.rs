@@ -77,12 +77,22 @@ pub async fn empty_database() -> String {
     database_url(&name)
 }
 
+/// Drops databases of runs that ended more than an hour ago; their names tell when they were made.
+async fn sweep(admin: &Store) {
+    let old = "select datname::text from pg_database where datname ~ '^[wt][0-9a-f]{32}$' \
+               and to_timestamp(('x' || substr(datname, 2, 12))::bit(48)::bigint / 1000.0) < now() - interval '1 hour' limit 300";
+    for row in admin.read(&once(old)).await.expect("asked") {
+        _ = admin.read(&once(&format!("drop database if exists {}", row.text(0).expect("a name")))).await; // or another run does
+    }
+}
+
 fn template() -> &'static str {
     TEMPLATE.get_or_init(|| {
         let name = format!("t{}", Uuid::now_v7().simple());
         let made = name.clone();
         apart(async move {
             let admin = admin_store();
+            sweep(&admin).await;
             admin.read(&once(&format!("create database {made}"))).await.expect("created");
             let config = settings(&database_url(&made));
             let project = start::project(&config).expect("a project");
