@@ -26,6 +26,11 @@ postgres:
 	elif command -v brew >/dev/null; then brew install postgresql; \
 	else echo "Install PostgreSQL 14 or newer (initdb and postgres) with your package manager."; exit 1; fi
 
+# Other people's clients and a browser against a server of ours: wants Node, Python and apt-get or Chromium.
+test-peers: postgres
+	cargo build --locked
+	bash tests/peers/run.sh target/debug/rowhouse
+
 # Reads against pgbench, in the same run.
 bench: postgres
 	cargo bench --locked --bench reads

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Rowhouse under other people's clients: tests/peers/run.sh <path to rowhouse binary>. README.md says what it proves.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+rowhouse=$(realpath "${1:?usage: tests/peers/run.sh <path to rowhouse binary>}")
+project=${PEERS_PROJECT:-$(cd "$here/../.." && pwd)/examples/newsroom}
+failed=()
+
+PEERS_TMP=$(mktemp -d)
+export PEERS_TMP
+# The server starts PostgreSQL as another user, who has to get to its folder.
+chmod 755 "$PEERS_TMP"
+server=
+finish() {
+  local code=$?
+  if [ -n "$server" ]; then
+    kill -TERM "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+  fi
+  rm -rf "$PEERS_TMP"
+  exit $code
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+"$rowhouse" serve --project "$project" --data "$PEERS_TMP/data" --listen 127.0.0.1:0 >"$PEERS_TMP/out" 2>"$PEERS_TMP/err" &
+server=$!
+
+# Meanwhile: what the clients are made of.
+cp "$here"/*.mjs "$here/package.json" "$here/package-lock.json" "$PEERS_TMP/"
+(cd "$PEERS_TMP" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm.log 2>&1) || { cat "$PEERS_TMP/npm.log"; exit 1; }
+python3 -m venv "$PEERS_TMP/venv"
+"$PEERS_TMP/venv/bin/pip" install --quiet --no-deps --disable-pip-version-check -r "$here/requirements.txt"
+if ! [ -x /usr/bin/chromium ]; then
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >"$PEERS_TMP/apt.log" 2>&1 || { cat "$PEERS_TMP/apt.log"; exit 1; }
+fi
+
+for _ in $(seq 300); do
+  grep -q '^listening on ' "$PEERS_TMP/out" && break
+  kill -0 "$server" 2>/dev/null || { cat "$PEERS_TMP/out" "$PEERS_TMP/err"; echo "FAILED: the server ended"; exit 1; }
+  sleep 0.2
+done
+PEERS_BASE=$(sed -n 's/^listening on //p' "$PEERS_TMP/out" | head -1)
+export PEERS_BASE
+[ -n "$PEERS_BASE" ] || { cat "$PEERS_TMP/err"; echo "FAILED: the server isn't ready"; exit 1; }
+
+printf 'administrators keep it\n' | "$rowhouse" admin create --email root@example.org --name Root --project "$project" --data "$PEERS_TMP/data" >/dev/null 2>"$PEERS_TMP/admin.err" ||
+  { cat "$PEERS_TMP/admin.err"; exit 1; }
+curl -sSf "$PEERS_BASE/action/user_account/signup" -o /dev/null -H 'Content-Type: application/json' \
+  -d '{"name":"Ada","email":"ada@example.org","password":"correct horse","passwordConfirm":"correct horse"}'
+signin() {
+  curl -sSf "$PEERS_BASE/action/user_account/signin" -H 'Content-Type: application/json' -d "{\"email\":\"$1\",\"password\":\"$2\"}" |
+    python3 -c 'import json, sys; print(next(d["Attributes"]["value"] for d in json.load(sys.stdin) if d["ResponseType"] == "client.store.set"))'
+}
+PEERS_USER=$(signin ada@example.org 'correct horse')
+PEERS_ROOT=$(signin root@example.org 'administrators keep it')
+export PEERS_USER PEERS_ROOT
+
+try() { # try <what> <command…>: all are tried, whatever fails
+  local what=$1
+  shift
+  "$@" || { failed+=("$what"); echo "FAILED: $what"; }
+}
+
+# 1. Client libraries.
+for client in kitsu devour-client jsona holidayextras spraypaint; do
+  try "$client" env -C "$PEERS_TMP" node "$client.mjs"
+done
+
+# 2. OpenAPI, by its own validator.
+documents() {
+  local who token code=0
+  for who in guest user administrator; do
+    case $who in guest) token= ;; user) token=$PEERS_USER ;; administrator) token=$PEERS_ROOT ;; esac
+    curl -sSf "$PEERS_BASE/openapi.json" ${token:+-H "Authorization: Bearer $token"} -o "$PEERS_TMP/$who.openapi.json" || return 1
+  done
+  "$rowhouse" openapi --project "$project" >"$PEERS_TMP/terminal.openapi.json" || return 1
+  for who in guest user administrator terminal; do
+    if "$PEERS_TMP/venv/bin/openapi-spec-validator" --schema 3.1 "$PEERS_TMP/$who.openapi.json" >"$PEERS_TMP/valid.log" 2>&1; then
+      echo "openapi-spec-validator: $who's document is valid OpenAPI 3.1"
+    else
+      cat "$PEERS_TMP/valid.log"
+      code=1
+    fi
+  done
+  # The control: one that isn't.
+  sed 's/"operationId"/"operationID"/; s/"in":"path","required":true/"in":"path"/; s/"in":"path"/"in":"nowhere"/' "$PEERS_TMP/guest.openapi.json" >"$PEERS_TMP/invalid.openapi.json"
+  if "$PEERS_TMP/venv/bin/openapi-spec-validator" --schema 3.1 "$PEERS_TMP/invalid.openapi.json" >/dev/null 2>&1; then
+    echo "FAILED openapi-spec-validator: the control passed"
+    code=1
+  fi
+  return $code
+}
+try openapi documents
+
+# 3. The page, before schemathesis fills the rows.
+try docs env -C "$PEERS_TMP" PEERS_PROFILE="$PEERS_TMP/profile" node docs.mjs
+
+# 4. OpenAPI against the server itself.
+try schemathesis bash "$here/schemathesis.sh"
+
+# 5. The suite that anyone can aim at any server, as README says.
+try conformance cargo run --quiet --locked --manifest-path "$here/../../Cargo.toml" -p conformance -- \
+  --base "$PEERS_BASE/api" --entity "$here/../conformance/newsroom.json" --token "$PEERS_ROOT"
+
+# And it's still the same server, that lives and says nothing of inner errors.
+kill -0 "$server" || failed+=("the server ended")
+curl -sSf "$PEERS_BASE/readyz" -o /dev/null || failed+=("not ready at the end")
+if grep -aE 'panicked|ERROR' "$PEERS_TMP/err"; then failed+=("its log"); fi
+
+if [ ${#failed[@]} != 0 ]; then
+  echo "FAILED: ${failed[*]}"
+  exit 1
+fi
+echo "all peers agree"
