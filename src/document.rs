@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use crate::access::Answer;
@@ -29,6 +29,29 @@ pub struct Place<'a> {
     pub query: &'a str,
     /// What it is written as.
     pub form: Form,
+}
+
+/// What may not stand in a query as it is (RFC 3986), though clients may send it (QP4).
+const QUERY: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b']')
+    .add(b'{')
+    .add(b'}')
+    .add(b'|')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`');
+
+impl Place<'_> {
+    /// The document's own URL.
+    fn own(&self) -> String {
+        let mark = if self.query.is_empty() { "" } else { "?" };
+        format!("{}{}{mark}{}", self.base, self.path, utf8_percent_encode(self.query, QUERY))
+    }
 }
 
 /// Who is linked to a row along a relation: those shown, and where there are more, the query of their next page.
@@ -147,8 +170,7 @@ pub fn totals(
 ) -> Vec<u8> {
     let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
     writer.put("{\"jsonapi\":{\"version\":\"1.1\"},\"links\":{\"self\":");
-    let query = if place.query.is_empty() { String::new() } else { format!("?{}", place.query) };
-    writer.text(&format!("{}{}{query}", place.base, place.path));
+    writer.text(&place.own());
     let number = number.unwrap_or(1);
     let to = |n: i64| Some(("page[number]", n.to_string()));
     let pages =
@@ -356,9 +378,8 @@ impl<'s> Writer<'_, 's> {
 
     fn top_links(&mut self, plan: &Plan<'_>, answer: &Answer<'_>) {
         let place = self.place;
-        let query = if place.query.is_empty() { String::new() } else { format!("?{}", place.query) };
         self.put("{\"self\":");
-        let href = format!("{}{}{query}", place.base, place.path);
+        let href = place.own();
         match place.form {
             Form::Plain | Form::Atomic => self.text(&href),
             // What applies is said where the document is named (DS18).

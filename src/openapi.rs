@@ -46,8 +46,8 @@ pub fn document(source: &Source<'_>, view: &View) -> Json {
         tags.push(json!({"name": entity.name, "description": entity.description}));
         let name = component(&entity.name);
         schemas.insert(name.clone(), resource(source.schema, entity, view));
-        schemas.insert(format!("{name}.new"), new(entity, view));
-        schemas.insert(format!("{name}.change"), change(entity, view));
+        schemas.insert(format!("{name}.new"), new(source.schema, entity, view));
+        schemas.insert(format!("{name}.change"), change(source.schema, entity, view));
         entity_paths(source, entity, view, &mut paths);
     }
     for action in source.actions.all().iter().filter(|a| view.runs(&a.entity, &a.name)) {

@@ -15,6 +15,7 @@ use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::action::Actions;
 use crate::action::run::{self, Call};
+use crate::action::schedule::Schedule;
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::metrics::Metrics;
@@ -22,7 +23,7 @@ use crate::http::{App, Door, listen};
 use crate::mail::outbox::Outbox;
 use crate::project;
 use crate::schema::Schema;
-use crate::statement::{account, write};
+use crate::statement::{account, schedule as ticks, write};
 use crate::store::Store;
 use crate::store::local::{Cluster, Options};
 use crate::store::migrate::{self, DeclaredAction, Report};
@@ -270,12 +271,45 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
             }
         };
         let served = async { tokio::join!(listen::serve(app.clone(), listener, Door::Public, stop.clone()), counted) };
-        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = mail(&app) => {} }
+        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = mail(&app) => {}, () = schedule(&app) => {} }
         Ok(())
     };
     let result = served.await;
     opened.close().await;
     result
+}
+
+/// Runs scheduled actions when they are due, for ever: each tick on one node, what was missed once.
+pub async fn schedule(app: &App) {
+    let scheduled: Vec<_> = app.actions.all().iter().filter_map(|a| Some((a, a.schedule.as_ref()?))).collect();
+    if scheduled.is_empty() {
+        return std::future::pending().await;
+    }
+    loop {
+        for (action, schedule) in &scheduled {
+            let name = format!("{}/{}", action.entity, action.name);
+            match is_taken(app, &name, schedule).await {
+                Ok(false) => {}
+                Ok(true) => match act(app, &name, Some(&schedule.run_as), None, &[]).await {
+                    Ok(_) => tracing::info!(action = name, "a scheduled action ran"),
+                    Err(words) => tracing::warn!(action = name, words, "a scheduled action failed"),
+                },
+                Err(error) => tracing::warn!(action = name, ?error, "schedules can't be looked at"),
+            }
+        }
+        tokio::time::sleep(app.config.schedule_poll).await;
+    }
+}
+
+/// Whether an action is due, and it is we who run it.
+async fn is_taken(app: &App, name: &str, schedule: &Schedule) -> crate::error::Result<bool> {
+    let rows = app.store.read(&ticks::last(name)).await?;
+    let last = rows.first().and_then(|row| row.text(0)).unwrap_or_default();
+    let now = jiff::Timestamp::now();
+    if !last.parse().is_ok_and(|last| schedule.is_due(last, now)) {
+        return Ok(false);
+    }
+    Ok(!app.store.read(&ticks::take(name, last, &now.to_string())).await?.is_empty())
 }
 
 /// Works off the outbox, for ever.

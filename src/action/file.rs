@@ -4,6 +4,7 @@
 
 use super::outcome::{Scope, read_outcome};
 use super::performer::Performer;
+use super::schedule::Schedule;
 use super::{Action, Actions, Deed, Input, InputKind, Lift, Outcome, SubjectUse};
 use crate::mail::Letters;
 use crate::schema::file::{File, bounds, grants, kind, permission, rights, spelled_out};
@@ -11,8 +12,20 @@ use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Entity, Policy, Schema};
 use crate::yaml::{self, Complaint, Key, Mark, Reader, Tree, Value};
 
-const KEYS: &[&str] =
-    &["label", "description", "safe", "subject", "permission", "grants", "rights", "limit", "inputs", "outcomes"];
+const KEYS: &[&str] = &[
+    "label",
+    "description",
+    "safe",
+    "schedule",
+    "run_as",
+    "subject",
+    "permission",
+    "grants",
+    "rights",
+    "limit",
+    "inputs",
+    "outcomes",
+];
 const INPUT_KEYS: &[&str] = &[
     "type",
     "entity",
@@ -70,6 +83,7 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
         is_safe: false,
         inputs: vec![],
         outcomes: vec![],
+        schedule: None,
     };
     let entries = reader.keys(tree, KEYS);
     for (key, value) in entries {
@@ -146,6 +160,22 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
             }
         }
         None => reader.complain(tree.mark, "`outcomes` is missing"),
+    }
+    if let Some(value) = find("schedule") {
+        let run_as = find("run_as").map(|user| reader.text(user).to_owned()).unwrap_or_default();
+        if !run_as.contains('@') {
+            reader.complain(value.mark, "`run_as` is missing: the e-mail of the user that it runs as");
+        }
+        if action.subject == SubjectUse::Required || action.inputs.iter().any(|i| i.required && i.default.is_none()) {
+            reader
+                .complain(value.mark, "an action that runs by itself has neither a subject nor inputs that it can't do without");
+        }
+        match Schedule::read(reader.text(value), &run_as) {
+            Ok(schedule) => action.schedule = Some(schedule),
+            Err(words) => reader.complain(value.mark, words),
+        }
+    } else if let Some(user) = find("run_as") {
+        reader.complain(user.mark, "`run_as` means nothing without `schedule`");
     }
     if let Some(value) = find("rights") {
         for (key, value) in reader.map(value) {

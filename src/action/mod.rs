@@ -9,6 +9,7 @@ pub mod input;
 mod outcome;
 pub mod performer;
 pub mod run;
+pub mod schedule;
 pub mod value;
 
 use std::collections::HashMap;
@@ -46,6 +47,8 @@ pub struct Action {
     pub is_safe: bool,
     pub inputs: Vec<Input>,
     pub outcomes: Vec<Outcome>,
+    /// When it runs by itself.
+    pub schedule: Option<schedule::Schedule>,
 }
 
 /// Whether the action works on one row.

@@ -58,6 +58,12 @@ fn in_path(name: &str) -> Json {
     json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
 }
 
+fn key() -> Json {
+    let mut header = in_header("Idempotency-Key", "Done once, however often it arrives; for a day");
+    header["schema"] = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"});
+    header
+}
+
 fn in_header(name: &str, words: &str) -> Json {
     json!({"name": name, "in": "header", "description": words, "schema": {"type": "string"}})
 }
@@ -128,7 +134,7 @@ pub fn entity_paths(source: &Source<'_>, entity: &Entity, view: &View, paths: &m
         row.insert("get".to_owned(), json!({"operationId": format!("get.{name}"), "summary": format!("Read {}", entity.label), "tags": tags, "parameters": parameters, "responses": responses(&good, false)}));
     }
     if may(Right::Create) {
-        let key = in_header("Idempotency-Key", "Done once, however often it arrives; for a day");
+        let key = key();
         let good = [("201", answer("Made", one.clone()))];
         list.insert("post".to_owned(), json!({
             "operationId": format!("create.{name}"), "summary": format!("Create {}", entity.label), "tags": tags, "parameters": [key],
@@ -235,7 +241,7 @@ pub fn action_paths(action: &Action, paths: &mut Map<String, Json>) {
     responses.insert("4XX".to_owned(), told("What the action's file says"));
     let parameters = json!([
         {"name": "dry_run", "in": "query", "description": "Do everything, and roll it back", "schema": {"type": "boolean"}},
-        in_header("Idempotency-Key", "Done once, however often it arrives; for a day"),
+        key(),
     ]);
     let post = |id: String| {
         json!({
@@ -276,7 +282,7 @@ pub fn own_paths(source: &Source<'_>, paths: &mut Map<String, Json>) {
         "/api/operations",
         json!({"post": {
             "operationId": "operations", "summary": format!("Up to {} operations, all or none", source.limits.operations), "tags": ["server"],
-            "parameters": [in_header("Idempotency-Key", "Done once, however often it arrives; for a day")], "requestBody": operations, "responses": responses(&done, true),
+            "parameters": [key()], "requestBody": operations, "responses": responses(&done, true),
         }}),
     );
     put(

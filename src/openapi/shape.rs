@@ -15,7 +15,7 @@ pub fn components() -> Map<String, Json> {
     let links = json!({"type": "object", "additionalProperties": link});
     let identifier = json!({
         "type": "object", "required": ["type"], "anyOf": [{"required": ["id"]}, {"required": ["lid"]}],
-        "properties": {"type": {"type": "string"}, "id": {"type": "string"}, "lid": {"type": "string"}, "meta": schema_ref("meta")},
+        "properties": {"type": {"type": "string"}, "id": {"type": "string"}, "lid": {"type": "string", "minLength": 1}, "meta": schema_ref("meta")},
     });
     let relationship = |data: Json| json!({"type": "object", "properties": {"links": {"type": "object"}, "meta": schema_ref("meta"), "data": data}});
     let top = |data: Json| {
@@ -131,22 +131,26 @@ pub fn is_linked(relation: &Relation) -> bool {
     relation.rule != LinkRule::System
 }
 
-fn sent(entity: &Entity, is_new: bool, view: &View) -> Json {
+fn sent(schema: &Schema, entity: &Entity, is_new: bool, view: &View) -> Json {
     let columns: Vec<_> = entity.columns.iter().filter(|c| is_sent(c, is_new, view)).collect();
     let attributes = columns.iter().map(|c| {
-        let mut schema = json_schema(&c.kind, &c.bounds);
-        nullable(&mut schema, !c.refuses_null());
-        schema["title"] = json!(c.label);
+        let mut told = json_schema(&c.kind, &c.bounds);
+        nullable(&mut told, !c.refuses_null());
+        told["title"] = json!(c.label);
         if let Some(default) = &c.default {
-            schema["default"] = default.clone();
+            told["default"] = default.clone();
         }
-        (c.name.clone(), schema)
+        (c.name.clone(), told)
     });
     let needed: Vec<_> = columns.iter().filter(|c| is_new && c.required && c.default.is_none()).map(|c| &c.name).collect();
     let relations: Vec<_> = entity.relations.iter().filter(|r| is_linked(r)).collect();
     let relationships = relations.iter().map(|r| {
-        let data = json!({"oneOf": [schema_ref("identifier"), {"type": "null"}]});
-        let data = if r.is_many() { json!({"type": "array", "items": schema_ref("identifier")}) } else { data };
+        let one = json!({"allOf": [schema_ref("identifier"), {"properties": {"type": {"const": schema.target(r).name}}}]});
+        let data = match (r.is_many(), r.required) {
+            (true, _) => json!({"type": "array", "items": one}),
+            (false, true) => one,
+            (false, false) => json!({"oneOf": [one, {"type": "null"}]}),
+        };
         (
             r.name.clone(),
             json!({"type": "object", "required": ["data"], "properties": {"data": data, "meta": schema_ref("meta")}}),
@@ -168,13 +172,13 @@ fn sent(entity: &Entity, is_new: bool, view: &View) -> Json {
 }
 
 /// A document that makes a row.
-pub fn new(entity: &Entity, view: &View) -> Json {
-    sent(entity, true, view)
+pub fn new(schema: &Schema, entity: &Entity, view: &View) -> Json {
+    sent(schema, entity, true, view)
 }
 
 /// A document that changes a row.
-pub fn change(entity: &Entity, view: &View) -> Json {
-    sent(entity, false, view)
+pub fn change(schema: &Schema, entity: &Entity, view: &View) -> Json {
+    sent(schema, entity, false, view)
 }
 
 /// An example of a document that makes a row; where the entity requires others, with ids that stand for theirs.

@@ -217,7 +217,7 @@ pub fn linkage(data: &Json, at: &str) -> Result<Linkage, Vec<Fault>> {
 fn identifier(json: &Json, at: &str) -> Result<Identifier, Vec<Fault>> {
     let object = object(json, at)?;
     let mut faults = vec![];
-    let [kind, id, lid] = ["type", "id", "lid"].map(|name| text(object, name, at, &mut faults));
+    let [kind, id, lid] = ["type", "id", "lid"].map(|name| text(object, name, at, &mut faults).filter(|text| !text.is_empty()));
     meta(json, at, &mut faults);
     if faults.is_empty() && (kind.is_none() || id.is_none() && lid.is_none()) {
         faults.push(Fault::new("bad-document", "A resource identifier needs `type` and `id` (or `lid`).").at(at));

@@ -78,7 +78,10 @@ pub enum Total {
 /// # Errors
 /// A fault where the percent-encoding is broken, or decodes to NUL or to no UTF-8.
 pub fn segments(path: &str) -> Result<Vec<String>, Fault> {
-    let decode = |s: &str| decode(s).ok_or_else(|| Fault::new("bad-encoding", "The path's percent-encoding is broken."));
+    let decode = |s: &str| {
+        decode(s)
+            .ok_or_else(|| Fault::new("bad-encoding", "The path's percent-encoding is broken, or decodes to NUL or to no UTF-8."))
+    };
     path.split('/').skip(1).map(decode).collect()
 }
 
@@ -99,7 +102,10 @@ pub fn parameters(query: &str) -> (Vec<(String, String)>, Vec<Fault>) {
             (Some(name), Some(value)) => found.push((name, value)),
             (name, _) => {
                 let shown = name.unwrap_or_else(|| "?".to_owned());
-                faults.push(Fault::new("bad-encoding", "The query's percent-encoding is broken.").parameter(shown));
+                faults.push(
+                    Fault::new("bad-encoding", "The query's percent-encoding is broken, or decodes to NUL or to no UTF-8.")
+                        .parameter(shown),
+                );
             }
         }
     }

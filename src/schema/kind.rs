@@ -184,7 +184,10 @@ impl Kind {
     pub fn check(&self, bounds: &Bounds, value: &Json) -> Result<String, String> {
         match self {
             Kind::Integer | Kind::Rating => {
-                let n = value.as_i64().ok_or("must be a whole number of at most 64 bits")?;
+                // 1.0 is a whole number in JSON, too.
+                let whole = |n: f64| (n.fract() == 0.0 && n.abs() < 9e15).then_some(n as i64);
+                let n = value.as_i64().or_else(|| value.as_f64().and_then(whole));
+                let n = n.ok_or("must be a whole number of at most 64 bits")?;
                 let range = if *self == Kind::Rating { (Some(0.0), Some(10.0)) } else { (None, None) };
                 within(n as f64, bounds.min.or(range.0), bounds.max.or(range.1))?;
                 Ok(n.to_string())

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod mail;
 pub mod once;
 pub mod read;
+pub mod schedule;
 pub mod write;
 
 /// A statement with its values. Values travel as text, and PostgreSQL does the typing.

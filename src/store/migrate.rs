@@ -29,6 +29,8 @@ create index once_made_at on rowhouse.once (made_at);
 create table rowhouse.token (hash bytea primary key, owner uuid not null, purpose text not null, data text, expires_at timestamptz not null);
 create index token_owner on rowhouse.token (owner, purpose);
 create index token_expires_at on rowhouse.token (expires_at);
+", "
+create table rowhouse.tick (action text primary key, last timestamptz not null);
 "];
 
 /// An action as its row in `action` wants it.

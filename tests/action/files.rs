@@ -35,6 +35,13 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ("inputs: { caller: { type: label } }\noutcomes:\nR", ": an input can't be called `caller`"),
         ("outcomes:\n  - { as: x }\nR", ":2:5: an outcome does exactly one of"),
         ("outcomes:\n  - { create: article, delete: caller }\nR", ":2:5: an outcome does exactly one of"),
+        ("schedule: often\nrun_as: a@b.c\noutcomes:\nR", ":1:11: a schedule is written like 0 7 * * *"),
+        ("schedule: 0 7 * * *\noutcomes:\nR", ":1:11: `run_as` is missing"),
+        ("run_as: a@b.c\noutcomes:\nR", ":1:9: `run_as` means nothing without `schedule`"),
+        (
+            "schedule: 0 7 * * *\nrun_as: a@b.c\nsubject: required\noutcomes:\nR",
+            ": an action that runs by itself has neither a subject nor inputs",
+        ),
         ("safe: true\noutcomes:\n  - { delete: caller }\nR", ": a safe action only reads, responds and fails"),
         ("outcomes:\n  - { each: { in: nothing, as: x }, do: [{ respond: client.reload }] }", ": unknown list `nothing`"),
         (

@@ -4,3 +4,4 @@ mod accounts;
 mod engine;
 mod files;
 mod groups;
+mod schedule;

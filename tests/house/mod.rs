@@ -51,6 +51,7 @@ fn settings(url: &str) -> Config {
     config.database.pool = 4;
     config.secret_key = Some(Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
     config.password_cost = 4;
+    config.schedule_poll = std::time::Duration::from_millis(100);
     config.mail.link_base = Some("https://front.example".to_owned());
     config
 }
@@ -164,7 +165,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let outbox = app.clone();
-        tokio::spawn(async move { rowhouse::start::mail(&outbox).await });
+        tokio::spawn(async move { tokio::join!(rowhouse::start::mail(&outbox), rowhouse::start::schedule(&outbox)) });
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(listen::serve(app.clone(), listener, Door::Public, async move { _ = stopped.await }));
         World { url, app, wire, database: database.to_owned(), client: reqwest::Client::new(), _stop: stop }

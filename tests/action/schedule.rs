@@ -1,0 +1,36 @@
+//! Actions that run by themselves.
+
+use serde_json::json;
+
+use crate::house::World;
+
+#[tokio::test]
+async fn a_tick_is_one_nodes_alone_and_missed_ones_are_caught_up_once() {
+    let world = World::of("tests/projects/odd").await;
+    let (clock, admin) = (world.user("clock", &[]).await, world.administrator().await);
+    let twins = [world.twin().await, world.twin().await];
+    let made = async || admin.get("/api/order?filter[k0]=tally by clock@example.org&page[total]=exact").await.is(200).ids().len();
+    let mut runs = 0;
+    for years in [1, 7] {
+        // The tick that all nodes know of lies far back: however many were missed, it runs once.
+        while world
+            .sql(&format!("update rowhouse.tick set last = now() - interval '{years} years 1 day' returning 1"))
+            .await
+            .is_empty()
+        {}
+        runs += 1;
+        while made().await < runs {}
+        for _ in 0..30 {
+            assert_eq!(made().await, runs, "once, on {} nodes", twins.len() + 1);
+        }
+    }
+    assert!(
+        world.sql("select 1 from session where ended_at is null and device = 'terminal'").await.is_empty(),
+        "its sessions end"
+    );
+    // Whom it runs as decides what it may: barred, it does nothing.
+    admin.act(&format!("user_account/{}/deactivate", clock.id), json!({})).await.is(200);
+    world.sql("update rowhouse.tick set last = now() - interval '2 years'").await;
+    while world.sql("select 1 from rowhouse.tick where last > now() - interval '1 day'").await.is_empty() {}
+    assert_eq!(made().await, runs);
+}
