@@ -61,7 +61,8 @@ impl Fault {
         match &self.source {
             Source::None => self.source = Source::Pointer(at.to_owned()),
             Source::Pointer(pointer) => self.source = Source::Pointer(format!("{at}{pointer}")),
-            Source::Parameter(_) | Source::Header(_) => {}
+            Source::Header(_) => self.source = Source::Pointer(at.to_owned()), // an operation has none of its own
+            Source::Parameter(_) => {}
         }
         self
     }
@@ -285,8 +286,8 @@ impl Error {
             }
             Error::Timeout => "The request took too long to arrive.".to_owned(),
             Error::Conflict(fault) => fault.detail.clone(),
-            Error::PreconditionFailed => "The row has another version than If-Match names.".to_owned(),
-            Error::PreconditionRequired => "Send If-Match with the ETag that a GET of the row answered.".to_owned(),
+            Error::PreconditionFailed => "The row has another version than the one that is named.".to_owned(),
+            Error::PreconditionRequired => "Say which version is meant: If-Match (of an operation meta.if_match) with the ETag that a GET of the row answered.".to_owned(),
             Error::TooLarge(words) | Error::Unsupported(words) => words.clone(),
             Error::TooMany(seconds) | Error::Unavailable(seconds) => format!("Try again in {seconds} s."),
             Error::Again => "Try again.".to_owned(),

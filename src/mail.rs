@@ -85,7 +85,26 @@ impl Letters {
                 complain(folder, (0, 0), format!("the letter has no {missing}.hbs"));
             }
         }
+        for (folder, parts) in &letters.folders {
+            for part in parts {
+                if let Err(words) = letters.rehearse(folder, part) {
+                    complain(&format!("{folder}/{part}.hbs"), (0, 0), words);
+                }
+            }
+        }
         if complaints.is_empty() { Ok(letters) } else { Err(complaints) }
+    }
+
+    /// Renders a part with stand-ins, for what no values can mend: partials and helpers that aren't there.
+    fn rehearse(&self, folder: &str, part: &str) -> Result<(), String> {
+        let registry = if part == "html" { &self.html } else { &self.text };
+        let letter = folder.split('.').next().unwrap_or(folder);
+        let names = self.values(letter).into_iter().chain(KNOWN.iter().map(|name| (*name).to_owned()));
+        let values: Map<String, Json> = names.map(|name| (name.clone(), Json::String(name))).collect();
+        match registry.render(&format!("{folder}/{part}"), &values).map_err(|error| error.reason().to_string()) {
+            Err(words) if ["artial", "elper", "ecorator", "nclude"].iter().any(|hint| words.contains(hint)) => Err(words),
+            _ => Ok(()),
+        }
     }
 
     /// The letters' names, without languages.
@@ -217,7 +236,16 @@ mod tests {
 
     #[test]
     fn every_fault_of_every_template_is_told() {
-        let bad = files(&[("a/subject.hbs", "{{#if"), ("b/text.hbs", "x"), ("b/body.hbs", "x"), ("loose.hbs", "x")]);
+        let bad = files(&[
+            ("a/subject.hbs", "{{#if"),
+            ("b/text.hbs", "x"),
+            ("b/body.hbs", "x"),
+            ("loose.hbs", "x"),
+            ("c/subject.hbs", "x"),
+            ("c/text.hbs", "{{> layout/nope}}"),
+            ("d/subject.hbs", "{{shout x 1}}"),
+            ("d/text.hbs", "x"),
+        ]);
         let said: Vec<_> = Letters::load(&bad).expect_err("bad").iter().map(ToString::to_string).collect();
         for words in [
             "templates/a/subject.hbs",
@@ -225,6 +253,8 @@ mod tests {
             "the letter has no subject.hbs",
             "not `body`",
             "templates/loose.hbs",
+            "templates/c/text.hbs",
+            "templates/d/subject.hbs",
         ] {
             assert!(said.iter().any(|s| s.contains(words)), "{words} in {said:?}");
         }

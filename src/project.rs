@@ -54,6 +54,7 @@ pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
         }
         files.extend(own);
     }
+    known_folders(&schema, folder).map_err(|complaint| vec![complaint])?;
     let letters = Letters::load(&letters(folder).map_err(|complaint| vec![complaint])?)?;
     let actions = action::file::load(&schema, letters, &files)?;
     Ok((schema, actions))
@@ -65,6 +66,21 @@ fn schema(folder: &Path) -> Result<Schema, Vec<Complaint>> {
         .map(|f| File { path: format!("schema/{}", f.path().display()), text: f.contents_utf8().unwrap_or_default().to_owned() });
     let own = read(folder, "schema").map_err(|complaint| vec![complaint])?;
     file::load(&embedded.chain(own).collect::<Vec<_>>())
+}
+
+/// Actions stand in the folder of an entity: others would be overlooked.
+fn known_folders(schema: &Schema, folder: &Path) -> Result<(), Complaint> {
+    let Ok(entries) = fs::read_dir(folder.join("actions")) else { return Ok(()) };
+    let names: Vec<&str> = schema.entities().iter().map(|e| e.name.as_str()).chain(["every"]).collect();
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !names.contains(&name.as_str()) {
+            let hint = crate::yaml::nearest(&name, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+            let words = format!("there is no entity `{name}`{hint} An action is actions/<entity>/<name>.yaml");
+            return Err(Complaint { file: format!("actions/{name}"), line: 0, column: 0, words });
+        }
+    }
+    Ok(())
 }
 
 /// Templates of letters: path below `templates/`, and text; the project's after the embedded ones.

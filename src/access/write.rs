@@ -201,14 +201,18 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403, 404, 409, 422, in the order of `permissions.md` §5.
     pub async fn create(&mut self, change: Change<'s>) -> Result<()> {
-        self.create_for(change, None).await
+        self.create_as(change, None, &Expected::Any).await
     }
 
     /// Creates a row, for an action that may name its owner.
     ///
     /// # Errors
     /// As [`Deed::create`].
-    pub async fn create_for(&mut self, mut change: Change<'s>, owner: Option<Uuid>) -> Result<()> {
+    pub async fn create_for(&mut self, change: Change<'s>, owner: Option<Uuid>) -> Result<()> {
+        self.create_as(change, owner, &Expected::Whichever).await
+    }
+
+    async fn create_as(&mut self, mut change: Change<'s>, owner: Option<Uuid>, expected: &Expected) -> Result<()> {
         let entity = change.entity;
         let gates = gates(self.schema(), entity, CREATE.entity, &change.links);
         let held = self.judge(entity, &[], &gates, "").await?;
@@ -242,8 +246,7 @@ impl<'s> Deed<'s> {
         }
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
-            self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }, Made::Here, &Expected::Whichever)
-                .await?;
+            self.change_links(entity, change.id, LinkChange { verb: Verb::Add, ..link }, Made::Here, expected).await?;
         }
         self.check_group(entity, change.id, &held).await?;
         if is_open {
@@ -367,6 +370,11 @@ impl<'s> Deed<'s> {
         }
         held.require_version(entity, id, expected)?;
         change.check()?;
+        let sets = |change: &Change<'_>, name: &str| change.sets.iter().any(|(c, _)| c.name == name);
+        if entity.name == "user_account" && sets(&change, "email") && !sets(&change, "email_verified") {
+            // Nobody has proved the new one.
+            change.sets.extend(entity.column("email_verified").map(|column| (column, Some("false".to_owned()))));
+        }
         if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "active") {
             self.guard_administrators().await?;
         }
@@ -382,13 +390,15 @@ impl<'s> Deed<'s> {
         }
         if entity.name == "user_account" && change.sets.iter().any(|(c, v)| c.name == "active" && v.as_deref() == Some("false")) {
             self.scope.run(&account::end_sessions(id)).await?;
+            self.scope.run(&account::forget_tokens(id, true)).await?;
         }
         if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "email" || c.name == "password") {
-            self.scope.run(&account::forget_tokens(id)).await?;
+            self.scope.run(&account::forget_tokens(id, false)).await?;
         }
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
-            self.change_links(entity, id, link, Made::Before, &Expected::Whichever).await?;
+            let expected = if by_action { Expected::Whichever } else { Expected::Any }; // the row's own was asked
+            self.change_links(entity, id, link, Made::Before, &expected).await?;
         }
         self.check_group(entity, id, &held).await
     }

@@ -261,8 +261,10 @@ fn check_fields(reader: &mut Reader, scope: &Scope<'_>, entity: Option<&Entity>,
     }
     let is_password = |name: &str| entity.column(name).is_some_and(|c| c.kind == Kind::Password);
     for (name, template) in with.iter().filter(|(n, _)| is_password(n)) {
-        if !matches!(template, Template::Path(input) if scope.passwords.contains(input)) {
-            reader.complain(mark, format!("`{name}` takes an input of type password with `new: true`, and nothing else"));
+        let is_none = *template == Template::Literal(serde_json::Value::Null); // no password is good
+        if !is_none && !matches!(template, Template::Path(input) if scope.passwords.contains(input)) {
+            reader
+                .complain(mark, format!("`{name}` takes an input of type password with `new: true`, or null, and nothing else"));
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::error::{Error, Fault, Result};
 use crate::mail::KNOWN;
 use crate::mail::outbox::Letter;
 use crate::request::body::uuid;
+use crate::schema::kind::{Bounds, Kind as Column};
 use crate::statement::account;
 
 /// A performer.
@@ -75,7 +76,7 @@ pub static PERFORMERS: &[Performer] = &[
     Performer { name: "session.open", parameters: &["user"], takes_proof: true, is_final: true, kind: Kind::SessionOpen, ..PLAIN },
     Performer { name: "session.close", parameters: &["which"], optional: &["user"], is_final: true, kind: Kind::SessionClose, ..PLAIN },
     Performer { name: "administrator.claim", parameters: &["code"], kind: Kind::AdministratorClaim, ..PLAIN },
-    Performer { name: "token.issue", parameters: &["purpose", "user", "minutes"], optional: &["data"], is_final: true, kind: Kind::TokenIssue, ..PLAIN },
+    Performer { name: "token.issue", parameters: &["purpose", "user", "minutes"], optional: &["data", "several"], is_final: true, kind: Kind::TokenIssue, ..PLAIN },
     Performer { name: "token.spend", parameters: &["purpose", "token"], gives_user: true, is_final: true, kind: Kind::TokenSpend, ..PLAIN },
     Performer { name: "mail.send", parameters: &["template", "to"], optional: &["language"], takes_values: true, kind: Kind::MailSend, ..PLAIN },
     Performer { name: "log", parameters: &["message"], kind: Kind::Log, ..PLAIN },
@@ -165,7 +166,9 @@ pub async fn perform(run: &mut Run<'_>, kind: Kind, with: &Map<String, Json>) ->
             let token = URL_SAFE_NO_PAD.encode(bytes);
             let minutes = with.get("minutes").and_then(Json::as_u64).unwrap_or(15);
             let (user, purpose, data) = (text("user"), text("purpose"), text("data"));
-            let kept = account::issue(&hash(&token), &uuid(&user).unwrap_or_default().to_string(), &purpose, &data, minutes * 60);
+            let several = with.get("several").and_then(Json::as_bool).unwrap_or(false);
+            let user = uuid(&user).unwrap_or_default().to_string();
+            let kept = account::issue(&hash(&token), &user, [&purpose, &data], minutes * 60, several);
             let rows = run.deed.scope.run(&kept).await?;
             rows.first().ok_or_else(|| Error::internal("a token for nobody"))?;
             run.secrets.push(token.clone());
@@ -186,6 +189,9 @@ pub async fn perform(run: &mut Run<'_>, kind: Kind, with: &Map<String, Json>) ->
             });
             let (id, name) = (Uuid::now_v7(), template.unwrap_or_default());
             let letter = Letter { id, to: to.unwrap_or_default(), name, language, values };
+            Column::Email.check(&Bounds::default(), &letter.to.as_str().into()).map_err(|words| {
+                Error::Invalid(vec![Fault::new("bad-address", format!("The letter's `to` {words}.")).at("/attributes")])
+            })?;
             // What can't be rendered must not wait to be found out.
             let mut known = letter.values.clone();
             known.extend(KNOWN.iter().map(|name| ((*name).to_owned(), Json::String(String::new()))));

@@ -119,6 +119,8 @@ pub struct Run<'a> {
     directives: Vec<Json>,
     /// The directives as they are kept under an idempotency key: of rows only which, they are read again.
     kept: Vec<Json>,
+    /// The rows of which the answer that is being made tells.
+    told: Vec<(&'a Entity, Uuid)>,
     /// Texts that may be kept nowhere in the clear.
     pub secrets: Vec<String>,
     /// Whether a letter waits to be sent.
@@ -180,6 +182,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
             hashes,
             directives: vec![],
             kept: vec![],
+            told: vec![],
             secrets: vec![],
             has_mail: false,
             depth: 0,
@@ -189,6 +192,9 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         }
         run.begin(entity, subject).await?;
         run.outcomes(&action.outcomes).await?;
+        if run.directives.is_empty() {
+            run.answer(json!({"ResponseType": "client.notify", "Attributes": {"type": "success", "title": "Success", "message": "Done"}}), vec![]);
+        }
         run.deed.keep(run.kept.into()).await?;
         match call.is_rehearsal {
             true => run.deed.check().await?,

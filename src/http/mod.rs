@@ -137,7 +137,8 @@ impl Asked {
     /// 400 for a key that is none.
     pub fn once(&self, body: &[u8]) -> Result<Option<Once>> {
         let header = self.header(HeaderName::from_static("idempotency-key"));
-        Once::read(header, self.method.as_str(), &self.path, body).map_err(|fault| Error::Unreadable(vec![fault]))
+        let path = percent_encoding::percent_decode_str(&self.path).decode_utf8_lossy();
+        Once::read(header, self.method.as_str(), &path, body).map_err(|fault| Error::Unreadable(vec![fault]))
     }
 
     /// The version of the row that a change is made for.

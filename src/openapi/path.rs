@@ -160,7 +160,7 @@ pub fn entity_paths(source: &Source<'_>, entity: &Entity, view: &View, paths: &m
         paths.insert(format!("{at}/{{id}}"), Json::Object(row));
     }
     if may(Right::Read) {
-        for relation in &entity.relations {
+        for relation in entity.relations.iter().filter(|r| view.may(source.schema.target(r), Right::Peek)) {
             relation_paths(source, entity, relation, view, paths);
         }
         aggregate_path(source, entity, view, paths);
@@ -184,7 +184,7 @@ fn relation_paths(source: &Source<'_>, entity: &Entity, relation: &Relation, vie
         }));
     }
     let linkage = schema_ref(if many { "linkage.many" } else { "linkage.one" });
-    let good = [("200", answer("Linkage", linkage)), ("304", json!({"description": "You have it already"}))];
+    let good = [("200", answer("Linkage", linkage))];
     let mut methods = json!({
         "parameters": [in_path("id")],
         "get": {"operationId": format!("linkage.{name}.{own}"), "summary": format!("What {} names", relation.name), "tags": tags, "responses": responses(&good, false)},

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::schema_ref;
 use crate::access::view::View;
 use crate::action::directive::DIRECTIVES;
+use crate::permission::Right;
 use crate::schema::describe::json_schema;
 use crate::schema::kind::Kind;
 use crate::schema::{Column, Entity, LinkRule, Relation, Schema, Write};
@@ -101,7 +102,9 @@ pub fn resource(schema: &Schema, entity: &Entity, view: &View) -> Json {
     });
     let relationships = entity.relations.iter().map(|r| {
         let mut told = schema_ref(if r.is_many() { "relationship.many" } else { "relationship.one" });
-        told["description"] = json!(format!("To {}", schema.target(r).name));
+        if view.may(schema.target(r), Right::Peek) {
+            told["description"] = json!(format!("To {}", schema.target(r).name));
+        }
         (r.name.clone(), told)
     });
     json!({

@@ -62,12 +62,14 @@ pub fn end_sessions(user: Uuid) -> Statement {
 
 /// Keeps a token's hash for so many seconds. Those that the user had for the purpose are worth nothing any more; some that
 /// are over are swept.
-pub fn issue(hash: &[u8], user: &str, purpose: &str, data: &str, seconds: u64) -> Statement {
-    let sql = "with old as (delete from rowhouse.token where owner = $2::uuid and purpose = $3 or hash in \
+///
+/// `several`: a way back, beside which others stay good.
+pub fn issue(hash: &[u8], user: &str, [purpose, data]: [&str; 2], seconds: u64, several: bool) -> Statement {
+    let sql = "with old as (delete from rowhouse.token where owner = $2::uuid and purpose = $3 and not $6::boolean or hash in \
                (select hash from rowhouse.token where expires_at < now() limit 10 for update skip locked)) \
-               insert into rowhouse.token (hash, owner, purpose, data, expires_at) \
-               select $1::bytea, u.id, $3, $4, now() + make_interval(secs => $5::double precision) from user_account u where u.id = $2::uuid returning owner";
-    let values = [bytea(hash), user.to_owned(), purpose.to_owned(), data.to_owned(), seconds.to_string()];
+               insert into rowhouse.token (hash, owner, purpose, data, expires_at, several) \
+               select $1::bytea, u.id, $3, $4, now() + make_interval(secs => $5::double precision), $6::boolean from user_account u where u.id = $2::uuid returning owner";
+    let values = [bytea(hash), user.to_owned(), purpose.to_owned(), data.to_owned(), seconds.to_string(), several.to_string()];
     Statement::fixed(sql, values.into_iter().map(Some).collect())
 }
 
@@ -78,9 +80,11 @@ pub fn spend(hash: &[u8], purpose: &str) -> Statement {
     Statement::fixed(sql, vec![Some(bytea(hash)), Some(purpose.to_owned())])
 }
 
-/// What was sent to a user's address, or before a password, is worth nothing after it changed.
-pub fn forget_tokens(user: Uuid) -> Statement {
-    Statement::fixed("delete from rowhouse.token where owner = $1", vec![Some(user.to_string())])
+/// What was sent to a user's address, or before a password, is worth nothing after it changed; but for a way back (`several`),
+/// which would be none if whoever took the account could close it, and which only `all` ends.
+pub fn forget_tokens(user: Uuid, all: bool) -> Statement {
+    let sql = "delete from rowhouse.token where owner = $1 and (not several or $2::boolean)";
+    Statement::fixed(sql, vec![Some(user.to_string()), Some(all.to_string())])
 }
 
 fn bytea(bytes: &[u8]) -> String {

@@ -19,8 +19,8 @@ pub fn put(id: Uuid, texts: [&str; 4], language: Option<&str>, sealed: Option<St
 /// Who claims one has so many seconds: then it is due again, whatever became of them.
 pub fn claim(seconds: u64) -> Statement {
     let sql = "update mail m set tries = m.tries + 1, next_at = now() + make_interval(secs => $1::double precision), version = m.version + 1, updated_at = now() \
-               where m.id in (select d.id from mail d where d.state = 'waiting' and d.next_at <= now() \
-               and not exists (select from mail e where e.state = 'waiting' and lower(e.\"to\") = lower(d.\"to\") and (e.created_at, e.id) < (d.created_at, d.id)) \
+               where m.id in (select d.id from mail d where d.state = 'waiting' and d.sent_at is null and d.next_at <= now() \
+               and not exists (select from mail e where e.state = 'waiting' and e.sent_at is null and lower(e.\"to\") = lower(d.\"to\") and (e.created_at, e.id) < (d.created_at, d.id)) \
                order by d.created_at, d.id limit 10 for update skip locked) \
                returning m.id, m.\"to\", m.letter, m.values::text, m.sealed, m.tries, m.message_id, m.language";
     Statement::fixed(sql, vec![Some(seconds.to_string())])

@@ -243,22 +243,28 @@ pub fn link(
             let value = if is_added { format!("{row}::uuid") } else { "null".to_owned() };
             let linked = if is_added { "true".to_owned() } else { format!("t.{column} = {row}::uuid") };
             format!(
-                "with {who} update {other} t set {column} = {value}, version = t.version + 1, updated_at = now() from who a \
-                 where t.id = any({ids}::uuid[]) and {linked} and {held} returning t.id"
+                "with {who}, changed as (update {other} t set {column} = {value}, version = t.version + 1, updated_at = now() from who a \
+                 where t.id = any({ids}::uuid[]) and {linked} and {held} returning t.id), \
+                 raised as (update {table} t set version = t.version + 1, updated_at = now() where t.id = {row}::uuid and exists (select from changed) \
+                 and not exists (select from changed c where c.id = t.id)) select id from changed"
             )
         }
         Link::Through { table: pairs, near, far } => {
-            let pairs = quote(pairs);
+            let (pairs, other) = (quote(pairs), target.table());
             let changed = if is_added {
                 format!(
-                    "insert into {pairs} ({near}, {far}, created_at) select t.id, x, now() from raised t, unnest({ids}::uuid[]) x on conflict do nothing returning {far}"
+                    "insert into {pairs} ({near}, {far}, created_at) select t.id, x, now() from raised t, unnest({ids}::uuid[]) x on conflict do nothing returning {far} as id"
                 )
             } else {
                 format!(
-                    "delete from {pairs} l using raised t where l.{near} = t.id and l.{far} = any({ids}::uuid[]) returning l.{far}"
+                    "delete from {pairs} l using raised t where l.{near} = t.id and l.{far} = any({ids}::uuid[]) returning l.{far} as id"
                 )
             };
-            format!("with {who}, raised as ({raised} returning t.id) {changed}")
+            format!(
+                "with {who}, raised as ({raised} returning t.id), changed as ({changed}), \
+                 others as (update {other} t set version = t.version + 1, updated_at = now() where t.id in (select id from changed) and t.id <> {row}::uuid) \
+                 select id from changed"
+            )
         }
         Link::Array { ids: column, bits } => {
             let mut sent = || {

@@ -31,6 +31,8 @@ create index token_owner on rowhouse.token (owner, purpose);
 create index token_expires_at on rowhouse.token (expires_at);
 ", "
 create table rowhouse.tick (action text primary key, last timestamptz not null);
+", "
+alter table rowhouse.token add column several boolean not null default false;
 "];
 
 /// An action as its row in `action` wants it.

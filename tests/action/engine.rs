@@ -106,6 +106,8 @@ async fn outcomes_for_each_row_and_actions_inside_actions_keep_their_own_checks(
     let shared = ada.make("order", json!({"select": 4, "from": "y", "permission": 16256 | 2 | 32}), json!({})).await;
     bob.act("order/mark_all", json!({"text": "z"})).await.is(403); // the outer action's rights are not the inner one's
     assert_eq!(ada.get(&format!("/api/order/{shared}")).await.json["data"]["attributes"]["n"], Json::Null, "nothing of it stays");
+    let nothing = world.user("eve", &[]).await.act("order/quiet", json!({})).await.is(200);
+    assert_eq!(nothing.json[0]["Attributes"]["title"], "Success", "[] is never an answer");
     ada.act("order/again", json!({})).await.is(422);
     assert!(ada.get("/api/order?filter[k0]=again").await.ids().is_empty());
     _ = ids;

@@ -245,3 +245,58 @@ async fn actions_are_done_once_too_but_for_those_that_hand_out_secrets() {
     assert_ne!(tokens[0].json[0]["Attributes"]["value"], tokens[1].json[0]["Attributes"]["value"]);
     assert!(world.sql("select 1 from rowhouse.once where done::text like '%client.store%'").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_link_raises_both_sides_whichever_it_was_made_from() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let article = ada.make("article", json!({"title": "x"}), json!({})).await;
+    let (one, two) =
+        (ada.make("tag", json!({"name": "1"}), json!({})).await, ada.make("tag", json!({"name": "2"}), json!({})).await);
+    let (url, tag) =
+        (format!("/api/article/{article}"), async |path: String| ada.get(&path).await.is(200).header("etag").to_owned());
+    let linkage = |kind: &str, id: &str| json!({"data": [{"type": kind, "id": id}]});
+    ada.post(&format!("{url}/relationships/tags"), linkage("tag", &one)).await.is(204);
+    let (seen, tags) = (tag(url.clone()).await, tag(format!("/api/tag/{one}")).await);
+    ada.post(&format!("/api/tag/{two}/relationships/articles"), linkage("article", &article)).await.is(204);
+    let replace = json!({"data": {"type": "article", "id": article, "relationships": {"tags": linkage("tag", &one)}}});
+    with(&ada, Method::PATCH, &url, ("If-Match", &seen), Some(&replace)).await.is(412); // nothing is lost
+    ada.unlink(&format!("{url}/relationships/tags"), linkage("tag", &one)).await.is(204);
+    assert_ne!(tag(format!("/api/tag/{one}")).await, tags);
+    let before = tag(url.clone()).await;
+    let comment =
+        ada.make("comment", json!({"text": "c"}), json!({"article": {"data": {"type": "article", "id": article}}})).await;
+    ada.post(&format!("{url}/relationships/comments"), linkage("comment", &comment)).await.is(204);
+    assert_ne!(tag(url.clone()).await, before, "has-many");
+    ada.post(&format!("{url}/relationships/tags"), linkage("tag", &two)).await.is(204); // it is linked already
+    assert_eq!(ada.get(&format!("{url}/relationships/tags")).await.is(200).header("etag"), "", "If-Match there means the row's");
+    // Nor is what wants to be told its version changed through others.
+    let odd = World::of(ODD).await;
+    let eva = odd.user("eva", &[]).await;
+    let ledger = eva.make("ledger", json!({"line": "x"}), json!({})).await;
+    let a = eva.make("a", json!({"name": "x"}), json!({})).await;
+    eva.post(&format!("/api/a/{a}/relationships/ledgers"), linkage("ledger", &ledger)).await.is(428);
+    let made =
+        json!({"data": {"type": "a", "attributes": {"name": "y"}, "relationships": {"ledgers": linkage("ledger", &ledger)}}});
+    eva.post("/api/a", made).await.is(428);
+    let own = format!("/api/ledger/{ledger}/relationships/as");
+    with(&eva, Method::POST, &own, ("If-Match", "\"1-x\""), Some(&linkage("a", &a))).await.is(204);
+}
+
+#[tokio::test]
+async fn what_an_action_said_of_a_row_is_not_said_again_to_who_may_not_read_it_any_more() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let order = ada.make("order", json!({"from": "secret word", "select": 5, "permission": 16256 | 2 | 8 | 32}), json!({})).await;
+    let mark = async || {
+        let request = bob.request(Method::POST, &format!("/action/order/{order}/mark")).header("Idempotency-Key", "m");
+        bob.send(request.header("Content-Type", "application/json").body(r#"{"text":"größe"}"#)).await
+    };
+    assert_eq!(mark().await.is(200).json[0]["Attributes"]["message"], "größe 5");
+    assert_eq!(mark().await.is(200).json[0]["Attributes"]["message"], "größe 5");
+    let hide = json!({"data": {"type": "order", "id": order, "attributes": {"permission": 16256 | 1 | 32}}});
+    ada.patch(&format!("/api/order/{order}"), hide).await.is(200);
+    let after = mark().await.is(200);
+    assert!(!after.text.contains("größe"), "{}", after.text);
+    assert_eq!(after.json[0]["Attributes"]["title"], "Done before");
+}

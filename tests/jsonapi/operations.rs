@@ -32,7 +32,7 @@ async fn ao1_ao3_ao5_ao6_operations_are_done_in_order_and_name_each_other() {
         {"op": "add", "ref": {"type": "article", "lid": "a", "relationship": "tags"}, "data": [{"type": "tag", "lid": "b"}]},
         {"op": "update", "ref": {"type": "article", "lid": "a"}, "data": {"type": "article", "lid": "a", "attributes": {"title": "y"}}},
         {"op": "add", "data": {"type": "comment", "attributes": {"text": "c"}, "relationships": {"article": {"data": {"type": "article", "lid": "a"}}}}},
-        {"op": "remove", "ref": {"type": "tag", "lid": "b"}, "meta": {"if_match": "\"1-x\""}},
+        {"op": "remove", "ref": {"type": "tag", "lid": "b"}, "meta": {"if_match": "\"2-x\""}},
     ])).await.is(200);
     assert_eq!(done.header("content-type"), MEDIA, "CN9");
     let results = done.json["atomic:results"].as_array().expect("results");

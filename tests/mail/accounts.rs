@@ -103,8 +103,40 @@ async fn v11_a_new_address_is_confirmed_first_and_the_old_one_can_take_it_back()
     assert!(sign_in(&world, "new@example.org", "correct horse").await.is_ok());
     guest.act("user_account/undo_email_change", json!({"token": told.token()})).await.is(200);
     assert!(sign_in(&world, "new@example.org", "correct horse").await.is_err());
-    assert!(sign_in(&world, "ada@example.org", "correct horse").await.is_ok());
+    assert!(sign_in(&world, "ada@example.org", "correct horse").await.is_err(), "who changed it may know the password");
     ada.get("/api/user_account/mine").await.is(401);
+    assert_eq!(smtp.letter().await.to, "ada@example.org", "a link to a new one");
+}
+
+#[tokio::test]
+async fn v11_whoever_took_an_account_cannot_close_the_way_back() {
+    let (world, mut smtp) = with_mail().await;
+    sign_up(&world, "ada@example.org").await;
+    let guest = world.guest();
+    let mut thief = sign_in(&world, "ada@example.org", "correct horse").await.ok().expect("signed in");
+    let mut back = String::new();
+    for email in ["evil@example.org", "evil2@example.org"] {
+        thief.act("user_account/change_email", json!({"email": email, "password": "correct horse"})).await.is(200);
+        guest.act("user_account/confirm_email_change", json!({"token": smtp.letter().await.token()})).await.is(200);
+        let told = smtp.letter().await;
+        if told.to == "ada@example.org" {
+            back = told.token();
+        }
+    }
+    let change = json!({"current": "correct horse", "password": "evil and long", "passwordConfirm": "evil and long"});
+    thief.act("user_account/change_password", change).await.is(200);
+    guest.act("user_account/request_password_reset", json!({"email": "evil2@example.org"})).await.is(200);
+    guest.act("user_account/reset_password", choose(&smtp.letter().await.token(), "evil and longer")).await.is(200);
+    thief = sign_in(&world, "evil2@example.org", "evil and longer").await.ok().expect("signed in");
+    guest.act("user_account/undo_email_change", json!({"token": back})).await.is(200);
+    thief.get("/api/user_account/mine").await.is(401);
+    for password in ["correct horse", "evil and long", "evil and longer"] {
+        assert!(sign_in(&world, "ada@example.org", password).await.is_err(), "no password is good any more");
+    }
+    let letter = smtp.letter().await;
+    assert_eq!(letter.to, "ada@example.org");
+    guest.act("user_account/reset_password", choose(&letter.token(), "owner is back")).await.is(200);
+    assert!(sign_in(&world, "ada@example.org", "owner is back").await.is_ok());
 }
 
 #[tokio::test]
@@ -121,11 +153,17 @@ async fn administrators_invite_bar_and_let_in_again_and_everybody_may_go() {
     let id = bob.get("/api/user_account/mine").await.is(200).json["data"]["id"].as_str().expect("an id").to_owned();
     eve.act(&format!("user_account/{id}/deactivate"), json!({})).await.is(403);
     bob.act(&format!("user_account/{id}/deactivate"), json!({})).await.is(403);
+    bob.act("user_account/change_email", json!({"email": "elsewhere@example.org", "password": "battery staple"})).await.is(200);
+    let elsewhere = smtp.letter().await.token();
     admin.act(&format!("user_account/{id}/deactivate"), json!({})).await.is(200);
     bob.get("/api/user_account/mine").await.is(401);
     assert!(sign_in(&world, "bob@example.org", "battery staple").await.is_err());
     world.guest().act("user_account/request_password_reset", json!({"email": "bob@example.org"})).await.is(200);
     admin.act(&format!("user_account/{id}/activate"), json!({})).await.is(200);
+    world.guest().act("user_account/confirm_email_change", json!({"token": elsewhere})).await.is(422); // what he had asked for is over
+    let moved = json!({"data": {"type": "user_account", "id": id, "attributes": {"email": "BOB@example.org"}}});
+    let moved = admin.patch(&format!("/api/user_account/{id}"), moved).await.is(200);
+    assert_eq!(moved.json["data"]["attributes"]["email_verified"], false, "nobody has proved it");
     let bob = sign_in(&world, "bob@example.org", "battery staple").await.ok().expect("signed in again");
     bob.act("user_account/delete_me", json!({"password": "wrong"})).await.is(401);
     bob.act("user_account/delete_me", json!({"password": "battery staple"})).await.is(200);

@@ -53,6 +53,12 @@ async fn a_letter_goes_out_after_the_commit_and_its_secret_stands_nowhere() {
     world.guest().get("/api/mail").await.is(401);
     let row = json!({"data": {"type": "mail", "attributes": {"to": "x@example.org"}}});
     admin.post("/api/mail", row).await.is(403); // letters are sent by actions
+    let id = listed.ids().remove(0);
+    let again = json!({"data": {"type": "mail", "id": id, "attributes": {"state": "waiting"}}});
+    admin.patch(&format!("/api/mail/{id}"), again).await.is(200);
+    ask(&ada).await;
+    assert_ne!(smtp.letter().await.token(), "", "what was sent doesn't go again, without its secret");
+    assert!(smtp.is_empty());
 }
 
 #[tokio::test]
@@ -94,7 +100,7 @@ async fn a_letter_of_which_nobody_knows_whether_it_went_goes_again_under_the_sam
     ask(&ada).await;
     smtp.letter().await;
     until(&world, "state = 'sent'").await;
-    world.sql("update mail set state = 'waiting', sealed = null, values = '{\"name\": \"x\", \"token\": \"y\"}', next_at = now() where tries = 1").await;
+    world.sql("update mail set state = 'waiting', sent_at = null, sealed = null, values = '{\"name\": \"x\", \"token\": \"y\"}', next_at = now() where tries = 1").await;
     assert_eq!(smtp.letter().await.token(), "y");
 }
 

@@ -162,6 +162,13 @@ impl<'s> Deed<'s> {
             }
         }
         held.require_version(entity, id, expected)?;
+        if target.require_if_match
+            && *expected != Expected::Whichever
+            && !judged.is_empty()
+            && relation.rule == LinkRule::Declared
+        {
+            return Err(Error::PreconditionRequired); // those rows change, too: their own side says which version
+        }
         for (verb, targets, asks) in judged {
             let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;

@@ -60,12 +60,12 @@ impl<'a> Run<'a> {
                 Ok(done)
             }
             Does::Respond { directive, with } => {
+                self.told.clear();
                 let all = Template::Map(with.clone());
                 let attributes = all.render(&self.tellable(&all).await?)?;
                 check_directive(self.app.config, directive, &attributes)?;
-                let directive = json!({"ResponseType": directive, "Attributes": attributes});
-                self.kept.push(directive.clone());
-                self.directives.push(directive);
+                let told = std::mem::take(&mut self.told);
+                self.answer(json!({"ResponseType": directive, "Attributes": attributes}), told);
                 Ok(Json::Null)
             }
             Does::RespondRow { row } => {

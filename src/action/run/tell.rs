@@ -18,11 +18,33 @@ use crate::schema::Entity;
 use crate::schema::kind::Kind;
 
 impl<'a> Run<'a> {
+    /// Adds a directive to the answer; kept with the rows that it tells of.
+    pub(super) fn answer(&mut self, directive: Json, told: Vec<(&'a Entity, Uuid)>) {
+        let rows: Vec<Json> = told.into_iter().map(|(entity, id)| json!([entity.name, id])).collect();
+        self.kept.push(json!({"directive": directive, "of": rows}));
+        self.directives.push(directive);
+    }
+
     /// The directives of a call that was done before, its rows as they are served now.
     pub(super) async fn again(&mut self, kept: Json) -> Result<Vec<Json>> {
         let Json::Array(mut directives) = kept else { return Err(Error::internal("kept directives are a list")) };
         for directive in &mut directives {
-            let Some(row) = directive.get("row") else { continue };
+            let Some(row) = directive.get("row") else {
+                let mut is_readable = true;
+                for row in directive["of"].as_array().cloned().unwrap_or_default() {
+                    let entity = self.deed.planner.entity(row[0].as_str().unwrap_or_default())?;
+                    let id = row[1].as_str().and_then(uuid).unwrap_or_default();
+                    is_readable &= !self.deed.readable(entity, &[id]).await?.is_empty();
+                }
+                let words = "This was done before; what it said is not yours to read any more.";
+                *directive = match is_readable {
+                    true => directive["directive"].take(),
+                    false => {
+                        json!({"ResponseType": "client.notify", "Attributes": {"type": "info", "title": "Done before", "message": words}})
+                    }
+                };
+                continue;
+            };
             let entity = self.deed.planner.entity(row[0].as_str().unwrap_or_default())?;
             let id = row[1].as_str().and_then(uuid).unwrap_or_default();
             *directive = json!({"ResponseType": entity.name, "Attributes": self.resource(entity, id).await?});
@@ -55,6 +77,7 @@ impl<'a> Run<'a> {
             };
             let id = |row: &Json| row["id"].as_str().and_then(uuid).unwrap_or_default();
             let ids: Vec<Uuid> = rows.iter().map(|row| id(row)).collect();
+            self.told.extend(ids.iter().map(|id| (bound.entity, *id)));
             let readable = self.deed.unseen(bound.entity, &ids).await?;
             for row in rows {
                 match readable.iter().find(|(readable, _)| *readable == id(row)) {

@@ -53,7 +53,7 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
             }
             deed.keep(kept(shown)).await?;
             let body = results(app, asked, &mut deed, shown).await?;
-            deed.commit().await?;
+            deed.commit().await.map_err(|error| error.within("/atomic:operations"))?;
             Ok(Ok((body, false)))
         });
         match done.await? {
