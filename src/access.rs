@@ -36,6 +36,8 @@ pub struct Answer<'s> {
     pub rows: Vec<Vec<Row>>,
     /// Whether there are more in the page's direction.
     pub has_more: bool,
+    /// The entities, by their place in the schema, to which links may lead.
+    pub open: Vec<usize>,
 }
 
 impl Answer<'_> {
@@ -104,7 +106,7 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
     let is_faulty = !plan.faults.is_empty();
     let (statement, layout) = read::read(schema, plan, caller.session, is_faulty);
     let mut rows: Vec<Vec<Row>> = layout.branches.iter().map(|_| vec![]).collect();
-    let mut bits = None;
+    let (mut bits, mut open) = (None, vec![]);
     let found = match source {
         Source::Store(store) if plan.is_small() => store.read_small(&statement).await?,
         Source::Store(store) => store.read(&statement).await?,
@@ -112,7 +114,12 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
     };
     for row in found {
         match usize::try_from(row.int(0).unwrap_or(0)).unwrap_or(0) {
-            0 => bits = row.int(1),
+            0 => {
+                bits = row.int(1);
+                let held = layout.targets.1.and_then(|slot| row.int(slot)).unwrap_or(0);
+                let targets = layout.targets.0.iter().enumerate().filter(|(at, _)| held & (1 << at) != 0);
+                open.extend(targets.map(|(_, entity)| entity.at));
+            }
             branch => rows[branch - 1].push(row),
         }
     }
@@ -153,7 +160,7 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
     }
     let has_more = cut(plan, &mut rows);
     sort_links(&layout, &mut rows);
-    Ok(Answer { layout, rows, has_more })
+    Ok(Answer { layout, rows, has_more, open })
 }
 
 /// Runs an aggregate over what the caller may read. Gives the groups, and whether there are more.

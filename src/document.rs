@@ -69,11 +69,19 @@ struct Writer<'a, 's> {
     schema: &'s Schema,
     place: &'a Place<'a>,
     links: HashMap<(usize, &'s str), Links>,
+    /// The entities to which links may lead.
+    open: HashSet<usize>,
 }
 
 /// Writes the document of a read.
 pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: links(answer) };
+    let mut writer = Writer {
+        out: Vec::with_capacity(1024),
+        schema,
+        place,
+        links: links(answer),
+        open: answer.open.iter().copied().collect(),
+    };
     writer.put("{\"jsonapi\":{\"version\":\"1.1\"");
     if place.form == Form::Cursors {
         writer.put(&format!(",\"profile\":[\"{CURSOR}\"]"));
@@ -135,10 +143,11 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
 /// Writes the results of atomic operations: of each the row that it made or changed, in the answer of its entity; nothing
 /// where it has none, and `meta` where the caller may not read it.
 pub fn results(schema: &Schema, rows: &[Option<(Option<&Answer<'_>>, Uuid)>], place: &Place<'_>) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
+    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new(), open: HashSet::new() };
     writer.put(&format!("{{\"jsonapi\":{{\"version\":\"1.1\",\"ext\":[\"{ATOMIC}\"]}},\"atomic:results\":["));
     let mut found: HashMap<Uuid, (&Rows<'_>, &Row)> = HashMap::new();
     for answer in rows.iter().flatten().filter_map(|(answer, _)| *answer) {
+        writer.open.extend(&answer.open);
         if let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) {
             found.extend(rows.iter().filter_map(|row| Some((row.uuid(3)?, (layout, row)))));
         }
@@ -168,7 +177,7 @@ pub fn totals(
     number: Option<i64>,
     place: &Place<'_>,
 ) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
+    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new(), open: HashSet::new() };
     writer.put("{\"jsonapi\":{\"version\":\"1.1\"},\"links\":{\"self\":");
     writer.text(&place.own());
     let number = number.unwrap_or(1);
@@ -290,36 +299,35 @@ impl<'s> Writer<'_, 's> {
             self.value(column.kind.wire(), row.raw(*slot));
         }
         self.put("},\"relationships\":{");
-        for (at, (relation, slot)) in layout.relations.iter().enumerate() {
-            if at > 0 {
-                self.put(",");
-            }
-            let name = utf8_percent_encode(&relation.name, SEGMENT).to_string();
-            self.text(&relation.name);
-            self.put(":{\"links\":{\"self\":");
-            self.text(&format!("{url}/relationships/{name}"));
-            self.put(",\"related\":");
-            self.text(&format!("{url}/{name}"));
+        let mut is_first = true;
+        for (relation, slot) in &layout.relations {
             let target = self.schema.target(relation);
             let linked = self.links.get(&(entity.at, relation.name.as_str())).and_then(|l| l.get(&id)).cloned();
-            if let Some((_, Some(next))) = &linked {
-                self.put(",\"prev\":null,\"next\":");
-                self.text(&format!("{url}/{name}?{next}"));
+            // Links that lead to a refusal are left out, and a relationship that holds nothing else (`permissions.md` §4).
+            let is_open = self.open.contains(&target.at);
+            if !is_open && slot.is_none() && linked.is_none() {
+                continue;
+            }
+            self.put(if is_first { "" } else { "," });
+            is_first = false;
+            self.text(&relation.name);
+            self.put(":{");
+            let has_data = slot.is_some() || linked.is_some();
+            if is_open {
+                let next = linked.as_ref().and_then(|(_, next)| next.as_deref());
+                self.relation_links(&url, &relation.name, next);
+                self.put(if has_data { "," } else { "" });
             }
             if let Some(slot) = slot {
-                self.put("},\"data\":");
+                self.put("\"data\":");
                 self.identifier(target, row.uuid(*slot));
             } else if let Some((linked, next)) = linked {
-                self.put(if next.is_some() { "},\"meta\":{\"truncated\":true},\"data\":[" } else { "},\"data\":[" });
+                self.put(if next.is_some() { "\"meta\":{\"truncated\":true},\"data\":[" } else { "\"data\":[" });
                 for (at, other) in linked.iter().enumerate() {
-                    if at > 0 {
-                        self.put(",");
-                    }
+                    self.put(if at > 0 { "," } else { "" });
                     self.linked(target, Some(other.id), other.bits);
                 }
                 self.put("]");
-            } else {
-                self.put("}");
             }
             self.put("}");
         }
@@ -334,6 +342,20 @@ impl<'s> Writer<'_, 's> {
                 self.put(&format!("{comma}\"{}\":{}", right.word(), row.bool(*slot) && !closed));
             }
             self.put("}}");
+        }
+        self.put("}");
+    }
+
+    /// A relationship's links; with the next page of what is included, where there is more.
+    fn relation_links(&mut self, url: &str, name: &str, next: Option<&str>) {
+        let name = utf8_percent_encode(name, SEGMENT).to_string();
+        self.put("\"links\":{\"self\":");
+        self.text(&format!("{url}/relationships/{name}"));
+        self.put(",\"related\":");
+        self.text(&format!("{url}/{name}"));
+        if let Some(next) = next {
+            self.put(",\"prev\":null,\"next\":");
+            self.text(&format!("{url}/{name}?{next}"));
         }
         self.put("}");
     }

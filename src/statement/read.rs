@@ -40,6 +40,8 @@ pub struct Layout<'s> {
     pub branches: Vec<Branch<'s>>,
     /// The entities that the head judges, and what each is asked.
     pub named: Vec<(&'s Entity, Right)>,
+    /// The entities that relationships lead to, and where the head's bits stand that say which of them the caller may read.
+    pub targets: (Vec<&'s Entity>, Option<usize>),
 }
 
 /// The rows of one branch.
@@ -279,6 +281,10 @@ impl<'s> Speller<'s> {
                 slots.len() - 1
             });
             rows.relations.push((relation, slot));
+            let target = self.schema.target(relation);
+            if self.layout.targets.0.len() < 62 && !self.layout.targets.0.iter().any(|e| e.at == target.at) {
+                self.layout.targets.0.push(target);
+            }
         }
         if cte == "r0" && !self.is_paged {
             rows.version = Some(slots.len());
@@ -393,6 +399,22 @@ impl<'s> Speller<'s> {
     }
 
     /// Puts everything together, with the slots of all branches laid out over each other.
+    /// A column of `a`: bits of the entities that relationships lead to and that the caller may read. Links to others are left
+    /// out (`permissions.md` §4).
+    fn open(&mut self, kinds: &mut Vec<Wire>) -> Option<String> {
+        let (targets, slot) = &mut self.layout.targets;
+        if targets.is_empty() {
+            return None;
+        }
+        kinds.push(Wire::Integer);
+        *slot = Some(kinds.len() - 1 + FIXED);
+        let bits =
+            targets.iter().enumerate().map(|(at, e)| format!(" when '{}' then {}", e.name.replace('\'', "''"), 1_i64 << at));
+        let held = rule(Right::Read, crate::permission::Subject { row: "w", is_group: false });
+        let bits: String = bits.collect();
+        Some(format!(", (select coalesce(sum(case w.name{bits} else 0 end), 0)::bigint from world w where {held}) as open"))
+    }
+
     fn finish(mut self, who: &str, head: &str) -> (Statement, Layout<'s>) {
         let mut kinds: Vec<Wire> = vec![]; // the slots, in order
         let mut placed: Vec<Vec<usize>> = vec![];
@@ -410,12 +432,19 @@ impl<'s> Speller<'s> {
             });
             placed.push(places.collect());
         }
+        let open = self.open(&mut kinds);
         let empty: Vec<String> = kinds.iter().map(|k| format!("null::{}", k.sql())).collect();
+        let mut head_slots = empty.clone();
+        if open.is_some()
+            && let Some(last) = head_slots.last_mut()
+        {
+            "a.open".clone_into(last);
+        }
         let line = |branch: usize, n: &str, parent: &str, id: &str, slots: &[String], from: &str| {
             let slots: String = slots.iter().map(|s| format!(", {s}")).collect();
             format!("select {branch}::bigint, ({n})::bigint, {parent}, {id}{slots} from {from}")
         };
-        let mut lines = vec![line(0, head, "a.session", "a.id", &empty, "a")];
+        let mut lines = vec![line(0, head, "a.session", "a.id", &head_slots, "a")];
         for (at, (branch, places)) in self.branches.iter().zip(&placed).enumerate() {
             let mut slots = empty.clone();
             for ((_, expression), place) in branch.slots.iter().zip(places) {
@@ -447,7 +476,7 @@ impl<'s> Speller<'s> {
         let entities = self.schema.entities();
         let gates: Vec<_> =
             self.gates.iter().enumerate().map(|(i, (at, right))| format!(", {} as g{i}", gate(&entities[*at], *right))).collect();
-        let a = format!("a as materialized (select a.*{} from who a)", gates.concat());
+        let a = format!("a as materialized (select a.*{}{} from who a)", gates.concat(), open.unwrap_or_default());
         let ctes: Vec<_> = [who.to_owned(), a].into_iter().chain(self.ctes).collect();
         self.statement.sql = format!("with {} {}", ctes.join(", "), lines.join(" union all "));
         (self.statement, self.layout)

@@ -404,3 +404,30 @@ async fn cp2_cp3_cp6_a_cursor_is_good_for_its_collection_and_order_alone() {
     tells("sort=nothing", "unsupported-sort").await;
     tells(&format!("sort=title&page[after]={cursor}&page[before]={cursor}"), "range-pagination-not-supported").await;
 }
+
+#[tokio::test]
+async fn fe1_links_that_lead_to_a_refusal_are_left_out() {
+    let world = World::new().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    let article = ada.make("article", json!({"title": "x", "permission": 16258}), json!({})).await;
+    let url = format!("/api/article/{article}?include=comments");
+    let guests = world.guest().get(&url).await.is(200).json["data"]["relationships"].clone();
+    assert_eq!(
+        guests["author"],
+        json!({"data": {"type": "user_account", "id": ada.id}}),
+        "guests peek at users, and may not read them"
+    );
+    assert!(guests.get("usergroups").is_none(), "nothing is left of it");
+    assert!(guests["tags"]["links"]["self"].is_string() && guests["comments"]["data"].is_array());
+    // Whoever follows all links of what is served is refused nowhere.
+    for someone in [&world.guest(), &ada, &admin] {
+        let data = someone.get(&url).await.is(200).json["data"].clone();
+        for relationship in data["relationships"].as_object().expect("relationships").values() {
+            for link in ["self", "related"].iter().filter_map(|name| relationship["links"][name].as_str()) {
+                someone.get(link).await.is(200);
+            }
+        }
+    }
+    let whole = admin.get(&url).await.is(200).json["data"]["relationships"].clone();
+    assert!(whole["usergroups"]["links"]["related"].is_string() && whole["author"]["links"]["self"].is_string(), "the control");
+}
