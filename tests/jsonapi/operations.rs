@@ -189,3 +189,49 @@ async fn operations_under_a_key_are_done_once() {
     assert_eq!(ada.get("/api/tag").await.ids().len(), 2);
     ask("y").await.is(422);
 }
+
+#[tokio::test]
+async fn what_alternates_shares_its_statements_too_and_nothing_overtakes_its_like() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let made = operate(&ada, (0..100).map(|n| add("article", json!({"title": n.to_string()}))).collect()).await.is(200);
+    let ids: Vec<&str> =
+        made.json["atomic:results"].as_array().expect("results").iter().filter_map(|r| r["data"]["id"].as_str()).collect();
+    let update =
+        |id: &str, attributes: Json| json!({"op": "update", "data": {"type": "article", "id": id, "attributes": attributes}});
+    let mixed = ids
+        .iter()
+        .enumerate()
+        .flat_map(|(n, id)| [update(id, json!({"title": format!("new {n}")})), add("tag", json!({"name": n.to_string()}))]);
+    world.wire.listen();
+    let done = operate(&ada, mixed.collect()).await.is(200);
+    assert!(world.wire.executed() < 20, "{} statements", world.wire.executed());
+    let results = done.json["atomic:results"].as_array().expect("results");
+    assert_eq!(
+        (&results[10]["data"]["attributes"]["title"], &results[11]["data"]["attributes"]["name"]),
+        (&json!("new 5"), &json!("5"))
+    );
+    // A value that is free only later is taken now.
+    ada.patch(
+        &format!("/api/article/{}", ids[0]),
+        json!({"data": {"type": "article", "id": ids[0], "attributes": {"slug": "x"}}}),
+    )
+    .await
+    .is(200);
+    let slug = |operations: Json| operate(&ada, operations);
+    let taken = slug(json!([
+        update(ids[1], json!({"slug": "z"})),
+        add("article", json!({"title": "t", "slug": "x"})),
+        update(ids[0], json!({"slug": "y"}))
+    ]))
+    .await
+    .is(409);
+    assert_eq!(taken.json["errors"][0]["source"]["pointer"], "/atomic:operations/1/data/attributes/slug");
+    slug(json!([
+        update(ids[0], json!({"slug": "y"})),
+        add("tag", json!({"name": "between"})),
+        add("article", json!({"title": "t", "slug": "x"}))
+    ]))
+    .await
+    .is(200);
+}

@@ -50,15 +50,18 @@ impl<'s> Deed<'s> {
     /// What a step ran into, and its number. At the pace of batches the number is that of a batch's first step, and the
     /// error of some step of it.
     pub async fn all(&mut self, steps: &[Step<'s>], pace: Pace) -> Result<(), (usize, Error)> {
-        let mut at = 0;
-        while at < steps.len() {
-            let alike = if pace == Pace::Batches { alike(&steps[at..]) } else { 1 };
-            let done = match alike {
-                1 => self.one(steps[at].clone()).await,
-                _ => self.batch(&steps[at..at + alike]).await,
+        let mut is_done = vec![false; steps.len()];
+        for at in 0..steps.len() {
+            if is_done[at] {
+                continue;
+            }
+            let group = if pace == Pace::Batches { alike(steps, at, &is_done) } else { vec![at] };
+            let done = match group.as_slice() {
+                [_] => self.one(steps[at].clone()).await,
+                many => self.batch(&many.iter().map(|at| &steps[*at]).collect::<Vec<_>>()).await,
             };
             done.map_err(|error| (at, error))?;
-            at += alike;
+            group.into_iter().for_each(|at| is_done[at] = true);
         }
         Ok(())
     }
@@ -81,8 +84,8 @@ impl<'s> Deed<'s> {
     }
 
     /// Steps that are alike, together: the phases of [`Deed::create`], [`Deed::update`] and [`Deed::delete`].
-    async fn batch(&mut self, steps: &[Step<'s>]) -> Result<()> {
-        match &steps[0] {
+    async fn batch(&mut self, steps: &[&Step<'s>]) -> Result<()> {
+        match steps[0] {
             Step::Create(first) => {
                 let changes: Vec<_> = steps.iter().filter_map(|s| if let Step::Create(c) = s { Some(c) } else { None }).collect();
                 self.create_all(first.entity, &changes).await
@@ -155,30 +158,69 @@ fn together<'s>(links: &[LinkChange<'s>]) -> Vec<LinkChange<'s>> {
     all
 }
 
-/// How many steps from the first on may share their statements; a step that may share none stands alone.
-fn alike(steps: &[Step<'_>]) -> usize {
-    let mut ids: HashSet<Uuid> = HashSet::new();
-    let fits = |step: &Step<'_>| match (&steps[0], step) {
-        (Step::Create(first), Step::Create(change)) => {
-            let is_free = change.links.iter().flat_map(|l| &l.targets).all(|t| t.id != change.id && !ids.contains(&t.id));
-            is_free && is_plain(change) && is_like(first, change) && ids.insert(change.id)
-        }
-        (Step::Update(first, _), Step::Update(change, _)) => {
-            let is_theirs = change.sets.iter().all(|(c, _)| c.write == Write::Anyone && c.writers.is_none() && c.is_served());
-            let is_plain = is_plain(change) && change.links.is_empty() && !change.sets.is_empty();
-            is_theirs && is_plain && is_like(first, change) && ids.insert(change.id)
-        }
-        (Step::Delete(first, ..), Step::Delete(entity, id, _)) => first.at == entity.at && !entity.is_system() && ids.insert(*id),
-        _ => false,
+/// The steps from one on that may share their statements; a step that may share none stands alone. What stands between
+/// them is done after them: so only plain changes of other entities may, which neither name their rows nor make rows that
+/// they name. No verdict and no unique value depends on the order of those.
+fn alike(steps: &[Step<'_>], first: usize, is_done: &[bool]) -> Vec<usize> {
+    let (mut group, mut ids, mut passed): (Vec<usize>, HashSet<Uuid>, HashSet<Uuid>) =
+        (vec![first], HashSet::new(), HashSet::new());
+    let (Some(entity), true) = (batched(&steps[first]), names(&steps[first]).iter().all(|id| Some(*id) != own(&steps[first])))
+    else {
+        return group;
     };
-    steps
-        .iter()
-        .take_while({
-            let mut fits = fits;
-            move |step| fits(step)
-        })
-        .count()
-        .max(1)
+    ids.extend(own(&steps[first]));
+    for (at, step) in steps.iter().enumerate().skip(first + 1).filter(|(at, _)| !is_done[*at]) {
+        let Some(other) = batched(step) else { break };
+        let named = names(step);
+        let is_free =
+            !named.iter().any(|id| ids.contains(id) || passed.contains(id)) && own(step).is_none_or(|id| !ids.contains(&id));
+        if !is_free {
+            break;
+        }
+        if other.at != entity.at {
+            if matches!(step, Step::Delete(..)) || matches!(steps[first], Step::Delete(..)) {
+                break; // it may take others along
+            }
+            passed.extend(own(step));
+            continue;
+        }
+        if !is_like(&steps[first], step) {
+            break;
+        }
+        ids.extend(own(step));
+        group.push(at);
+    }
+    group
+}
+
+/// The entity of a step that may share its statements with others like it.
+fn batched<'s>(step: &Step<'s>) -> Option<&'s Entity> {
+    match step {
+        Step::Create(change) => is_plain(change).then_some(change.entity),
+        Step::Update(change, _) => {
+            let is_theirs = change.sets.iter().all(|(c, _)| c.write == Write::Anyone && c.is_served());
+            (is_theirs && is_plain(change) && change.links.is_empty() && !change.sets.is_empty()).then_some(change.entity)
+        }
+        Step::Delete(entity, ..) => (!entity.is_system()).then_some(entity),
+        Step::Link { .. } | Step::Nothing(_) => None,
+    }
+}
+
+/// The row that a step is about.
+fn own(step: &Step<'_>) -> Option<Uuid> {
+    match step {
+        Step::Create(change) | Step::Update(change, _) => Some(change.id),
+        Step::Delete(_, id, _) | Step::Link { id, .. } => Some(*id),
+        Step::Nothing(_) => None,
+    }
+}
+
+/// The rows that it links to.
+fn names(step: &Step<'_>) -> Vec<Uuid> {
+    match step {
+        Step::Create(change) | Step::Update(change, _) => change.links.iter().flat_map(|l| &l.targets).map(|t| t.id).collect(),
+        _ => vec![],
+    }
 }
 
 /// Whether a change is of columns and links to one row, and nothing about it is special.
@@ -191,9 +233,14 @@ fn is_plain(change: &Change<'_>) -> bool {
     is_sound && is_open && !change.entity.is_system() && change.links.iter().all(is_one)
 }
 
-/// Whether both name the same fields.
-fn is_like(a: &Change<'_>, b: &Change<'_>) -> bool {
+/// Whether both do the same with the same fields.
+fn is_like(a: &Step<'_>, b: &Step<'_>) -> bool {
+    let (a, b) = match (a, b) {
+        (Step::Create(a), Step::Create(b)) | (Step::Update(a, _), Step::Update(b, _)) => (a, b),
+        (Step::Delete(..), Step::Delete(..)) => return true,
+        _ => return false,
+    };
     let columns = |change: &Change<'_>| change.sets.iter().map(|(c, _)| c.name.clone()).collect::<Vec<_>>();
     let links = |change: &Change<'_>| change.links.iter().map(|l| l.relation.name.clone()).collect::<Vec<_>>();
-    a.entity.at == b.entity.at && columns(a) == columns(b) && links(a) == links(b)
+    columns(a) == columns(b) && links(a) == links(b)
 }
