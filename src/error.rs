@@ -190,6 +190,11 @@ impl Error {
         }
     }
 
+    /// The error itself, wherever in the body it stands.
+    pub fn inner(&self) -> &Error {
+        if let Error::Within(_, error) = self { error.inner() } else { self }
+    }
+
     /// Whether it says that something is not permitted, or not there for this caller.
     pub fn is_refusal(&self) -> bool {
         match self {

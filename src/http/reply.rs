@@ -117,8 +117,7 @@ pub fn error(error: &Error, request_id: &str, explains: bool) -> Response {
             headers.insert(name, value);
         }
     };
-    let inner = if let Error::Within(_, error) = error { error } else { error };
-    match inner {
+    match error.inner() {
         Error::Unauthenticated { bad_token: true, .. } => put(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
         Error::Unauthenticated { bad_token: false, .. } | Error::WrongPassword => put(header::WWW_AUTHENTICATE, "Bearer"),
         Error::MethodNotAllowed(allow) => put(header::ALLOW, allow),

@@ -93,7 +93,7 @@ async fn ao4_ao7_ao8_the_last_ones_failure_leaves_no_trace_of_the_first() {
         (
             json!({"op": "add", "data": {"type": "comment", "attributes": {"text": "x"}, "relationships": {"article": {"data": {"type": "article", "id": hidden}}}}}),
             404,
-            "",
+            "/data/relationships/article",
         ),
         (json!({"op": "nonsense"}), 400, "/op"),
     ];

@@ -54,6 +54,7 @@ async fn cu6_cu7_cu9_er1_faults_name_their_place_all_at_once() {
         .await
         .is(404); // the tag isn't there, and rows come before faults
     assert_eq!(bad.json["errors"].as_array().map(Vec::len), Some(1));
+    assert_eq!(bad.json["errors"][0]["source"]["pointer"], "/data/relationships/tags");
     let bad = ada
         .post("/api/article", json!({"data": {"type": "article", "attributes": {"titel": "x", "status": "nonsense", "words": -1, "slug": "A b", "price": 1, "published_at": "x"},
             "relationships": {"nobody": {"data": null}, "section": {"data": []}}}}))

@@ -12,6 +12,7 @@ use crate::permission::Right;
 use crate::plan::change::{LinkChange, Target, Verb};
 use crate::plan::{Guard, Pick};
 use crate::request::Query;
+use crate::request::body::step;
 use crate::request::precondition::Expected;
 use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation};
 use crate::statement::write::{self, Asks};
@@ -21,6 +22,8 @@ use crate::statement::write::{self, Asks};
 pub(super) enum Made {
     Before,
     Here,
+    /// Before; and the linkage is the whole of the request.
+    Alone,
 }
 
 impl<'s> Deed<'s> {
@@ -44,7 +47,8 @@ impl<'s> Deed<'s> {
         let target = self.schema().target(link.relation);
         let ids: Vec<Uuid> = link.targets.iter().map(|t| t.id).collect();
         let held = self.judge(target, &ids, &[(target, Right::Refer)], "for key share").await?;
-        ids.iter().try_for_each(|id| held.require(*id, Right::Refer))
+        let at = format!("/data/relationships{}", step(&link.relation.name));
+        ids.iter().try_for_each(|id| held.require(*id, Right::Refer)).map_err(|error| error.within(&at))
     }
 
     /// `null` over a target that the caller can't see changes nothing.
@@ -108,7 +112,7 @@ impl<'s> Deed<'s> {
             }
             return Err(Error::Invalid(faults));
         };
-        self.change_links(entity, id, link, Made::Before, expected).await
+        self.change_links(entity, id, link, Made::Alone, expected).await
     }
 
     /// What a change of links asks of the row in the path.
@@ -154,10 +158,15 @@ impl<'s> Deed<'s> {
                 (new, gone)
             }
         };
+        let at = match made {
+            Made::Alone => "/data".to_owned(),
+            Made::Before | Made::Here => format!("/data/relationships{}", step(&relation.name)),
+        };
         let mut judged = vec![];
         for (verb, targets) in [(Verb::Add, added), (Verb::Remove, removed)] {
             if !targets.is_empty() {
-                let asks = self.judge_targets(entity, id, link.relation, target, verb, &targets, &held).await?;
+                let asks = self.judge_targets(entity, id, link.relation, target, verb, &targets, &held).await;
+                let asks = asks.map_err(|error| error.within(&at))?;
                 judged.push((verb, targets, if is_new { Asks::Judged } else { asks }));
             }
         }
@@ -203,9 +212,10 @@ impl<'s> Deed<'s> {
                 if is_added {
                     held.require(id, Right::Refer)?;
                 } else if self.schema().inverse(relation).is_some_and(|r| r.required) {
-                    return Err(Error::Invalid(vec![
-                        Fault::new("required", format!("`{column}` of {} is required.", target.name)).at("/data"),
-                    ]));
+                    return Err(Error::Invalid(vec![Fault::new(
+                        "required",
+                        format!("`{column}` of {} is required.", target.name),
+                    )]));
                 }
                 Ok(Asks::Judged)
             }
