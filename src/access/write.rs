@@ -66,18 +66,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 503.
     pub async fn begin(store: &Store, planner: Planner<'s>, caller: Caller) -> Result<Deed<'s>> {
-        let scope = store.begin().await?;
-        let store = store.clone();
-        Ok(Deed {
-            planner,
-            caller,
-            scope,
-            guards_administrators: false,
-            dead: vec![],
-            store,
-            once: None,
-            lifted: Lifted::default(),
-        })
+        Ok(Deed::of(store.begin().await?, store, planner, caller))
     }
 
     /// Begins what writes nothing: PostgreSQL sees to that.
@@ -85,18 +74,12 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 503.
     pub async fn begin_reading(store: &Store, planner: Planner<'s>, caller: Caller) -> Result<Deed<'s>> {
-        let scope = store.begin_reading().await?;
-        let store = store.clone();
-        Ok(Deed {
-            planner,
-            caller,
-            scope,
-            guards_administrators: false,
-            dead: vec![],
-            store,
-            once: None,
-            lifted: Lifted::default(),
-        })
+        Ok(Deed::of(store.begin_reading().await?, store, planner, caller))
+    }
+
+    fn of(scope: Scope, store: &Store, planner: Planner<'s>, caller: Caller) -> Deed<'s> {
+        let (store, lifted) = (store.clone(), Lifted::default());
+        Deed { planner, caller, scope, guards_administrators: false, dead: vec![], store, once: None, lifted }
     }
 
     /// Makes it last.

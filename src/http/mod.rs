@@ -127,7 +127,7 @@ impl Asked {
 
     /// A header that is a list, its lines joined.
     pub fn list(&self, name: HeaderName) -> Option<String> {
-        let lines: Vec<_> = self.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect();
+        let lines: Vec<_> = self.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("\u{fffd}")).collect();
         (!lines.is_empty()).then(|| lines.join(","))
     }
 

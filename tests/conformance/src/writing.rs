@@ -82,11 +82,13 @@ pub async fn location(suite: &Suite<'_>) -> Verdict {
     let reply = suite.fresh().await?.reply;
     let location = reply.header("location").map(str::to_owned);
     let Some(location) = location.as_deref() else { return reply.ought(false, "a `Location` header").map(drop) };
-    let resolved = reply.url.join(location).map(String::from).ok();
+    let Ok(resolved) = reply.url.join(location).map(String::from) else {
+        return reply.ought(false, "a `Location` that is a URI reference").map(drop);
+    };
     if let Some(own) = reply.link(&reply.data()["links"]["self"]) {
-        reply.holds(resolved.as_deref() == Some(&own), format!("`Location` to be {own}, as `links.self` is, not {location}"))?;
+        reply.holds(resolved == own, format!("`Location` to be {own}, as `links.self` is, not {location}"))?;
     }
-    let there = suite.get(resolved.as_deref().unwrap_or(location)).await?;
+    let there = suite.get(&resolved).await?;
     there.holds(there.ids() == reply.ids(), "the new resource at its `Location`").map(drop)
 }
 
