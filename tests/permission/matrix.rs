@@ -193,6 +193,12 @@ fn id_for(kind: &Kind, place: usize) -> String {
     format!("{}{:04x}{}", &kind.id[..24], place + 1, &kind.id[28..])
 }
 
+async fn operate(someone: &Someone<'_>, operations: Vec<serde_json::Value>) -> crate::house::answer::Answer {
+    let body = json!({"atomic:operations": operations}).to_string();
+    let request = someone.request(reqwest::Method::POST, "/api/operations").header("Content-Type", "application/json");
+    someone.send(request.body(body)).await
+}
+
 #[tokio::test]
 async fn execute_update_link_unlink_and_delete_agree_with_the_oracle() {
     let world = World::new().await;
@@ -210,6 +216,8 @@ async fn execute_update_link_unlink_and_delete_agree_with_the_oracle() {
             ))
             .await;
     }
+    let free = "00000000-0000-7000-8000-00000000f4ee"; // everybody may do everything with it, as far as the entity lets them
+    world.sql(&format!("insert into tag (id, permission, name) values ('{free}', 2097151, 'free')")).await;
     let all = cast.iter().enumerate().map(|(place, (actor, someone))| {
         let kinds = &kinds;
         async move {
@@ -217,6 +225,17 @@ async fn execute_update_link_unlink_and_delete_agree_with_the_oracle() {
                 let (actor, id) = (asks(*actor, kind), id_for(kind, place));
                 let wanted = |right: usize, done: u16| verdict(actor, kind.row, right, done);
                 let said = format!("{} on {}", actor.name, kind.name);
+                // Together with one that is permitted, so that both share their statements.
+                let batch = operate(
+                    someone,
+                    [free, &id]
+                        .map(|id| json!({"op": "update", "data": {"type": "tag", "id": id, "attributes": {"color": "#123456"}}}))
+                        .to_vec(),
+                );
+                assert_eq!(batch.await.status, wanted(3, 200), "update in a batch: {said}");
+                let mut removes = [free, &id].map(|id| json!({"op": "remove", "ref": {"type": "tag", "id": id}})).to_vec();
+                removes.push(json!({"op": "add", "data": {"type": "tag", "attributes": {"name": 7}}})); // so that none of it lasts
+                assert_eq!(operate(someone, removes).await.status, wanted(4, 422), "delete in a batch: {said}");
                 let painted = someone.act(&format!("tag/{id}/paint"), json!({"color": "#000"})).await;
                 assert_eq!(painted.status, wanted(5, 200), "execute: {said}");
                 let url = format!("/api/tag/{id}");
