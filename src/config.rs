@@ -48,6 +48,8 @@ pub struct Config {
     pub secret_key: Option<Secret>,
     pub token: Token,
     pub mail: Mail,
+    pub outbox: Outbox,
+    pub outgoing: Outgoing,
     pub schedule_poll: Duration,
     pub password_cost: u32,
     pub limits: Limits,
@@ -87,8 +89,29 @@ pub struct Mail {
     pub print: bool,
     pub link_base: Option<String>,
     pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Outbox {
     pub poll: Duration,
     pub tries: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Outgoing {
+    pub private: Vec<IpNet>,
+    pub timeout: Duration,
+    pub answer: usize,
+}
+
+impl Config {
+    /// What links in letters begin with.
+    pub fn link_base(&self) -> String {
+        let base = self.mail.link_base.as_ref().or(self.public_url.as_ref());
+        base.cloned().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -183,8 +206,11 @@ pub const KEYS: &[Key] = &[
     key("mail.print", "false", "print letters whole into the log instead of sending them: for development", |c, v| boolean(v).map(|v| c.mail.print = v)),
     key("mail.link_base", "", "what links in letters begin with; without it public_url, or http://listen", |c, v| { c.mail.link_base = (!v.is_empty()).then(|| v.trim_end_matches('/').to_owned()); Ok(()) }),
     key("mail.timeout", "30s", "longest that sending one letter may take", |c, v| duration(v).map(|v| c.mail.timeout = v)),
-    key("mail.poll", "2s", "how often the outbox is looked at, beside when a letter is put in here", |c, v| duration(v).map(|v| c.mail.poll = v)),
-    key("mail.tries", "12", "how often a letter is tried before it is dead", |c, v| number(v, 1, 100).map(|v| c.mail.tries = v)),
+    key("outbox.poll", "2s", "how often the outbox (letters and tasks) is looked at, beside when something is put in here", |c, v| duration(v).map(|v| c.outbox.poll = v)),
+    key("outbox.tries", "12", "how often a letter or a task is tried before it is dead", |c, v| number(v, 1, 100).map(|v| c.outbox.tries = v)),
+    key("outgoing.private", "", "networks that http.request may reach although they aren't public, comma separated", |c, v| list(v, "a network such as 10.0.0.0/8").map(|v| c.outgoing.private = v)),
+    key("outgoing.timeout", "5s", "longest that http.request waits for another server", |c, v| duration(v).map(|v| c.outgoing.timeout = v)),
+    key("outgoing.answer", "1048576", "most bytes of another server's answer", |c, v| number(v, 0, 1 << 30).map(|v| c.outgoing.answer = v)),
     key("schedule.poll", "5s", "how often it is looked whether a scheduled action is due", |c, v| duration(v).map(|v| c.schedule_poll = v)),
     key("password.cost", "11", "bcrypt cost, 10 to 16: each step doubles the time", |c, v| number(v, 10, 16).map(|v| c.password_cost = v)),
     key("limits.header", "10s", "longest wait for a connection's first byte and for a request's head", |c, v| duration(v).map(|v| c.limits.header = v)),

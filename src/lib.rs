@@ -14,7 +14,9 @@
 //! - [`statement`]: the only place where the SQL of requests is spelled.
 //! - [`store`]: the only holder of connections: reads, transactions, migration, the managed local cluster.
 //! - [`account`]: tokens, and the secrets that sign them.
-//! - [`mail`]: letters from templates, and the outbox that they leave by.
+//! - [`outbox`]: what must not be undone, done after the commit, once, by any node.
+//! - [`outgoing`]: requests to other servers: to public addresses only, in time, bounded.
+//! - [`mail`]: letters from templates, and the post that they leave by.
 //! - [`access`]: the phases: verdicts → rows or a refusal.
 //! - [`document`]: rows → JSON:API bytes.
 //! - [`action`]: load and check files; run: inputs → phases → outcomes → directives.
@@ -33,6 +35,8 @@ pub mod plan;
 pub mod statement;
 pub mod store;
 pub mod account;
+pub mod outbox;
+pub mod outgoing;
 pub mod mail;
 pub mod access;
 pub mod document;

@@ -1,8 +1,8 @@
 //! Letters: `templates/<letter>/{subject,text,html}.hbs`, in languages, and what becomes of them.
 //!
-//! In charge of: reading and checking templates, rendering. Sending is [`outbox`]. It must not know actions.
+//! In charge of: reading and checking templates, rendering. Sending is [`post`]. It must not know actions.
 
-pub mod outbox;
+pub mod post;
 
 use std::collections::BTreeMap;
 

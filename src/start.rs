@@ -16,13 +16,17 @@ use crate::account::token::Tokens;
 use crate::action::Actions;
 use crate::action::run::{self, Call};
 use crate::action::schedule::Schedule;
+use crate::action::task;
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::metrics::Metrics;
 use crate::http::{App, Door, listen};
-use crate::mail::outbox::Outbox;
+use crate::mail::post::Post;
+use crate::outbox::Outbox;
+use crate::outgoing::Outgoing;
 use crate::project;
 use crate::schema::Schema;
+use crate::statement::outbox::TASKS;
 use crate::statement::{account, schedule as ticks, write};
 use crate::store::Store;
 use crate::store::local::{Cluster, Options};
@@ -158,7 +162,9 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
     let tokens = Tokens::load(store, &seal, &config.token).await.map_err(told)?;
     claim_code(store, &seal).await?;
     let hasher = Hasher::new(&config)?;
-    let outbox = Outbox::open(&config.mail)?;
+    let post = Post::open(&config)?;
+    let tasks = Outbox::new(TASKS, &config.outbox, config.limits.request);
+    let outgoing = Outgoing::open(&config.outgoing)?;
     Ok(Arc::new(App {
         config,
         schema,
@@ -168,7 +174,9 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
         tokens,
         hasher,
         seal,
-        outbox,
+        post,
+        tasks,
+        outgoing,
         metrics: Metrics::default(),
     }))
 }
@@ -271,7 +279,7 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
             }
         };
         let served = async { tokio::join!(listen::serve(app.clone(), listener, Door::Public, stop.clone()), counted) };
-        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = mail(&app) => {}, () = schedule(&app) => {} }
+        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = mail(&app) => {}, () = tasks(&app) => {}, () = schedule(&app) => {} }
         Ok(())
     };
     let result = served.await;
@@ -312,11 +320,15 @@ async fn is_taken(app: &App, name: &str, schedule: &Schedule) -> crate::error::R
     Ok(!app.store.read(&ticks::take(name, last, &now.to_string())).await?.is_empty())
 }
 
-/// Works off the outbox, for ever.
+/// Does the tasks that wait, for ever.
+pub async fn tasks(app: &App) {
+    let means = &app.means();
+    app.tasks.work(&app.store, |row| Box::pin(async move { task::work(means, &row).await })).await;
+}
+
+/// Sends the letters that wait, for ever.
 pub async fn mail(app: &App) {
-    let base = app.config.mail.link_base.as_ref().or(app.config.public_url.as_ref());
-    let base = base.cloned().unwrap_or_else(|| format!("http://{}", app.config.listen));
-    app.outbox.work(&app.store, &app.seal, &app.actions.letters, &base).await;
+    app.post.work(&app.store, &app.seal, &app.actions.letters, &app.config.link_base()).await;
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {

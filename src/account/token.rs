@@ -40,6 +40,21 @@ pub struct Claims {
     pub exp: i64,
 }
 
+/// A secret of 256 bits, for letters and browsers: what is kept of it is its [`hash`].
+///
+/// # Errors
+/// 500 where the machine has no randomness.
+pub fn fresh() -> Result<String> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::internal("no randomness"))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What is kept of a secret of 256 bits.
+pub fn hash(secret: &str) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes()).as_ref().to_vec()
+}
+
 /// The key that signs, and the rules that verify.
 pub struct Tokens {
     kid: String,

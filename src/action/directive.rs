@@ -4,6 +4,8 @@
 
 use serde_json::{Value as Json, json};
 
+use super::parameters::Names;
+
 /// A directive.
 pub struct Directive {
     /// Its `ResponseType`.
@@ -11,13 +13,15 @@ pub struct Directive {
     /// What the client does.
     pub description: &'static str,
     /// Its attributes, and whether each must be there.
-    pub attributes: &'static [(&'static str, bool)],
+    pub attributes: Names,
     /// The schemas of the attributes.
-    properties: fn() -> Json,
+    pub properties: fn() -> Json,
+    /// The one that stays out of the answer's body: a header says it.
+    pub unsaid: Option<&'static str>,
 }
 
 /// All of them. Another one is a line here.
-pub const DIRECTIVES: &[Directive] = &[
+pub static DIRECTIVES: &[Directive] = &[
     Directive {
         name: "client.notify",
         description: "Tell the person something.",
@@ -32,37 +36,91 @@ pub const DIRECTIVES: &[Directive] = &[
                 }},
             })
         },
+        unsaid: None,
     },
     Directive {
         name: "client.redirect",
         description: "Go to a path, or to a configured origin.",
         attributes: &[("location", true), ("window", false), ("delay", false)],
         properties: || json!({"location": {"type": "string", "format": "uri-reference"}, "window": {"enum": ["self", "blank"]}, "delay": {"type": "integer", "minimum": 0, "description": "Milliseconds"}}),
+        unsaid: None,
     },
     Directive {
         name: "client.store.set",
         description: "Keep a value in the browser's local storage.",
         attributes: &[("key", true), ("value", true)],
         properties: || json!({"key": {"type": "string"}, "value": {"type": "string"}}),
+        unsaid: None,
     },
     Directive {
         name: "client.store.remove",
         description: "Forget a value of the browser's local storage.",
         attributes: &[("key", true)],
         properties: || json!({"key": {"type": "string"}}),
+        unsaid: None,
     },
-    Directive { name: "client.reload", description: "Load the page anew.", attributes: &[], properties: || json!({}) },
+    Directive {
+        name: "client.cookie.set",
+        description: "A cookie was set: the answer's Set-Cookie header carries it.",
+        attributes: &[
+            ("key", true),
+            ("value", true),
+            ("max_age", false),
+            ("path", false),
+            ("same_site", false),
+            ("secure", false),
+            ("http_only", false),
+        ],
+        properties: || {
+            json!({
+                "key": {"type": "string"}, "value": {"type": "string"}, "max_age": {"type": "integer", "minimum": 0, "description": "Seconds"},
+                "path": {"type": "string"}, "same_site": {"enum": ["strict", "lax", "none"]}, "secure": {"type": "boolean"}, "http_only": {"type": "boolean"},
+            })
+        },
+        unsaid: Some("value"),
+    },
+    Directive {
+        name: "client.file.download",
+        description: "Save a file: its content in base64, or a URL to get it from.",
+        attributes: &[("name", true), ("contentType", true), ("content", false), ("url", false)],
+        properties: || {
+            json!({
+                "name": {"type": "string"}, "contentType": {"type": "string"},
+                "content": {"type": "string", "contentEncoding": "base64"}, "url": {"type": "string", "format": "uri-reference"},
+            })
+        },
+        unsaid: None,
+    },
+    Directive {
+        name: "client.reload",
+        description: "Load the page anew.",
+        attributes: &[],
+        properties: || json!({}),
+        unsaid: None,
+    },
 ];
+
+impl std::fmt::Debug for Directive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
 impl Directive {
     /// The directive as a JSON Schema.
     pub fn schema(&self) -> Json {
-        let required: Vec<_> = self.attributes.iter().filter(|(_, is_required)| *is_required).map(|(name, _)| name).collect();
+        let said = |name: &str| self.unsaid != Some(name);
+        let required: Vec<_> =
+            self.attributes.iter().filter(|(name, is_required)| *is_required && said(name)).map(|(name, _)| name).collect();
+        let mut properties = (self.properties)();
+        if let (Some(unsaid), Some(properties)) = (self.unsaid, properties.as_object_mut()) {
+            properties.shift_remove(unsaid);
+        }
         json!({
             "type": "object", "description": self.description, "required": ["ResponseType", "Attributes"], "additionalProperties": false,
             "properties": {
                 "ResponseType": {"const": self.name},
-                "Attributes": {"type": "object", "required": required, "properties": (self.properties)(), "additionalProperties": false},
+                "Attributes": {"type": "object", "required": required, "properties": properties, "additionalProperties": false},
             },
         })
     }
@@ -71,4 +129,56 @@ impl Directive {
 /// The directive of that name.
 pub fn find(name: &str) -> Option<&'static Directive> {
     DIRECTIVES.iter().find(|directive| directive.name == name)
+}
+
+/// The `Set-Cookie` header of a client.cookie.set.
+///
+/// # Errors
+/// Words for whoever wrote the values, where they can't stand in a cookie.
+pub fn cookie(attributes: &Json) -> Result<String, String> {
+    let text = |name: &str| attributes[name].as_str().unwrap_or_default();
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let is_octet = |c: char| c.is_ascii_graphic() && !"\",;\\".contains(c);
+    if text("key").is_empty() || !text("key").chars().all(is_token) {
+        return Err("A cookie's `key` is letters, digits and -_.".to_owned());
+    }
+    if !text("value").chars().all(is_octet) || text("value").len() > 4000 {
+        return Err(
+            "A cookie's `value` is printable ASCII without spaces, quotes, commas, semicolons and backslashes.".to_owned()
+        );
+    }
+    if !text("path").chars().all(|c| c.is_ascii_graphic() && c != ';') {
+        return Err("A cookie's `path` is a path.".to_owned());
+    }
+    let mut header = format!("{}={}", text("key"), text("value"));
+    if let Some(seconds) = attributes["max_age"].as_u64() {
+        header += &format!("; Max-Age={seconds}");
+    }
+    header += &format!("; Path={}", if text("path").is_empty() { "/" } else { text("path") });
+    let same_site = match text("same_site") {
+        "strict" => "Strict",
+        "none" => "None",
+        _ => "Lax",
+    };
+    header += &format!("; SameSite={same_site}");
+    // Closed, unless the file opens it.
+    for (name, word) in [("secure", "; Secure"), ("http_only", "; HttpOnly")] {
+        if attributes[name] != false {
+            header += word;
+        }
+    }
+    Ok(header)
+}
+
+/// Takes what headers say out of an answer's directives. Gives the values of `Set-Cookie`.
+pub fn cookies(directives: &mut [Json]) -> Vec<String> {
+    let mut headers = vec![];
+    for told in directives {
+        let Some(unsaid) = find(told["ResponseType"].as_str().unwrap_or_default()).and_then(|d| d.unsaid) else { continue };
+        headers.extend(cookie(&told["Attributes"]));
+        if let Some(attributes) = told["Attributes"].as_object_mut() {
+            attributes.shift_remove(unsaid);
+        }
+    }
+    headers
 }

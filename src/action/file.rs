@@ -3,7 +3,7 @@
 //! In charge of: the file format above the outcomes (`outcome` reads those), and every name of it against the schema.
 
 use super::outcome::{Scope, read_outcome};
-use super::performer::Performer;
+use super::performer::{Gives, Performer};
 use super::schedule::Schedule;
 use super::{Action, Actions, Deed, Input, InputKind, Lift, Outcome, SubjectUse};
 use crate::mail::Letters;
@@ -187,8 +187,7 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
                         .filter(|o| {
                             matches!(
                                 o.deed,
-                                Deed::Read { .. }
-                                    | Deed::Perform { performer: Performer { gives_user: true, gives_proof: false, .. }, .. }
+                                Deed::Read { .. } | Deed::Perform { performer: Performer { gives: Gives::User, .. }, .. }
                             )
                         })
                         .filter_map(|o| o.name.clone())
@@ -226,7 +225,7 @@ fn wrong_calls(actions: &Actions, file: &File) -> Vec<Complaint> {
         for (sent, _) in with.iter().filter(|(sent, _)| !inputs.contains(&sent.as_str())) {
             reader.unknown(*mark, "input", sent, &inputs);
         }
-        if called.is_final() || called.inputs.iter().any(|i| i.is_new) {
+        if called.is_secret() || called.inputs.iter().any(|i| i.is_new) {
             reader.complain(*mark, format!("{entity}/{name} checks or sets passwords: it can't be called by another"));
         }
         match (subject.is_some(), called.subject) {

@@ -7,9 +7,11 @@ pub mod directive;
 pub mod file;
 pub mod input;
 mod outcome;
+pub mod parameters;
 pub mod performer;
 pub mod run;
 pub mod schedule;
+pub mod task;
 pub mod value;
 
 use std::collections::HashMap;
@@ -144,7 +146,7 @@ pub enum Deed {
         with: Vec<(String, Template)>,
     },
     Respond {
-        directive: String,
+        directive: &'static directive::Directive,
         with: Vec<(String, Template)>,
     },
     /// The row as its resource object, as far as the caller may read it.
@@ -185,9 +187,14 @@ impl Action {
         self.outcomes.iter().flat_map(Outcome::all)
     }
 
-    /// Whether it does what outlives a rollback, or hands out secrets.
-    pub fn is_final(&self) -> bool {
-        self.outcomes().any(|o| matches!(&o.deed, Deed::Perform { performer, .. } if performer.is_final))
+    /// Whether it checks or hands out secrets.
+    pub fn is_secret(&self) -> bool {
+        self.outcomes().any(|o| matches!(&o.deed, Deed::Perform { performer, .. } if performer.is_secret))
+    }
+
+    /// Whether it does what a rollback doesn't undo.
+    pub fn outlives(&self) -> bool {
+        self.outcomes().any(|o| matches!(&o.deed, Deed::Perform { performer, .. } if performer.outlives))
     }
 }
 

@@ -3,9 +3,12 @@
 //! In charge of: every name of an outcome against the schema, the inputs and the earlier outcomes.
 
 use super::file::known_entity;
-use super::performer::{PERFORMERS, Performer};
+use super::parameters::{Names, misfit};
+use super::performer::{Gives, PERFORMERS, Performer};
 use super::value::{self, Template};
 use super::{Deed, Outcome, directive};
+use serde_json::Value as Json;
+
 use crate::plan::filter;
 use crate::schema::kind::Kind;
 use crate::schema::{Entity, LinkRule, Schema};
@@ -141,12 +144,12 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             check_performer(reader, what.mark, performer, scope, &with);
             if performer.takes_proof {
                 let proof = with.iter().find(|(n, _)| n == "user").map(|(_, t)| t.clone());
-                if !matches!(&proof, Some(Template::Literal(serde_json::Value::String(p))) if scope.proofs.contains(p)) {
+                if !matches!(&proof, Some(Template::Literal(Json::String(p))) if scope.proofs.contains(p)) {
                     reader
                         .complain(what.mark, format!("{text} takes only a proof: `user` names a password.check of this action"));
                 }
             }
-            if performer.gives_proof {
+            if performer.gives == Gives::Proof {
                 if !scope.proofs.is_empty() {
                     reader.complain(what.mark, "an action checks one password");
                 }
@@ -157,7 +160,7 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 }
                 scope.proofs.push(name.clone().unwrap_or_default());
             }
-            let row = if performer.gives_user { schema.entity("user_account") } else { None };
+            let row = if performer.gives != Gives::Value { schema.entity("user_account") } else { None };
             (Deed::Perform { performer, with }, row)
         }
         "respond" => {
@@ -165,9 +168,12 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             match directive::find(&directive) {
                 Some(known) => {
                     let with = with(reader, "with");
-                    let parameters: Vec<_> = known.attributes.iter().map(|(name, _)| *name).collect();
-                    check_parameters(reader, what.mark, &parameters, &with);
-                    (Deed::Respond { directive, with }, None)
+                    check_parameters(reader, what.mark, known.attributes, &(known.properties)(), &with);
+                    let is_sent = |name: &str| with.iter().any(|(n, _)| n == name);
+                    if directive == "client.file.download" && is_sent("content") == is_sent("url") {
+                        reader.complain(what.mark, "a file comes by exactly one of `content` and `url`");
+                    }
+                    (Deed::Respond { directive: known, with }, None)
                 }
                 None if directive == "row" => {
                     let row = find("with").and_then(|w| reader.keys(w, &["row"]).iter().find(|(k, _)| k.name == "row"));
@@ -261,7 +267,7 @@ fn check_fields(reader: &mut Reader, scope: &Scope<'_>, entity: Option<&Entity>,
     }
     let is_password = |name: &str| entity.column(name).is_some_and(|c| c.kind == Kind::Password);
     for (name, template) in with.iter().filter(|(n, _)| is_password(n)) {
-        let is_none = *template == Template::Literal(serde_json::Value::Null); // no password is good
+        let is_none = *template == Template::Literal(Json::Null); // no password is good
         if !is_none && !matches!(template, Template::Path(input) if scope.passwords.contains(input)) {
             reader
                 .complain(mark, format!("`{name}` takes an input of type password with `new: true`, or null, and nothing else"));
@@ -269,38 +275,41 @@ fn check_fields(reader: &mut Reader, scope: &Scope<'_>, entity: Option<&Entity>,
     }
 }
 
-fn check_parameters(reader: &mut Reader, mark: Mark, known: &[&str], with: &[(String, Template)]) {
-    for (name, _) in with.iter().filter(|(n, _)| !known.contains(&n.as_str())) {
-        reader.unknown(mark, "parameter", name, known);
+fn check_parameters(reader: &mut Reader, mark: Mark, names: Names, properties: &Json, with: &[(String, Template)]) {
+    let known: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+    for (name, template) in with {
+        if !known.contains(&name.as_str()) {
+            reader.unknown(mark, "parameter", name, &known);
+        } else if let Template::Literal(value) = template
+            && let Some(words) = misfit(&properties[name], value)
+        {
+            reader.complain(mark, format!("`{name}` {words}"));
+        }
     }
-    for missing in known.iter().filter(|k| !with.iter().any(|(n, _)| n == *k)) {
+    let is_missing = |(name, is_required): &&(&str, bool)| *is_required && !with.iter().any(|(n, _)| n == name);
+    for (missing, _) in names.iter().filter(is_missing) {
         reader.complain(mark, format!("the parameter `{missing}` is missing"));
     }
 }
 
 /// A performer's parameters; of a letter also the values that its templates name.
 fn check_performer(reader: &mut Reader, mark: Mark, performer: &Performer, scope: &Scope<'_>, with: &[(String, Template)]) {
-    let mut needed: Vec<&str> = performer.parameters.to_vec();
-    let named = with.iter().find(|(name, _)| name == "template").map(|(_, template)| template);
-    if performer.takes_values {
-        match named {
-            Some(Template::Literal(serde_json::Value::String(letter))) => {
-                match scope.letters.iter().find(|(name, _)| name == letter) {
-                    Some((_, values)) => needed.extend(values.iter().map(String::as_str)),
-                    None => {
-                        let names: Vec<_> = scope.letters.iter().map(|(name, _)| name.as_str()).collect();
-                        reader.unknown(mark, "letter", letter, &names);
-                    }
-                }
-            }
-            Some(_) => reader.complain(mark, "`template` is a letter's name as it stands: what it needs is checked here"),
-            None => {}
-        }
+    let is_own = |name: &str| performer.parameters.iter().any(|(n, _)| *n == name);
+    let (own, values): (Vec<_>, Vec<_>) = with.iter().cloned().partition(|(name, _)| !performer.takes_values || is_own(name));
+    check_parameters(reader, mark, performer.parameters, &(performer.properties)(), &own);
+    let named = own.iter().find(|(name, _)| performer.takes_values && name == "template").map(|(_, template)| template);
+    let letter = match named {
+        Some(Template::Literal(Json::String(letter))) => letter,
+        Some(_) => return reader.complain(mark, "`template` is a letter's name as it stands: what it needs is checked here"),
+        None => return,
+    };
+    let Some((_, needed)) = scope.letters.iter().find(|(name, _)| name == letter) else {
+        let names: Vec<_> = scope.letters.iter().map(|(name, _)| name.as_str()).collect();
+        return reader.unknown(mark, "letter", letter, &names);
+    };
+    for missing in needed.iter().filter(|name| !values.iter().any(|(n, _)| n == *name)) {
+        reader.complain(mark, format!("the parameter `{missing}` is missing"));
     }
-    let known = needed.iter().chain(performer.optional).copied();
-    let is_free = |name: &str| performer.takes_values || performer.optional.contains(&name);
-    let sent: Vec<_> = with.iter().filter(|(name, _)| needed.contains(&name.as_str()) || !is_free(name)).cloned().collect();
-    check_parameters(reader, mark, &known.filter(|name| needed.contains(name)).collect::<Vec<_>>(), &sent);
 }
 
 /// `{status, message}`

@@ -10,8 +10,9 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
+use super::performer::password_check;
 use super::value::holds;
-use super::{Action, Actions, InputKind, Lift, Outcome, SubjectUse, input, performer};
+use super::{Action, Actions, InputKind, Lift, Outcome, SubjectUse, input, task};
 use crate::access::write::Deed;
 use crate::access::{Source, may_execute};
 use crate::account::Caller;
@@ -20,13 +21,15 @@ use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::config::Config;
 use crate::error::{Error, Fault, Result};
-use crate::mail::outbox::Outbox;
+use crate::mail::post::Post;
+use crate::outbox::Outbox;
+use crate::outgoing::{Outgoing, Request};
 use crate::permission::Right;
 use crate::plan::Planner;
 use crate::request::body::uuid;
 use crate::request::once::Once;
 use crate::schema::{Entity, Schema};
-use crate::statement::{account, action as statement};
+use crate::statement::{account, action as statement, outbox};
 use crate::store::{Row, Store, twice};
 use tell::words;
 
@@ -49,8 +52,12 @@ pub struct Means<'a> {
     pub seal: &'a Seal,
     /// What may be called.
     pub actions: &'a Actions,
-    /// Where letters wait.
-    pub outbox: &'a Outbox,
+    /// How letters leave.
+    pub post: &'a Post,
+    /// Where tasks wait.
+    pub tasks: &'a Outbox,
+    /// Who asks other servers.
+    pub outgoing: &'a Outgoing,
 }
 
 /// A call.
@@ -101,6 +108,8 @@ pub struct Checked {
 
 /// An action while it runs.
 pub struct Run<'a> {
+    /// The call's own, however often its transaction is done.
+    pub id: Uuid,
     /// What the server has.
     pub app: &'a Means<'a>,
     /// The call.
@@ -125,6 +134,8 @@ pub struct Run<'a> {
     pub secrets: Vec<String>,
     /// Whether a letter waits to be sent.
     pub has_mail: bool,
+    /// Whether a task waits to be done.
+    has_tasks: bool,
     /// How deep actions called each other.
     depth: usize,
 }
@@ -148,8 +159,8 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
     let caller = may_execute(Source::Store(means.store), entity, &action.name, subject, call.caller).await?;
     let mut scope = input::inputs(action, &call.attributes)?;
-    if call.is_rehearsal && action.is_final() {
-        let words = "This action checks passwords or opens sessions: it can't be rehearsed.";
+    if call.is_rehearsal && (action.is_secret() || action.outlives()) {
+        let words = "This action checks passwords, opens sessions, uses tokens or asks other servers: it can't be rehearsed.";
         return Err(Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")]));
     }
     let hashes = hashes(means, action, &scope).await?;
@@ -159,10 +170,11 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     if let Some(id) = caller {
         scope.insert("caller".to_owned(), first_json(&means.store.read(&statement::caller(id)).await?));
     }
-    let checked = performer::check_password(means, action, call, &scope).await?;
+    let checked = password_check::before(means, action, call, &scope).await?;
     let (scope, hashes, checked) = (&scope, &hashes, &checked);
     // What hands out secrets is done as often as it is asked for: they are kept nowhere.
-    let once = call.once.as_ref().filter(|_| !action.is_final() && !call.is_rehearsal && !action.is_safe);
+    let once = call.once.as_ref().filter(|_| !action.is_secret() && !call.is_rehearsal && !action.is_safe);
+    let id = Uuid::now_v7();
     let done = twice(|| async move {
         let mut deed = match action.is_safe {
             true => Deed::begin_reading(means.store, planner, call.caller).await?,
@@ -171,6 +183,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         let caller = may_execute(Source::Scope(&mut deed.scope), entity, &action.name, subject, call.caller).await?;
         let (scope, rows, checked) = (scope.clone(), HashMap::new(), checked.clone());
         let mut run = Run {
+            id,
             app: means,
             asked: call,
             deed,
@@ -185,6 +198,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
             told: vec![],
             secrets: vec![],
             has_mail: false,
+            has_tasks: false,
             depth: 0,
         };
         if let Some(kept) = run.deed.done_before(once).await? {
@@ -201,14 +215,17 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
             false => run.deed.commit().await?,
         }
         if run.has_mail && !call.is_rehearsal {
-            means.outbox.wake();
+            means.post.wake();
+        }
+        if run.has_tasks {
+            means.tasks.wake();
         }
         Ok(Done { directives: run.directives, is_replayed: false })
     });
     let done = done.await?;
     if let Some(checked) = checked {
         // It is done; that the counter stays is no failure of it.
-        _ = means.store.read(&account::forget(&performer::account_key(&checked.email, call.address))).await;
+        _ = means.store.read(&account::forget(&password_check::account_key(&checked.email, call.address))).await;
     }
     Ok(done)
 }
@@ -299,6 +316,17 @@ impl<'a> Run<'a> {
     async fn values(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Json>> {
         let rows = self.deed.scope.run(&statement::values(entity, ids)).await?;
         Ok(rows.iter().map(|row| first_json(std::slice::from_ref(row))).collect())
+    }
+
+    /// Puts a request to another server into the outbox.
+    ///
+    /// # Errors
+    /// What the statement ran into.
+    pub async fn ask_after_commit(&mut self, request: &Request) -> Result<()> {
+        let sealed = self.app.seal.seal_text(task::PURPOSE, &serde_json::to_string(request).map_err(Error::internal)?);
+        self.deed.scope.run(&outbox::put_request(Uuid::now_v7(), &request.place(), &sealed)).await?;
+        self.has_tasks = true;
+        Ok(())
     }
 
     /// The action's name, for the log.

@@ -33,7 +33,9 @@ use crate::action::run::Means;
 use crate::config::Config;
 use crate::document::Place;
 use crate::error::{Error, Fault, Result};
-use crate::mail::outbox::Outbox;
+use crate::mail::post::Post;
+use crate::outbox::Outbox;
+use crate::outgoing::Outgoing;
 use crate::plan::Planner;
 use crate::request::media::Form;
 use crate::request::once::Once;
@@ -61,8 +63,12 @@ pub struct App {
     pub hasher: Hasher,
     /// Who seals secrets.
     pub seal: Seal,
-    /// Where letters wait.
-    pub outbox: Outbox,
+    /// How letters leave.
+    pub post: Post,
+    /// Where tasks wait.
+    pub tasks: Outbox,
+    /// Who asks other servers.
+    pub outgoing: Outgoing,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -80,8 +86,8 @@ impl App {
 
     /// What actions need.
     pub fn means(&self) -> Means<'_> {
-        let App { config, schema, actions, store, tokens, hasher, seal, outbox, .. } = self;
-        Means { config, schema, store, tokens, hasher, seal, actions, outbox }
+        let App { config, schema, actions, store, tokens, hasher, seal, post, tasks, outgoing, .. } = self;
+        Means { config, schema, store, tokens, hasher, seal, actions, post, tasks, outgoing }
     }
 
     /// Where the document that a request asks for is served.

@@ -70,11 +70,13 @@ pub fn with_type(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Respo
     response
 }
 
-/// Directives.
-pub fn directives(list: &[serde_json::Value]) -> Response {
+/// Directives, and the cookies that they set.
+pub fn directives(list: &[serde_json::Value], cookies: &[String]) -> Response {
     let body = serde_json::to_vec(list).unwrap_or_default(); // values can always be written
     let mut response = with_type(StatusCode::OK, "application/json", body);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let cookies = cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok());
+    cookies.for_each(|cookie| _ = response.headers_mut().append(header::SET_COOKIE, cookie));
     response
 }
 

@@ -6,7 +6,7 @@
 pub mod account;
 pub mod action;
 pub mod explain;
-pub mod mail;
+pub mod outbox;
 pub mod once;
 pub mod read;
 pub mod schedule;

@@ -4,4 +4,5 @@ mod accounts;
 mod engine;
 mod files;
 mod groups;
+mod performers;
 mod schedule;

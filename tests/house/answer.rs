@@ -26,6 +26,7 @@ const HEADERS: &[&str] = &[
     "etag",
     "idempotency-replayed",
     "content-security-policy",
+    "set-cookie",
 ];
 
 /// An answer that passed.

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod process;
 pub mod smtp;
+pub mod web;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -139,6 +140,11 @@ impl World {
 
     /// A new world of another project, by its folder.
     pub async fn of(project: &str) -> World {
+        World::of_with(project, |_| {}).await
+    }
+
+    /// A new world of another project, with other settings.
+    pub async fn of_with(project: &str, change: impl FnOnce(&mut Config)) -> World {
         let url = empty_database().await;
         let mut config = settings(&url);
         config.project = PathBuf::from(project);
@@ -146,7 +152,11 @@ impl World {
         let store = Store::open(&url, &config.database).expect("a store");
         start::apply(&store, &schema, &actions, Destructive::Refused).await.expect("applied");
         store.close();
-        World::on(&url, |config| config.project = PathBuf::from(project)).await
+        let both = |config: &mut Config| {
+            config.project = PathBuf::from(project);
+            change(config);
+        };
+        World::on(&url, both).await
     }
 
     /// Another server on the same database.
@@ -175,6 +185,12 @@ impl World {
     pub fn run_schedules(&self) {
         let app = self.app.clone();
         tokio::spawn(async move { rowhouse::start::schedule(&app).await });
+    }
+
+    /// Does tasks from now on, as a server does.
+    pub fn run_tasks(&self) {
+        let app = self.app.clone();
+        tokio::spawn(async move { rowhouse::start::tasks(&app).await });
     }
 
     /// Runs SQL past all permissions: for setting scenes.

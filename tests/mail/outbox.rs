@@ -13,7 +13,7 @@ pub async fn with_mail() -> (World, Smtp) {
     let world = World::with(|config| {
         config.mail.smtp = Some(Secret::new(url));
         config.limits.action_rate = false;
-        config.mail.poll = std::time::Duration::from_millis(50);
+        config.outbox.poll = std::time::Duration::from_millis(50);
     })
     .await;
     (world, smtp)

@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 use super::Run;
 use super::tell::{check_directive, nulls, words};
+use crate::action::parameters::misfit;
+use crate::action::performer::Gives;
 use crate::action::value::{Template, render};
-use crate::action::{Deed as Does, Lift, Outcome, performer};
-use crate::error::{Error, Result};
+use crate::action::{Deed as Does, Lift, Outcome};
+use crate::error::{Error, Fault, Result};
 use crate::plan::change::{LinkChange, Target, Verb, grant_bits};
 use crate::request::body::uuid;
 use crate::request::precondition::Expected;
@@ -48,24 +50,41 @@ impl<'a> Run<'a> {
                 self.links(row, relation, to, verb, permission.as_ref()).await
             }
             Does::Perform { performer, with } => {
-                let with = render(with, &self.scope)?;
-                if performer.gives_user {
-                    // Who holds a token was sent it: what it tells of them is theirs to know.
-                    self.bind(outcome, self.app.schema.system("user_account"), !performer.gives_proof);
+                let with = match performer.tells {
+                    true => render(with, &self.tellable(&Template::Map(with.clone())).await?)?,
+                    false => render(with, &self.scope)?,
+                };
+                for (name, value) in &with {
+                    if let Some(words) = misfit(&(performer.properties)()[name], value).filter(|_| !value.is_null()) {
+                        let fault = Fault::new("invalid", format!("`{name}` of {} {words}.", performer.name));
+                        return Err(Error::Invalid(vec![fault.at("/attributes")]));
+                    }
                 }
-                let done = performer::perform(self, performer.kind, &with).await?;
-                if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| performer.gives_user) {
+                if performer.gives != Gives::Value {
+                    // Who holds a token was sent it: what it tells of them is theirs to know.
+                    self.bind(outcome, self.app.schema.system("user_account"), performer.gives == Gives::User);
+                }
+                let done = (performer.run)(self, &with).await?;
+                if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| performer.gives != Gives::Value)
+                {
                     self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
                 }
                 Ok(done)
             }
-            Does::Respond { directive, with } => {
+            Does::Respond { directive: known, with } => {
                 self.told.clear();
                 let all = Template::Map(with.clone());
-                let attributes = all.render(&self.tellable(&all).await?)?;
-                check_directive(self.app.config, directive, &attributes)?;
+                let mut attributes = all.render(&self.tellable(&all).await?)?;
+                let properties = (known.properties)();
+                for (name, value) in attributes.as_object_mut().into_iter().flatten() {
+                    // A number that stands where text is wanted means its text.
+                    if properties[name]["type"] == "string" && (value.is_number() || value.is_boolean()) {
+                        *value = value.to_string().into();
+                    }
+                }
+                check_directive(self.app.config, known, &attributes)?;
                 let told = std::mem::take(&mut self.told);
-                self.answer(json!({"ResponseType": directive, "Attributes": attributes}), told);
+                self.answer(json!({"ResponseType": known.name, "Attributes": attributes}), told);
                 Ok(Json::Null)
             }
             Does::RespondRow { row } => {

@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 use super::Run;
 use crate::access::{self, Source};
+use crate::action::directive::{Directive, cookie};
+use crate::action::parameters::misfit;
 use crate::action::value::Template;
 use crate::config::Config;
 use crate::document::{self, Place};
@@ -148,21 +150,25 @@ pub(super) fn nulls(tree: Json) -> Json {
     }
 }
 
-/// A redirect leads to a path, or to an origin of the configuration.
-pub(super) fn check_directive(config: &Config, directive: &str, attributes: &Json) -> Result<()> {
-    if directive != "client.redirect" {
-        return Ok(());
-    }
-    let location = attributes["location"].as_str().unwrap_or_default();
-    let is_path = location.starts_with('/') && !location.starts_with("//") && !location.contains(['\\', '\t', '\n', '\r']);
-    let origins = config.cors_origins.iter().chain(&config.public_url).filter(|o| *o != "*");
-    let is_ours = origins
-        .into_iter()
-        .any(|o| location.strip_prefix(o.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-    match is_path || is_ours {
-        true => Ok(()),
-        false => {
-            Err(Error::Invalid(vec![Fault::new("bad-location", "A redirect leads to a path here, or to a configured origin.")]))
+/// What is wrong with a directive's values, now that they are known. A place is a path, or at an origin of the configuration.
+pub(super) fn check_directive(config: &Config, directive: &Directive, attributes: &Json) -> Result<()> {
+    let properties = (directive.properties)();
+    for (name, value) in attributes.as_object().into_iter().flatten() {
+        let place = properties[name]["format"] == "uri-reference" && !value.as_str().is_some_and(|place| is_ours(config, place));
+        let words =
+            if place { Some("is a path here, or at a configured origin".to_owned()) } else { misfit(&properties[name], value) };
+        if let Some(words) = words {
+            return Err(Error::Invalid(vec![Fault::new("bad-directive", format!("`{name}` of {} {words}.", directive.name))]));
         }
     }
+    match directive.unsaid {
+        Some(_) => cookie(attributes).map(|_| ()).map_err(|words| Error::Invalid(vec![Fault::new("bad-cookie", words)])),
+        None => Ok(()),
+    }
+}
+
+fn is_ours(config: &Config, place: &str) -> bool {
+    let is_path = place.starts_with('/') && !place.starts_with("//") && !place.contains(['\\', '\t', '\n', '\r']);
+    let mut origins = config.cors_origins.iter().chain(&config.public_url).filter(|o| *o != "*");
+    is_path || origins.any(|o| place.strip_prefix(o.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Route, What};
 use crate::action::run::{self, Call};
-use crate::action::{Action, InputKind, SubjectUse, input};
+use crate::action::{Action, InputKind, SubjectUse, directive, input};
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
@@ -28,8 +28,9 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
     let agent = asked.header(header::USER_AGENT).unwrap_or_default().to_owned();
     let call =
         Call { caller: asked.caller, address: asked.address, agent, subject, attributes, is_rehearsal, once: asked.once(body)? };
-    let done = run::run(&app.means(), action, &call).await?;
-    let response = reply::directives(&done.directives);
+    let mut done = run::run(&app.means(), action, &call).await?;
+    let cookies = directive::cookies(&mut done.directives);
+    let response = reply::directives(&done.directives, &cookies);
     Ok(if done.is_replayed { reply::replayed(response) } else { response })
 }
 

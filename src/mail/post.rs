@@ -1,0 +1,138 @@
+//! The post: letters wait in the outbox, and leave by SMTP.
+//!
+//! In charge of: putting a letter in, and sending one that is due. A secret stays sealed while it waits, and is wiped when it
+//! is sent.
+
+use lettre::message::Mailbox;
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use super::{Letters, Rendered};
+use crate::account::seal::Seal;
+use crate::config::Config;
+use crate::error::{Cause, Result};
+use crate::outbox::{Outbox, Undone};
+use crate::statement::{Statement, outbox};
+use crate::store::{Row, Store};
+
+/// Under which purpose values are sealed.
+const PURPOSE: &str = "letter";
+
+/// How letters leave.
+enum Way {
+    /// They wait: nothing is configured.
+    None,
+    /// They are printed into the log, whole: for development.
+    Log,
+    /// By SMTP.
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+}
+
+/// How letters leave, and from whom they come.
+pub struct Post {
+    way: Way,
+    from: Mailbox,
+    waiting: Outbox,
+}
+
+/// A letter that is to be sent.
+#[derive(Debug)]
+pub struct Letter {
+    /// Its row.
+    pub id: Uuid,
+    /// The address.
+    pub to: String,
+    /// The letter's name.
+    pub name: String,
+    /// The language, if one was asked for.
+    pub language: Option<String>,
+    /// The values.
+    pub values: Map<String, Json>,
+}
+
+impl Post {
+    /// From the configuration.
+    ///
+    /// # Errors
+    /// Words for the person at the terminal.
+    pub fn open(config: &Config) -> Result<Post, String> {
+        let mail = &config.mail;
+        let way = match &mail.smtp {
+            _ if mail.print => Way::Log,
+            None => Way::None,
+            Some(url) => {
+                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose());
+                let builder = builder
+                    .map_err(|_| "mail.smtp: smtps://user:password@host, smtp://host?tls=required or smtp://host".to_owned())?;
+                Way::Smtp(builder.timeout(Some(mail.timeout)).build())
+            }
+        };
+        let from = mail.from.parse().map_err(|_| "mail.from: an address such as Rowhouse <post@example.org>".to_owned())?;
+        Ok(Post { way, from, waiting: Outbox::new(outbox::MAIL, &config.outbox, mail.timeout) })
+    }
+
+    /// Says that there may be something to send.
+    pub fn wake(&self) {
+        self.waiting.wake();
+    }
+
+    /// The statement that puts a letter into the outbox. `secrets`: texts that may stand nowhere in the clear.
+    pub fn put(&self, seal: &Seal, letter: &Letter, secrets: &[String]) -> Statement {
+        let is_secret = |value: &Json| value.as_str().is_some_and(|text| secrets.iter().any(|secret| text.contains(secret)));
+        let (hidden, shown): (Vec<_>, Vec<_>) = letter.values.clone().into_iter().partition(|(_, value)| is_secret(value));
+        let sealed =
+            (!hidden.is_empty()).then(|| seal.seal_text(PURPOSE, &Json::Object(hidden.iter().cloned().collect()).to_string()));
+        let shown: Map<String, Json> =
+            shown.into_iter().chain(hidden.into_iter().map(|(name, _)| (name, "***".into()))).collect();
+        let message = format!("<{}@{}>", letter.id, self.from.email.domain());
+        let texts = [letter.to.as_str(), &letter.name, &message, &Json::Object(shown).to_string()];
+        outbox::put_letter(letter.id, texts, letter.language.as_deref(), sealed)
+    }
+
+    /// Sends what waits, for ever. `base`: what links begin with.
+    pub async fn work(&self, store: &Store, seal: &Seal, letters: &Letters, base: &str) {
+        if let Way::None = self.way {
+            return std::future::pending().await;
+        }
+        let send = |row: Row| {
+            let sent = async move {
+                let rendered = render(&row, seal, letters, base).map_err(|words| Undone { words, is_final: true })?;
+                self.send(&row, &rendered).await
+            };
+            Box::pin(sent) as futures_util::future::BoxFuture<'_, _>
+        };
+        self.waiting.work(store, send).await;
+    }
+
+    async fn send(&self, row: &Row, rendered: &Rendered) -> Result<(), Undone> {
+        let (to, message_id) = (row.text(2).unwrap_or_default(), row.text(6).unwrap_or_default());
+        match &self.way {
+            Way::None => Err(Undone { words: "no way out".to_owned(), is_final: false }),
+            Way::Log => {
+                tracing::info!(to, subject = rendered.subject, "a letter\n{}", rendered.text);
+                Ok(())
+            }
+            Way::Smtp(transport) => {
+                let message = rendered
+                    .message(&self.from, to, message_id)
+                    .map_err(|_| Undone { words: "the address can't be written to".to_owned(), is_final: true })?;
+                let sent = transport.send(message).await;
+                sent.map(|_| ())
+                    .map_err(|error| Undone { is_final: error.is_permanent(), words: format!("{:?}", Cause::new(error)) })
+            }
+        }
+    }
+}
+
+fn render(row: &Row, seal: &Seal, letters: &Letters, base: &str) -> Result<Rendered, String> {
+    let text = |at: usize| row.text(at).unwrap_or_default();
+    let mut values: Map<String, Json> = serde_json::from_str(text(4)).unwrap_or_default();
+    if let Some(sealed) = row.raw(5) {
+        let open = seal.unseal(PURPOSE, sealed).ok_or("its secrets were sealed with another secret_key")?;
+        values.extend(serde_json::from_slice::<Map<String, Json>>(&open).map_err(|_| "its secrets can't be read")?);
+    }
+    values.insert("base".to_owned(), base.into());
+    values.insert("to".to_owned(), text(2).into());
+    letters.render(text(3), row.text(7), &values).map_err(|_| "its template can't be rendered with its values".to_owned())
+}
