@@ -17,6 +17,7 @@ use crate::statement::write::judge;
 use crate::store::{Row, Scope, Store};
 
 pub mod explain;
+pub mod history;
 pub mod view;
 pub mod write;
 

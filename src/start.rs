@@ -122,6 +122,7 @@ pub fn rows(actions: &Actions) -> Vec<DeclaredAction> {
         label: a.label.clone(),
         description: a.description.clone(),
         policy: a.policy.clone(),
+        listens: a.listens.clone(),
     };
     actions.all().iter().map(row).collect()
 }
@@ -239,7 +240,18 @@ pub async fn act(
     };
     let (address, agent) = (std::net::Ipv4Addr::LOCALHOST.into(), "terminal".to_owned());
     let caller = Caller { session, sent_token: session.is_some() };
-    let call = Call { caller, address, agent, subject, attributes, is_rehearsal: false, once: None };
+    let request = uuid::Uuid::now_v7();
+    let call = Call {
+        id: request,
+        caller,
+        address,
+        agent,
+        request: request.to_string(),
+        subject,
+        attributes,
+        is_rehearsal: false,
+        once: None,
+    };
     let done = run::run(&app.means(), found, &call).await;
     if let Some(session) = session {
         app.store.read(&account::close(session, false)).await.map_err(told)?;

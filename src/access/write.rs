@@ -20,6 +20,7 @@ use crate::request::precondition::Expected;
 use crate::schema::diff::field_of;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, Write};
 use crate::statement::account;
+use crate::statement::event::Origin;
 use crate::statement::write;
 use crate::store::{Scope, Store};
 pub use held::Lifted;
@@ -65,8 +66,8 @@ impl<'s> Deed<'s> {
     ///
     /// # Errors
     /// 503.
-    pub async fn begin(store: &Store, planner: Planner<'s>, caller: Caller) -> Result<Deed<'s>> {
-        Ok(Deed::of(store.begin().await?, store, planner, caller))
+    pub async fn begin(store: &Store, planner: Planner<'s>, caller: Caller, origin: &Origin<'_>) -> Result<Deed<'s>> {
+        Ok(Deed::of(store.begin_for(caller.session, origin).await?, store, planner, caller))
     }
 
     /// Begins what writes nothing: PostgreSQL sees to that.

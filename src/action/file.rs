@@ -2,6 +2,8 @@
 //!
 //! In charge of: the file format above the outcomes (`outcome` reads those), and every name of it against the schema.
 
+use super::event;
+use super::machine;
 use super::outcome::{Scope, read_outcome};
 use super::performer::{Gives, Performer};
 use super::schedule::Schedule;
@@ -18,6 +20,7 @@ const KEYS: &[&str] = &[
     "safe",
     "schedule",
     "run_as",
+    "on",
     "subject",
     "permission",
     "grants",
@@ -55,26 +58,45 @@ pub fn load(schema: &Schema, letters: Letters, files: &[File]) -> Result<Actions
         let mut reader = Reader::new(&file.path);
         match yaml::from_str(&file.path, &file.text) {
             Ok(tree) => {
-                let action = read(&mut reader, schema, &actions.letters, file, &tree);
+                let entity = file.path.rsplit('/').nth(1).unwrap_or_default();
+                let action = read(&mut reader, schema, &actions.letters, (entity, file.stem()), &tree);
                 actions.put(action);
             }
             Err(complaint) => complaints.push(complaint),
         }
         complaints.append(&mut reader.complaints);
     }
+    let machines = schema.entities().iter().filter_map(|entity| Some((entity, entity.states.as_ref()?)));
+    for (entity, machine) in machines.clone() {
+        let mut reader = Reader::new(&machine.file);
+        for event in &machine.events {
+            if actions.find(&entity.name, &event.name).is_some() {
+                reader
+                    .complain(event.mark, format!("there is an action `{}` already: call the event something else", event.name));
+            }
+            let tree = machine::action(machine, event);
+            let action = read(&mut reader, schema, &actions.letters, (&entity.name, &event.name), &tree);
+            actions.put(action);
+        }
+        complaints.append(&mut reader.complaints);
+    }
     for file in files {
-        complaints.extend(wrong_calls(&actions, file));
+        let entity = file.path.rsplit('/').nth(1).unwrap_or_default();
+        complaints.extend(wrong_calls(&actions, &file.path, entity, file.stem()));
+    }
+    for (entity, machine) in machines {
+        complaints
+            .extend(machine.events.iter().flat_map(|event| wrong_calls(&actions, &machine.file, &entity.name, &event.name)));
     }
     if complaints.is_empty() { Ok(actions) } else { Err(complaints) }
 }
 
-fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tree: &Tree) -> Action {
-    let entity_name = file.path.rsplit('/').nth(1).unwrap_or_default();
+fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, name): (&str, &str), tree: &Tree) -> Action {
     let entity = known_entity(reader, schema, Mark::default(), entity_name);
     let mut action = Action {
         entity: entity_name.to_owned(),
-        name: file.stem().to_owned(),
-        label: spelled_out(file.stem()),
+        name: name.to_owned(),
+        label: spelled_out(name),
         description: String::new(),
         subject: SubjectUse::None,
         policy: Policy::default(),
@@ -84,6 +106,7 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
         inputs: vec![],
         outcomes: vec![],
         schedule: None,
+        listens: vec![],
     };
     let entries = reader.keys(tree, KEYS);
     for (key, value) in entries {
@@ -91,7 +114,12 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
             "label" => action.label = reader.text(value).to_owned(),
             "description" => action.description = reader.text(value).to_owned(),
             "permission" => action.policy.permission = permission(reader, value),
-            "grants" => action.policy.grants = grants(reader, value),
+            "grants" => {
+                action.policy.grants = grants(reader, value);
+                for grant in action.policy.grants.iter().filter(|grant| !schema.groups.contains(&grant.group)) {
+                    reader.unknown(value.mark, "group that a schema file names", &grant.group, &schema.groups);
+                }
+            }
             "limit" => action.limit = limit(reader, value),
             "safe" => action.is_safe = reader.bool(value),
             "subject" => {
@@ -117,10 +145,11 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
     }
     check_equals(reader, entries, &action);
     let letters = letters.names().into_iter().map(|name| (name.to_owned(), letters.values(name)));
-    let mut scope = Scope { letters: letters.collect(), ..Scope::default() };
+    let moves = entity.and_then(|e| e.states.as_ref()).is_some_and(|m| m.events.iter().any(|event| event.name == name));
+    let mut scope = Scope { letters: letters.collect(), moves, ..Scope::default() };
     for input in &action.inputs {
         let row = if let InputKind::Row(entity) = &input.kind { schema.entity(entity) } else { None };
-        if ["caller", "subject", "now", "config"].contains(&input.name.as_str()) {
+        if ["caller", "subject", "now", "config", "event"].contains(&input.name.as_str()) {
             reader.complain(Mark::default(), format!("an input can't be called `{}`: that is a name already", input.name));
         }
         scope.names.push((input.name.clone(), row));
@@ -134,6 +163,9 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
     }
     scope.names.push(("caller".to_owned(), schema.entity("user_account")));
     scope.names.extend(["now", "config"].map(|n| (n.to_owned(), None)));
+    if entries.iter().any(|(key, _)| key.name == "on") {
+        scope.names.push(("event".to_owned(), None));
+    }
     if action.subject != SubjectUse::None {
         scope.names.push(("subject".to_owned(), entity));
     }
@@ -177,6 +209,15 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
     } else if let Some(user) = find("run_as") {
         reader.complain(user.mark, "`run_as` means nothing without `schedule`");
     }
+    if let Some(value) = find("on") {
+        action.listens = event::read(reader, schema, value, &action);
+        if action.inputs.iter().any(|i| i.required && i.default.is_none()) {
+            reader.complain(value.mark, "nobody sends inputs to an action that listens");
+        }
+        if action.is_secret() {
+            reader.complain(value.mark, "an action that listens has nobody whose password or token it could check");
+        }
+    }
     if let Some(value) = find("rights") {
         for (key, value) in reader.map(value) {
             let found = rights(reader, value);
@@ -210,10 +251,9 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, file: &File, tr
 }
 
 /// What is wrong with an action's calls of others, which are known only when all are read.
-fn wrong_calls(actions: &Actions, file: &File) -> Vec<Complaint> {
-    let mut reader = Reader::new(&file.path);
-    let entity = file.path.rsplit('/').nth(1).unwrap_or_default();
-    let Some(action) = actions.find(entity, file.stem()) else { return vec![] };
+fn wrong_calls(actions: &Actions, path: &str, entity: &str, name: &str) -> Vec<Complaint> {
+    let mut reader = Reader::new(path);
+    let Some(action) = actions.find(entity, name) else { return vec![] };
     for outcome in action.outcomes() {
         let Deed::Call { entity, action: name, subject, with, mark } = &outcome.deed else { continue };
         let Some(called) = actions.find(entity, name) else {

@@ -4,8 +4,10 @@
 //! values are [`value`], running is [`run`], what is code in the server is [`performer`].
 
 pub mod directive;
+pub mod event;
 pub mod file;
 pub mod input;
+mod machine;
 mod outcome;
 pub mod parameters;
 pub mod performer;
@@ -18,8 +20,8 @@ use std::collections::HashMap;
 
 use crate::mail::Letters;
 use crate::permission::Right;
-use crate::schema::Policy;
 use crate::schema::kind::{Bounds, Kind};
+use crate::schema::{Happening, Listener, Policy};
 use crate::yaml::Mark;
 use value::Template;
 
@@ -51,6 +53,8 @@ pub struct Action {
     pub outcomes: Vec<Outcome>,
     /// When it runs by itself.
     pub schedule: Option<schedule::Schedule>,
+    /// To what it listens.
+    pub listens: Vec<Listener>,
 }
 
 /// Whether the action works on one row.
@@ -207,6 +211,22 @@ impl Actions {
     /// The action of that name.
     pub fn find(&self, entity: &str, name: &str) -> Option<&Action> {
         self.by_name.get(&(entity.to_owned(), name.to_owned())).map(|at| &self.all[*at])
+    }
+
+    /// Whether any action listens to anything.
+    pub fn listens(&self) -> bool {
+        self.all.iter().any(|action| !action.listens.is_empty())
+    }
+
+    /// Whether any action hears of changes before they last.
+    pub fn listens_before(&self) -> bool {
+        self.all.iter().any(|action| action.listens.iter().any(|l| l.is_before))
+    }
+
+    /// Those that hear of such a change of an entity's rows before it lasts.
+    pub fn listeners<'a>(&'a self, entity: &'a str, happening: Happening) -> impl Iterator<Item = &'a Action> {
+        let is_meant = move |l: &Listener| l.is_before && l.entity == entity && l.happening == happening;
+        self.all.iter().filter(move |action| action.listens.iter().any(is_meant))
     }
 
     fn put(&mut self, action: Action) {

@@ -58,6 +58,8 @@ pub struct Scope<'s> {
     pub passwords: Vec<String>,
     /// Those that prove who somebody is.
     pub proofs: Vec<String>,
+    /// Whether the action is an event of a state machine.
+    pub moves: bool,
 }
 
 /// Reads one outcome, and adds its result to the names.
@@ -264,6 +266,10 @@ fn check_fields(reader: &mut Reader, scope: &Scope<'_>, entity: Option<&Entity>,
     for (name, _) in with.iter().filter(|(n, _)| entity.column(n).is_none() && entity.relation(n).is_none_or(|r| r.is_many())) {
         let names: Vec<_> = entity.fields().collect();
         reader.unknown(mark, "field", name, &names);
+    }
+    let state = entity.states.as_ref().filter(|machine| with.iter().any(|(name, _)| *name == machine.column));
+    if let Some(machine) = state.filter(|_| !scope.moves) {
+        reader.complain(mark, format!("`{}` is moved by its events: call one of them", machine.column));
     }
     let is_password = |name: &str| entity.column(name).is_some_and(|c| c.kind == Kind::Password);
     for (name, template) in with.iter().filter(|(n, _)| is_password(n)) {

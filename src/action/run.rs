@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
+use super::event::{self, Event};
 use super::performer::password_check;
 use super::value::holds;
 use super::{Action, Actions, InputKind, Lift, Outcome, SubjectUse, input, task};
@@ -29,6 +31,7 @@ use crate::plan::Planner;
 use crate::request::body::uuid;
 use crate::request::once::Once;
 use crate::schema::{Entity, Schema};
+use crate::statement::event::Origin;
 use crate::statement::{account, action as statement, outbox};
 use crate::store::{Row, Store, twice};
 use tell::words;
@@ -60,15 +63,32 @@ pub struct Means<'a> {
     pub outgoing: &'a Outgoing,
 }
 
+impl Means<'_> {
+    /// Says after a commit that something may wait in the outbox: listeners may have put in anything.
+    pub fn wake(&self, has_mail: bool, has_tasks: bool) {
+        let listens = self.actions.listens();
+        if has_mail || listens {
+            self.post.wake();
+        }
+        if has_tasks || listens {
+            self.tasks.wake();
+        }
+    }
+}
+
 /// A call.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// Its own, however often its transaction is done.
+    pub id: Uuid,
     /// Who calls.
     pub caller: Caller,
     /// From where.
     pub address: IpAddr,
     /// With what, as the browser says.
     pub agent: String,
+    /// The request's id.
+    pub request: String,
     /// The row that the path names.
     pub subject: Option<String>,
     /// What was sent.
@@ -108,8 +128,6 @@ pub struct Checked {
 
 /// An action while it runs.
 pub struct Run<'a> {
-    /// The call's own, however often its transaction is done.
-    pub id: Uuid,
     /// What the server has.
     pub app: &'a Means<'a>,
     /// The call.
@@ -174,33 +192,17 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     let (scope, hashes, checked) = (&scope, &hashes, &checked);
     // What hands out secrets is done as often as it is asked for: they are kept nowhere.
     let once = call.once.as_ref().filter(|_| !action.is_secret() && !call.is_rehearsal && !action.is_safe);
-    let id = Uuid::now_v7();
+    let name = format!("{}/{}", action.entity, action.name);
+    let name = &name;
     let done = twice(|| async move {
+        let origin = Origin { request: &call.request, action: name, depth: 0 };
         let mut deed = match action.is_safe {
             true => Deed::begin_reading(means.store, planner, call.caller).await?,
-            false => Deed::begin(means.store, planner, call.caller).await?,
+            false => Deed::begin(means.store, planner, call.caller, &origin).await?,
         };
         let caller = may_execute(Source::Scope(&mut deed.scope), entity, &action.name, subject, call.caller).await?;
-        let (scope, rows, checked) = (scope.clone(), HashMap::new(), checked.clone());
-        let mut run = Run {
-            id,
-            app: means,
-            asked: call,
-            deed,
-            caller,
-            checked,
-            action,
-            scope,
-            rows,
-            hashes,
-            directives: vec![],
-            kept: vec![],
-            told: vec![],
-            secrets: vec![],
-            has_mail: false,
-            has_tasks: false,
-            depth: 0,
-        };
+        let mut run =
+            Run { scope: scope.clone(), checked: checked.clone(), ..Run::bare(means, action, call, deed, caller, hashes) };
         if let Some(kept) = run.deed.done_before(once).await? {
             return Ok(Done { directives: run.again(kept).await?, is_replayed: true });
         }
@@ -209,18 +211,15 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         if run.directives.is_empty() {
             run.answer(json!({"ResponseType": "client.notify", "Attributes": {"type": "success", "title": "Success", "message": "Done"}}), vec![]);
         }
-        run.deed.keep(run.kept.into()).await?;
+        let Run { deed, kept, has_mail, has_tasks, directives, .. } = run;
+        let mut deed = event::hear(means, call, deed).await?;
+        deed.keep(kept.into()).await?;
         match call.is_rehearsal {
-            true => run.deed.check().await?,
-            false => run.deed.commit().await?,
+            true => deed.check().await?,
+            false => deed.commit().await?,
         }
-        if run.has_mail && !call.is_rehearsal {
-            means.post.wake();
-        }
-        if run.has_tasks {
-            means.tasks.wake();
-        }
-        Ok(Done { directives: run.directives, is_replayed: false })
+        means.wake(has_mail, has_tasks);
+        Ok(Done { directives, is_replayed: false })
     });
     let done = done.await?;
     if let Some(checked) = checked {
@@ -261,7 +260,75 @@ async fn hashes(means: &Means<'_>, action: &Action, inputs: &Map<String, Json>) 
     Ok(hashes)
 }
 
+static NO_HASHES: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
+
 impl<'a> Run<'a> {
+    fn bare(
+        app: &'a Means<'a>,
+        action: &'a Action,
+        asked: &'a Call,
+        deed: Deed<'a>,
+        caller: Option<Uuid>,
+        hashes: &'a Map<String, Json>,
+    ) -> Run<'a> {
+        Run {
+            app,
+            asked,
+            deed,
+            caller,
+            action,
+            hashes,
+            checked: None,
+            scope: Map::new(),
+            rows: HashMap::new(),
+            directives: vec![],
+            kept: vec![],
+            told: vec![],
+            secrets: vec![],
+            has_mail: false,
+            has_tasks: false,
+            depth: 0,
+        }
+    }
+
+    /// For a listener: nobody sent it anything, and nobody is answered.
+    ///
+    /// # Errors
+    /// What the statement ran into.
+    pub async fn new(
+        means: &'a Means<'a>,
+        action: &'a Action,
+        call: &'a Call,
+        mut deed: Deed<'a>,
+        caller: Option<Uuid>,
+    ) -> Result<Run<'a>> {
+        let mut known = match caller {
+            Some(id) => first_json(&deed.scope.run(&statement::caller(id)).await?),
+            None => Json::Null,
+        };
+        let mut scope = input::inputs(action, &Map::new())?;
+        scope.insert("now".to_owned(), json!(jiff::Timestamp::now().to_string()));
+        scope.insert("config".to_owned(), json!({"public": means.config.public}));
+        scope.insert("caller".to_owned(), known.take());
+        Ok(Run { scope, ..Run::bare(means, action, call, deed, caller, &NO_HASHES) })
+    }
+
+    /// Hears of an event. It is asked no right to: that the action listens says its file; what it does it does as the caller,
+    /// and by the rights that it declares.
+    ///
+    /// # Errors
+    /// What its outcomes ran into; 404 where its subject is gone.
+    pub async fn listen(&mut self, event: &Event<'_>) -> Result<()> {
+        self.scope.insert("event".to_owned(), event.scope());
+        let entity = self.deed.planner.entity(&self.action.entity)?;
+        let subject = (self.action.subject != SubjectUse::None && entity.at == event.entity.at).then_some(event.id);
+        self.begin(entity, subject).await?;
+        if self.action.subject == SubjectUse::Required && self.scope["subject"].is_null() {
+            return Err(Error::NotFound);
+        }
+        self.outcomes(&self.action.outcomes).await
+    }
+
     /// Binds the rows that are known from the start, and resolves those that inputs name.
     async fn begin(&mut self, entity: &'a Entity, subject: Option<Uuid>) -> Result<()> {
         let users = self.app.schema.system("user_account");

@@ -1,36 +1,111 @@
-//! Tasks: what actions do after the commit, on any node: requests to other servers.
+//! Tasks: what is done after the commit, on any node: listeners, and requests to other servers.
 //!
-//! In charge of: one task that is due. That it is done at least once, and in order, the outbox sees to.
+//! In charge of: one task that is due. That it is done at least once, and in order for each row, the outbox sees to.
 
-use serde_json::Value as Json;
+use std::net::Ipv4Addr;
 
-use super::run::Means;
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use super::event::{self, Event};
+use super::run::{Call, Means};
+use crate::account::Caller;
+use crate::error::{Error, short};
 use crate::outbox::Undone;
 use crate::outgoing::Request;
+use crate::statement::{account, event as statement};
 use crate::store::Row;
 
 /// Under which purpose requests are sealed.
 pub const PURPOSE: &str = "request";
 
-/// Does one task.
+fn never(words: impl Into<String>) -> Undone {
+    Undone { words: words.into(), is_final: true }
+}
+
+fn later(words: impl Into<String>) -> Undone {
+    Undone { words: words.into(), is_final: false }
+}
+
+/// Does one task: its row has kind, name, payload, sealed, caller and depth after id and tries.
 ///
 /// # Errors
 /// What went wrong, and whether trying again is of no use.
 pub async fn work(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
-    let undone = |words: &str, is_final| Undone { words: words.to_owned(), is_final };
-    let sealed = row.raw(5).ok_or_else(|| undone("there is no request in it", true))?;
-    let open = means.seal.unseal(PURPOSE, sealed).ok_or_else(|| undone("it was sealed with another secret_key", true))?;
-    let request: Request = serde_json::from_slice(&open).map_err(|_| undone("it can't be read", true))?;
+    match row.text(2) {
+        Some("event") => listen(means, row).await,
+        _ => ask(means, row).await,
+    }
+}
+
+async fn ask(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
+    let sealed = row.raw(5).ok_or_else(|| never("there is no request in it any more"))?;
+    let open = means.seal.unseal(PURPOSE, sealed).ok_or_else(|| never("it was sealed with another secret_key"))?;
+    let request: Request = serde_json::from_slice(&open).map_err(|_| never("it can't be read"))?;
     let key = row.uuid(0).unwrap_or_default().to_string();
-    let answer = means.outgoing.sent(&request, &key).await.map_err(|cause| undone(&format!("{cause:?}"), false))?;
-    let refusal = match &answer.body {
-        Json::String(text) => crate::error::short(text),
-        other => crate::error::short(&other.to_string()),
+    let answer = means.outgoing.sent(&request, &key).await.map_err(|cause| later(format!("{cause:?}")))?;
+    let words = match &answer.body {
+        Json::String(text) => format!("{}: {}", answer.status, short(text)),
+        other => format!("{}: {}", answer.status, short(&other.to_string())),
     };
     match answer.status {
         200..=299 => Ok(()),
         // It was understood and refused: the same again is refused again.
-        status @ (400 | 401 | 403 | 404 | 405 | 410 | 413 | 415 | 422) => Err(undone(&format!("{status}: {refusal}"), true)),
-        status => Err(undone(&format!("{status}: {refusal}"), false)),
+        400 | 401 | 403 | 404 | 405 | 410 | 413 | 415 | 422 => Err(never(words)),
+        _ => Err(later(words)),
+    }
+}
+
+async fn listen(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
+    let name = row.text(3).unwrap_or_default();
+    let action = name.split_once('/').and_then(|(entity, name)| means.actions.find(entity, name));
+    let action = action.ok_or_else(|| never(format!("there is no action {name} any more")))?;
+    let payload: Json = row.text(4).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let event = Event::told(means.schema, &payload).ok_or_else(|| never("its entity is gone"))?;
+    let depth = row.int(7).unwrap_or(0);
+    if usize::try_from(depth).is_ok_and(|depth| depth > means.config.limits.call_depth) {
+        return Err(never(format!("events lead to each other more than {} deep", means.config.limits.call_depth)));
+    }
+    let (user, session) = (row.uuid(6), Uuid::now_v7());
+    let caller = match user {
+        Some(user) => {
+            let opened = means.store.read(&statement::open_for(session, user)).await.map_err(told)?;
+            opened.first().ok_or_else(|| never("the user whose change it was is not active any more"))?;
+            Caller { session: Some(session), sent_token: true }
+        }
+        None if payload["guest"] == true => Caller::default(),
+        None => return Err(never("nobody knows whose change it was")),
+    };
+    let request = row.uuid(0).unwrap_or_default().to_string();
+    let (address, agent) = (Ipv4Addr::LOCALHOST.into(), "event".to_owned());
+    let call = Call {
+        id: Uuid::now_v7(),
+        caller,
+        address,
+        agent,
+        request,
+        subject: None,
+        attributes: Map::new(),
+        is_rehearsal: false,
+        once: None,
+    };
+    let done = event::run(means, action, &call, &event, user, depth).await;
+    if user.is_some() {
+        means.store.read(&account::close(session, false)).await.map_err(told)?;
+    }
+    done.map_err(told)
+}
+
+/// Refusals stay what they are; what is busy or broken is tried again.
+fn told(error: Error) -> Undone {
+    match error.status() {
+        status @ (400..=408 | 410..=428) => {
+            let details: Vec<_> = error.faults().into_iter().map(|fault| fault.detail).collect();
+            never(format!("{status}: {}", details.join(" ")))
+        }
+        _ => {
+            tracing::warn!(?error, "a listener failed");
+            later(format!("{}: {}", error.status(), error.detail()))
+        }
     }
 }

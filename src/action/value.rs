@@ -2,8 +2,11 @@
 //!
 //! In charge of: templates and conditions, at load and at run time.
 
+use std::sync::LazyLock;
+
 use handlebars::Handlebars;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, UndefinedBehavior, filters, tests};
+use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, Result};
@@ -114,8 +117,28 @@ fn environment() -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(10_000));
-    environment.add_test("none", |v: &minijinja::Value| v.is_none());
+    environment.add_test("none", tests::is_none);
+    environment.add_test("defined", tests::is_defined);
+    environment.add_test("startingwith", tests::is_startingwith);
+    environment.add_test("endingwith", tests::is_endingwith);
+    environment.add_filter("length", filters::length);
+    environment.add_filter("lower", filters::lower);
     environment
+}
+
+/// What conditions may ask (`x is none`) and apply (`x | length`): the environment's own.
+const TESTS: &[&str] = &["none", "defined", "startingwith", "endingwith"];
+const FILTERS: &[&str] = &["length", "lower"];
+
+/// A test or filter that there isn't: it would be found out only when the condition is asked.
+fn unknown_word(condition: &str) -> Option<String> {
+    static STRINGS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"#).ok());
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bis\s+(?:not\s+)?(\w+)|\|\s*(\w+)").ok());
+    let bare = STRINGS.as_ref()?.replace_all(condition, "''");
+    WORDS.as_ref()?.captures_iter(&bare).find_map(|found| {
+        let (word, known) = found.get(1).map(|test| (test, TESTS)).or_else(|| found.get(2).map(|filter| (filter, FILTERS)))?;
+        (!known.contains(&word.as_str())).then(|| format!("`{}` is nothing here; known: {}", word.as_str(), known.join(", ")))
+    })
 }
 
 /// The names that a condition uses, or what is wrong with it.
@@ -125,7 +148,10 @@ fn environment() -> Environment<'static> {
 pub fn names(condition: &str) -> Result<Vec<String>, String> {
     let environment = environment();
     let expression = environment.compile_expression(condition).map_err(|e| format!("not a condition: {e}"))?;
-    Ok(expression.undeclared_variables(false).into_iter().collect())
+    match unknown_word(condition) {
+        Some(words) => Err(format!("not a condition: {words}")),
+        None => Ok(expression.undeclared_variables(false).into_iter().collect()),
+    }
 }
 
 fn object(map: &Map<String, Json>) -> minijinja::Value {
@@ -157,7 +183,7 @@ pub fn holds(condition: &str, scope: &Map<String, Json>) -> Result<bool> {
 }
 
 #[cfg(test)]
-mod tests {
+mod checks {
     use super::*;
     use serde_json::json;
 
@@ -199,5 +225,7 @@ mod tests {
             Ok(vec!["a".to_owned(), "c".to_owned()])
         );
         assert!(names("a >").is_err());
+        assert!(names("a is empty").is_err() && names("a | first").is_err() && names("a == 'x is empty'").is_ok());
+        assert!(holds("o.nothing is not defined and s is startingwith 'gr' and s | length > 3", &scope()).expect("a condition"));
     }
 }

@@ -29,7 +29,7 @@ use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
 use crate::action::Actions;
-use crate::action::run::Means;
+use crate::action::run::{Call, Means};
 use crate::config::Config;
 use crate::document::Place;
 use crate::error::{Error, Fault, Result};
@@ -41,6 +41,7 @@ use crate::request::media::Form;
 use crate::request::once::Once;
 use crate::request::precondition::Expected;
 use crate::schema::Schema;
+use crate::statement::event::Origin;
 use crate::store::Store;
 use metrics::Metrics;
 use reply::Response;
@@ -145,6 +146,26 @@ impl Asked {
         let header = self.header(HeaderName::from_static("idempotency-key"));
         let path = percent_encoding::percent_decode_str(&self.path).decode_utf8_lossy();
         Once::read(header, self.method.as_str(), &path, body).map_err(|fault| Error::Unreadable(vec![fault]))
+    }
+
+    /// As actions know it: of one that sends nothing.
+    pub fn call(&self) -> Call {
+        Call {
+            id: Uuid::now_v7(),
+            caller: self.caller,
+            address: self.address,
+            agent: self.header(header::USER_AGENT).unwrap_or_default().to_owned(),
+            request: self.id.clone(),
+            subject: None,
+            attributes: serde_json::Map::new(),
+            is_rehearsal: false,
+            once: None,
+        }
+    }
+
+    /// What is noted with its changes.
+    pub fn origin(&self) -> Origin<'_> {
+        Origin { request: &self.id, ..Origin::default() }
     }
 
     /// The version of the row that a change is made for.

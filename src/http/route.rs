@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod description;
+pub mod history;
 pub mod operation;
 pub mod permission;
 pub mod write;
@@ -52,6 +53,7 @@ enum What {
     Docs,
     DocsScript,
     Aggregate,
+    History,
 }
 
 /// Every path, what it is about, and the methods it has.
@@ -69,6 +71,7 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/action/{entity}/{name}", What::Action, &[Method::GET, Method::POST]),
     ("/action/{entity}/{id}/{name}", What::ActionOnRow, &[Method::GET, Method::POST]),
     ("/aggregate/{entity}", What::Aggregate, &[Method::GET]),
+    ("/history/{entity}/{id}", What::History, &[Method::GET]),
     ("/openapi.json", What::OpenApi, &[Method::GET]),
     ("/schema/entity/{name}", What::EntitySchema, &[Method::GET]),
     ("/schema/directive/{name}", What::DirectiveSchema, &[Method::GET]),
@@ -154,6 +157,7 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         What::DocsScript => Ok(description::script(asked)),
         What::Operations => operation::run(app, asked, body).await,
         What::Aggregate => aggregate(app, asked, route).await,
+        What::History => history::show(app, asked, route).await,
         What::Permissions => permission::many(app, asked, body).await,
         What::Permission | What::PermissionOfEntity => permission::one(app, asked, route).await,
         What::Actions => action::list(app, asked).await,

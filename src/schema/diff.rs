@@ -1,13 +1,13 @@
 //! The way from a catalog to a schema: ordered steps of DDL, each with what it risks.
 //!
-//! In charge of: the tables, indexes and constraints that a schema wants, and their difference to what is there.
+//! In charge of: the tables, indexes, constraints and triggers that a schema wants, and their difference to what is there.
 //! Pure: the store reads the catalog and runs the steps. Indexes and constraints are compared by name alone, because
 //! [`object_name`] gives every definition a name of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kind::{Kind, Wire};
-use super::{Entity, Link, OnDelete, Relation, Schema, Unique, object_name, quote};
+use super::{Column, Entity, Happening, Link, Listener, OnDelete, Relation, Schema, Unique, object_name, quote};
 use crate::permission::Right;
 
 /// What PostgreSQL has, as far as it is ours.
@@ -28,6 +28,8 @@ pub struct Table {
     pub indexes: BTreeSet<String>,
     /// Names of its constraints.
     pub constraints: BTreeSet<String>,
+    /// Names of its triggers.
+    pub triggers: BTreeSet<String>,
 }
 
 /// What a step may cost.
@@ -59,11 +61,16 @@ struct Wanted {
     indexes: Vec<(String, String)>,
     /// Name and definition.
     constraints: Vec<(String, String)>,
+    /// Name and statement.
+    triggers: Vec<(String, String)>,
 }
 
 /// The steps, in order: tables, columns, what went stale, indexes, constraints, and what would be lost.
-pub fn steps(schema: &Schema, catalog: &Catalog) -> Vec<Step> {
-    let wanted: Vec<Wanted> = schema.entities().iter().flat_map(|e| tables(schema, e)).collect();
+///
+/// `listeners`: the actions that listen to what happens to rows.
+pub fn steps(schema: &Schema, listeners: &[Listener], catalog: &Catalog) -> Vec<Step> {
+    let mut wanted: Vec<Wanted> = schema.entities().iter().flat_map(|e| tables(schema, e)).collect();
+    schema.entities().iter().for_each(|entity| notes(entity, listeners, &mut wanted));
     let (mut first, mut then, mut last, mut lost) = (vec![], vec![], vec![], vec![]);
     let nothing = Table::default();
     for want in &wanted {
@@ -79,6 +86,12 @@ pub fn steps(schema: &Schema, catalog: &Catalog) -> Vec<Step> {
         }
         for (name, sql) in want.constraints.iter().filter(|(n, _)| !have.constraints.contains(n)) {
             last.push(additive(format!("alter table {table} add constraint {} {sql}", quote(name))));
+        }
+        for (_, sql) in want.triggers.iter().filter(|(n, _)| !have.triggers.contains(n)) {
+            last.push(additive(sql.clone()));
+        }
+        for name in have.triggers.iter().filter(|n| !want.triggers.iter().any(|(kept, _)| kept == *n)) {
+            first.push(additive(format!("drop trigger {} on {table}", quote(name))));
         }
         let stale = |kept: &[(String, String)], name: &String| name.contains('.') && !kept.iter().any(|(n, _)| n == name);
         for name in have.constraints.iter().filter(|n| stale(&want.constraints, n)) {
@@ -178,6 +191,7 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
         key: "id",
         indexes: vec![],
         constraints: vec![],
+        triggers: vec![],
     };
     if entity.name == "world" {
         own.columns.push(plain("default_groups", "uuid[]", false));
@@ -242,6 +256,42 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
     all
 }
 
+/// The triggers that note what happens to an entity's rows, for its history and for listeners.
+fn notes(entity: &Entity, listeners: &[Listener], wanted: &mut [Wanted]) {
+    let names = |pick: &dyn Fn(&Column) -> bool| {
+        entity.columns.iter().filter(|c| pick(c)).map(|c| c.name.as_str()).collect::<Vec<_>>().join(",")
+    };
+    let of = |is_before: bool| listeners.iter().filter(move |l| l.entity == entity.name && l.is_before == is_before);
+    let after: Vec<_> = of(false).map(|l| format!("{}:{}", l.happening.word(), l.action)).collect();
+    let before: Vec<_> = Happening::ALL.iter().filter(|h| of(true).any(|l| l.happening == **h)).map(|h| h.word()).collect();
+    let history = match (&entity.states, entity.audit) {
+        (_, true) => "*",
+        (Some(machine), false) => machine.column.as_str(),
+        (None, false) => "",
+    };
+    if history.is_empty() && after.is_empty() && before.is_empty() {
+        return;
+    }
+    let secrets = names(&|c| !c.hidden && c.kind.is_secret());
+    let arguments =
+        [&entity.name, &names(&|c| c.hidden), &secrets, history, &after.join(","), &before.join(",")].map(|a| text(a));
+    let mut note = |table: &str, events: &str, function: String| {
+        let name = object_name(&entity.name, "note", "trigger", &format!("{table} {function}"));
+        let sql = format!(
+            "create trigger {} after {events} on {} for each row execute function {function}",
+            quote(&name),
+            quote(table)
+        );
+        wanted.iter_mut().filter(|w| w.name == table).for_each(|w| w.triggers.push((name.clone(), sql.clone())));
+    };
+    note(&entity.name, "insert or update or delete", format!("rowhouse.note({})", arguments.join(", ")));
+    for relation in entity.relations.iter().filter(|_| entity.audit) {
+        if let Link::Through { table, near: "source", .. } = &relation.link {
+            note(table, "insert or delete", format!("rowhouse.note_link({}, {})", text(&entity.name), text(&relation.name)));
+        }
+    }
+}
+
 fn pairs(schema: &Schema, entity: &Entity, relation: &Relation, table: &str) -> Wanted {
     let column = |name: &str| (name.to_owned(), "uuid".to_owned(), true, None);
     let stamp = ("created_at".to_owned(), "timestamp with time zone".to_owned(), true, None);
@@ -251,6 +301,7 @@ fn pairs(schema: &Schema, entity: &Entity, relation: &Relation, table: &str) -> 
         key: "\"source\", \"target\"",
         indexes: vec![],
         constraints: vec![],
+        triggers: vec![],
     };
     for (column, other) in [("source", entity), ("target", schema.target(relation))] {
         let key = format!("foreign key (\"{column}\") references {} (id) on delete cascade", other.table());

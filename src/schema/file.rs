@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::kind::{Bounds, KINDS, Kind};
+use super::machine::{self, Machine};
 use super::{Column, Grant, OnDelete, Schema, Unique, Write};
 use crate::permission::{Class, Permission, Right};
 use crate::yaml::{self, Complaint, Mark, Reader, Tree, Value};
@@ -42,6 +43,8 @@ const ENTITY_KEYS: &[&str] = &[
     "default_order",
     "require_if_match",
     "client_ids",
+    "audit",
+    "states",
     "columns",
     "relations",
 ];
@@ -89,6 +92,8 @@ struct Draft {
     default_order: Option<Vec<(Place, String)>>,
     require_if_match: Option<bool>,
     client_ids: Option<bool>,
+    audit: Option<bool>,
+    states: Option<Machine>,
     columns: Vec<(Place, Column)>,
     relations: Vec<(Place, DraftRelation)>,
 }
@@ -171,6 +176,8 @@ impl Draft {
         put(&mut self.default_order, over.default_order);
         put(&mut self.require_if_match, over.require_if_match);
         put(&mut self.client_ids, over.client_ids);
+        put(&mut self.audit, over.audit);
+        put(&mut self.states, over.states);
         for (place, column) in over.columns {
             self.columns.retain(|(_, c)| c.name != column.name);
             self.columns.push((place, column));
@@ -210,6 +217,8 @@ fn read_entity(reader: &mut Reader, tree: &Tree) -> Draft {
             }
             "require_if_match" => draft.require_if_match = Some(reader.bool(value)),
             "client_ids" => draft.client_ids = Some(reader.bool(value)),
+            "audit" => draft.audit = Some(reader.bool(value)),
+            "states" => draft.states = Some(machine::read(reader, value)),
             "columns" => {
                 for (key, value) in reader.map(value) {
                     field_name(reader, key.mark, &key.name);

@@ -1,12 +1,13 @@
 //! What exists: entities with their columns and relations, read from files, checked, and then immutable.
 //!
 //! In charge of: the [`Schema`] that everything else asks. Reading and checking files is [`file`], column types are
-//! [`kind`], what dashboards are told of it is [`describe`], the way from a catalog to a schema is [`diff`]. It must not know requests, callers or connections.
+//! [`kind`], states are [`machine`], what dashboards are told of it is [`describe`], the way from a catalog to a schema is [`diff`]. It must not know requests, callers or connections.
 
 pub mod describe;
 pub mod diff;
 pub mod file;
 pub mod kind;
+pub mod machine;
 
 use std::collections::HashMap;
 
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::permission::{Class, Permission, Right, Subject};
 use kind::{Bounds, Kind};
+use machine::Machine;
 
 /// The group `administrators`: matched by id, never by name.
 pub const ADMINISTRATORS: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
@@ -59,6 +61,46 @@ pub struct Entity {
     pub require_if_match: bool,
     /// Whether clients may choose the ids of new rows.
     pub client_ids: bool,
+    /// Whether it is kept who changed what of its rows.
+    pub audit: bool,
+    /// The states of its rows, and what moves them.
+    pub states: Option<Machine>,
+}
+
+/// What happens to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Happening {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Happening {
+    /// All three.
+    pub const ALL: [Happening; 3] = [Happening::Create, Happening::Update, Happening::Delete];
+
+    /// As files and notes have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Happening::Create => "create",
+            Happening::Update => "update",
+            Happening::Delete => "delete",
+        }
+    }
+}
+
+/// An action that listens to what happens to the rows of an entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Whose rows.
+    pub entity: String,
+    /// To what.
+    pub happening: Happening,
+    /// Whether it hears of it before it lasts, and may refuse; else after the commit.
+    pub is_before: bool,
+    /// The action, `<entity>/<name>`.
+    pub action: String,
 }
 
 /// Permission and grants of an entity's or an action's own row, as its file says.
@@ -258,7 +300,7 @@ impl Entity {
 
     /// Whether Rowhouse itself brings it.
     pub fn is_system(&self) -> bool {
-        matches!(self.name.as_str(), "world" | "action" | "session" | "user_account" | "usergroup" | "mail")
+        matches!(self.name.as_str(), "world" | "action" | "session" | "user_account" | "usergroup" | "mail" | "task")
     }
 
     /// Whether a right is nobody's through requests, whatever rows say: what the loader or the engine makes.
@@ -266,7 +308,7 @@ impl Entity {
         matches!(
             (self.name.as_str(), right),
             ("world" | "action", Right::Create | Right::Delete)
-                | ("mail", Right::Create)
+                | ("mail" | "task", Right::Create)
                 | ("session", Right::Create | Right::Update | Right::Delete)
         )
     }

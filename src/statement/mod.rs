@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod action;
+pub mod event;
 pub mod explain;
 pub mod outbox;
 pub mod once;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Scope, Store};
 use crate::error::Result;
 use crate::schema::diff::{self, Catalog, Risk, Step};
-use crate::schema::{ADMINISTRATORS, Grant, Policy, Schema, USERS, quote};
+use crate::schema::{ADMINISTRATORS, Grant, Listener, Policy, Schema, USERS, quote};
 use crate::statement::{Statement, array};
 
 /// Our own tables, one step per release that changed them; never edited, only added to.
@@ -33,7 +33,12 @@ create index token_expires_at on rowhouse.token (expires_at);
 create table rowhouse.tick (action text primary key, last timestamptz not null);
 ", "
 alter table rowhouse.token add column several boolean not null default false;
-"];
+", "
+create table rowhouse.change (id bigint generated always as identity primary key, at timestamptz not null default clock_timestamp(), entity text not null, row uuid not null, verb text not null, before jsonb not null, after jsonb not null, caller uuid, request text, action text);
+create index change_row on rowhouse.change (entity, row, id);
+create table rowhouse.unheard (id bigint generated always as identity primary key, xact xid8 not null default pg_current_xact_id(), entity text not null, row uuid not null, verb text not null, before jsonb not null, after jsonb not null);
+create index unheard_xact on rowhouse.unheard (xact);
+", include_str!("note.sql"), include_str!("note_link.sql")];
 
 /// An action as its row in `action` wants it.
 #[derive(Debug, Clone)]
@@ -44,6 +49,7 @@ pub struct DeclaredAction {
     pub label: String,
     pub description: String,
     pub policy: Policy,
+    pub listens: Vec<Listener>,
 }
 
 /// What is to be done, and where live values differ from the files'.
@@ -107,7 +113,8 @@ fn once(sql: impl Into<String>) -> Statement {
 async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], allow: bool) -> Result<Report> {
     core(scope).await?;
     let catalog = catalog(scope).await?;
-    let mut report = Report { steps: diff::steps(schema, &catalog), values: vec![] };
+    let listeners: Vec<Listener> = actions.iter().flat_map(|a| a.listens.iter().cloned()).collect();
+    let mut report = Report { steps: diff::steps(schema, &listeners, &catalog), values: vec![] };
     for step in &report.steps {
         if step.risk == Risk::Additive || allow {
             scope.run(&once(&step.sql)).await?;
@@ -128,7 +135,9 @@ async fn core(scope: &mut Scope) -> Result<()> {
     let rows = scope.run(&once("select coalesce(max(step), 0)::bigint from rowhouse.core")).await?;
     let done = usize::try_from(rows[0].int(0).unwrap_or(0)).unwrap_or(0);
     for (at, sql) in CORE.iter().enumerate().skip(done) {
-        for part in sql.split(';').filter(|p| !p.trim().is_empty()) {
+        // A function is one statement, whatever stands in it.
+        let separator = if sql.contains("$note$") { '\0' } else { ';' };
+        for part in sql.split(separator).filter(|p| !p.trim().is_empty()) {
             scope.run(&once(part)).await?;
         }
         scope.run(&once(format!("insert into rowhouse.core (step) values ({})", at + 1))).await?;
@@ -154,6 +163,13 @@ async fn catalog(scope: &mut Scope) -> Result<Catalog> {
         let Some(table) = catalog.tables.get_mut(row.text(0).unwrap_or_default()) else { continue };
         let names = if row.bool(2) { &mut table.constraints } else { &mut table.indexes };
         names.insert(row.text(1).unwrap_or_default().to_owned());
+    }
+    let triggers = "select c.relname::text, t.tgname::text from pg_trigger t join pg_class c on c.oid = t.tgrelid \
+         join pg_proc p on p.oid = t.tgfoid where not t.tgisinternal and p.pronamespace = 'rowhouse'::regnamespace";
+    for row in scope.run(&once(triggers)).await? {
+        if let Some(table) = catalog.tables.get_mut(row.text(0).unwrap_or_default()) {
+            table.triggers.insert(row.text(1).unwrap_or_default().to_owned());
+        }
     }
     if catalog.tables.contains_key("world") {
         for row in scope.run(&once("select name from world")).await? {

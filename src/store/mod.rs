@@ -20,6 +20,7 @@ use tokio_postgres::{NoTls, config::SslMode};
 use crate::config::Database;
 use crate::error::{Cause, Error, Fault, Result};
 use crate::statement::Statement;
+use crate::statement::event::{self, Origin};
 use shared::Shared;
 
 /// What is never logged beyond `info`, as a log filter: the driver's debug lines hold the values of statements.
@@ -203,6 +204,16 @@ impl Store {
     pub async fn begin(&self) -> Result<Scope> {
         let scope = self.scope().await?;
         scope.batch("begin").await?;
+        Ok(scope)
+    }
+
+    /// Begins a transaction in which somebody changes rows.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub async fn begin_for(&self, session: Option<uuid::Uuid>, origin: &Origin<'_>) -> Result<Scope> {
+        let scope = self.scope().await?;
+        scope.batch(&event::begin(session, origin)).await?;
         Ok(scope)
     }
 

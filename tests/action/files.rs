@@ -23,6 +23,7 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ("subject: always\noutcomes:\nR", ":1:10: unknown subject `always`"),
         ("limit: often\noutcomes:\nR", ":1:8: a limit is written like 10/minute/ip"),
         ("permission: { guest: [excute] }\noutcomes:\nR", ":1:23: unknown right `excute`; did you mean `execute`?"),
+        ("grants: [editros]\noutcomes:\nR", ":1:9: unknown group that a schema file names `editros`; did you mean `editors`?"),
         ("inputs: { a: { type: lable } }\noutcomes:\nR", ":1:22: unknown type `lable`; did you mean `label`?"),
         ("inputs: { a: {} }\noutcomes:\nR", ":1:11: `type` is missing"),
         ("inputs: { a: { type: row, entity: artikel } }\noutcomes:\nR", ": unknown entity `artikel`; did you mean `article`?"),

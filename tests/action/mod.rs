@@ -2,7 +2,9 @@
 
 mod accounts;
 mod engine;
+mod events;
 mod files;
 mod groups;
 mod performers;
 mod schedule;
+mod states;

@@ -30,6 +30,6 @@ async fn request(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
         run.ask_after_commit(&request).await?;
         return Ok(Json::Null);
     }
-    let answer = run.app.outgoing.send(&request, &run.id.to_string()).await?;
+    let answer = run.app.outgoing.send(&request, &run.asked.id.to_string()).await?;
     Ok(json!({"status": answer.status, "body": answer.body}))
 }

@@ -92,6 +92,14 @@ impl<'a> Run<'a> {
                 }
             }
         }
+        if let Some(event) = told.get_mut("event").filter(|_| names.iter().any(|name| name == "event")) {
+            // What a row was or became is told to who may read it.
+            let entity = self.deed.planner.entity(event["entity"].as_str().unwrap_or_default())?;
+            let id = event["id"].as_str().and_then(uuid).unwrap_or_default();
+            if self.deed.readable(entity, &[id]).await?.is_empty() {
+                *event = json!({"entity": event["entity"], "id": event["id"], "name": event["name"]});
+            }
+        }
         Ok(told)
     }
 

@@ -25,9 +25,7 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
     let (is_rehearsal, parameters) = parameters(asked, action)?;
     let attributes = if asked.method == Method::GET { parameters } else { attributes(asked, body)? };
     let subject = (route.what == What::ActionOnRow).then(|| route.id.clone());
-    let agent = asked.header(header::USER_AGENT).unwrap_or_default().to_owned();
-    let call =
-        Call { caller: asked.caller, address: asked.address, agent, subject, attributes, is_rehearsal, once: asked.once(body)? };
+    let call = Call { subject, attributes, is_rehearsal, once: asked.once(body)?, ..asked.call() };
     let mut done = run::run(&app.means(), action, &call).await?;
     let cookies = directive::cookies(&mut done.directives);
     let response = reply::directives(&done.directives, &cookies);

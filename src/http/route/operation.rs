@@ -9,6 +9,7 @@ use super::write::{keep_secrets, no_parameters, readable};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::access::{self, Answer, Source};
+use crate::action::event::hear;
 use crate::document;
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
@@ -38,10 +39,11 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
         shown.push(row);
     }
     let (operations, steps, shown, once) = (&operations, &steps, &shown, &once);
+    let (means, call) = (&app.means(), &asked.call());
     let mut pace = Pace::Batches;
     loop {
         let done = twice(|| async move {
-            let mut deed = Deed::begin(&app.store, app.planner(), asked.caller).await?;
+            let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
             if let Some(kept) = deed.done_before(once.as_ref()).await? {
                 return Ok(Ok((results(app, asked, &mut deed, &rows(app, &kept)).await?, true)));
             }
@@ -51,6 +53,7 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
                     error => Ok(Err(error.within(&operations[at].at))),
                 };
             }
+            let mut deed = hear(means, call, deed).await.map_err(|error| error.within("/atomic:operations"))?;
             deed.keep(kept(shown)).await?;
             let body = results(app, asked, &mut deed, shown).await?;
             deed.commit().await.map_err(|error| error.within("/atomic:operations"))?;
@@ -58,6 +61,7 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
         });
         match done.await? {
             Ok((body, is_replayed)) => {
+                means.wake(false, false);
                 let response = body.map_or_else(reply::nothing, |body| reply::document(StatusCode::OK, Form::Atomic, body));
                 return Ok(if is_replayed { reply::replayed(response) } else { response });
             }

@@ -10,6 +10,7 @@ use super::{Route, relation};
 use crate::access::write::Deed;
 use crate::access::{self, Source};
 use crate::account::password::policy;
+use crate::action::event::hear;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
@@ -50,20 +51,22 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     }
     let mut change = app.planner().change(entity, id, true, &resource);
     keep_secrets(app, asked, &mut change).await?;
-    let (change, once) = (&change, &once);
+    let (change, once, means, call) = (&change, &once, &app.means(), &asked.call());
     let done = twice(|| async move {
-        let mut deed = Deed::begin(&app.store, app.planner(), asked.caller).await?;
+        let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
         if let Some(kept) = deed.done_before(once.as_ref()).await? {
             let id = kept.as_str().and_then(uuid).unwrap_or_default();
             return Ok((show(app, asked, &mut deed, entity, id).await?, id, true));
         }
         deed.create(change.clone()).await?;
+        let mut deed = hear(means, call, deed).await?;
         deed.keep(id.to_string().into()).await?;
         let shown = show(app, asked, &mut deed, entity, id).await?;
         deed.commit().await?;
         Ok((shown, id, false))
     });
     let (shown, id, is_replayed) = done.await?;
+    means.wake(false, false);
     let mut response = shown.reply(StatusCode::CREATED);
     if let Ok(location) = HeaderValue::from_str(&format!("{}{}/{id}", app.base(), asked.path)) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -81,15 +84,18 @@ pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     let id = uuid(&route.id).unwrap_or_default();
     let mut change = app.planner().change(entity, id, false, &resource);
     keep_secrets(app, asked, &mut change).await?;
-    let (change, expected) = (&change, &asked.expected());
+    let (change, expected, means, call) = (&change, &asked.expected(), &app.means(), &asked.call());
     let done = twice(|| async move {
-        let mut deed = Deed::begin(&app.store, app.planner(), asked.caller).await?;
+        let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
         deed.update(change.clone(), expected).await?;
+        let mut deed = hear(means, call, deed).await?;
         let shown = show(app, asked, &mut deed, entity, id).await?;
         deed.commit().await?;
         Ok(shown)
     });
-    Ok(done.await?.reply(StatusCode::OK))
+    let shown = done.await?;
+    means.wake(false, false);
+    Ok(shown.reply(StatusCode::OK))
 }
 
 fn resource<'a>(app: &'a App, asked: &Asked, route: &Route, body: &Bytes) -> Result<(&'a Entity, body::Resource)> {
@@ -102,7 +108,7 @@ fn resource<'a>(app: &'a App, asked: &Asked, route: &Route, body: &Bytes) -> Res
 pub async fn keep_secrets(app: &App, asked: &Asked, change: &mut Change<'_>) -> Result<()> {
     if change.is_new && change.sets.iter().any(|(c, v)| c.kind == Kind::Password && v.is_some()) {
         // Hashing costs much: only for those who may create at all.
-        Deed::begin(&app.store, app.planner(), asked.caller).await?.require_entities(change).await?;
+        Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?.require_entities(change).await?;
     }
     let texts: Vec<String> =
         change.sets.iter().filter(|(c, _)| c.kind != Kind::Password).filter_map(|(_, v)| v.clone()).take(20).collect();
@@ -185,14 +191,15 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
     let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let id = uuid(&route.id).unwrap_or_default();
-    let expected = &asked.expected();
+    let (expected, means, call) = (&asked.expected(), &app.means(), &asked.call());
     let done = twice(|| async move {
-        let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+        let mut deed = Deed::begin(&app.store, planner, asked.caller, &asked.origin()).await?;
         deed.delete(entity, id, expected).await?;
         no_parameters(asked)?;
-        deed.commit().await
+        hear(means, call, deed).await?.commit().await
     });
     done.await?;
+    means.wake(false, false);
     Ok(reply::nothing())
 }
 
@@ -215,16 +222,18 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
     let mut faults = vec![];
     let link = planner.link(relation, verb, &linkage, "", &mut faults);
     let (link, faults, expected) = (&link, &faults, &asked.expected());
+    let (means, call) = (&app.means(), &asked.call());
     let done = twice(|| async move {
-        let mut deed = Deed::begin(&app.store, planner, asked.caller).await?;
+        let mut deed = Deed::begin(&app.store, planner, asked.caller, &asked.origin()).await?;
         if relation.is_many() {
             deed.link(entity, id, link.clone(), relation, faults.clone(), expected).await?;
         } else {
             deed.update(Change::links(entity, id, link.clone(), faults.clone()), expected).await?;
         }
         no_parameters(asked)?;
-        deed.commit().await
+        hear(means, call, deed).await?.commit().await
     });
     done.await?;
+    means.wake(false, false);
     Ok(reply::nothing())
 }

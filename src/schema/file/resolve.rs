@@ -68,9 +68,21 @@ pub(super) fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Comp
             default_order: vec![],
             require_if_match: draft.require_if_match.unwrap_or(false),
             client_ids: draft.client_ids.unwrap_or(false),
+            audit: draft.audit.unwrap_or(false),
+            states: draft.states.clone(),
         };
+        if let Some(machine) = &entity.states {
+            for (mark, words) in machine.misfits(&entity.columns) {
+                complain(&Place { file: machine.file.clone(), mark }, words);
+            }
+            // It begins where the machine says, and is moved by events alone.
+            for column in entity.columns.iter_mut().filter(|c| c.name == machine.column) {
+                (column.required, column.write, column.default) = (true, Write::System, Some(machine.initial.clone().into()));
+            }
+        }
         let granted = entity.policy.grants.iter().chain(&entity.default_groups).map(|g| &g.group);
-        for group in granted.chain(&entity.join_groups) {
+        let fire = entity.states.iter().flat_map(|machine| &machine.events).flat_map(|event| &event.groups);
+        for group in granted.chain(&entity.join_groups).chain(fire) {
             if !groups.contains(group) {
                 groups.push(group.clone());
             }

@@ -1,0 +1,146 @@
+//! Events: actions that listen to what happens to rows.
+//!
+//! In charge of: `on` of action files, and running listeners: before a change lasts, in its transaction, where they may refuse
+//! it; or after the commit, as the user whose change it was. What happened, the database noted (`statement::event`).
+
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::run::{Call, Means, Run};
+use super::{Action, SubjectUse};
+use crate::access::write::Deed;
+use crate::error::{Error, Fault, Result};
+use crate::plan::Planner;
+use crate::schema::{Entity, Happening, Listener, Schema};
+use crate::statement::event::{self, Origin};
+use crate::store::{Row, twice};
+use crate::yaml::{Reader, Tree};
+
+/// What happened to a row.
+#[derive(Debug)]
+pub struct Event<'a> {
+    /// Whose row.
+    pub entity: &'a Entity,
+    /// Which row.
+    pub id: Uuid,
+    happening: Happening,
+    before: Json,
+    after: Json,
+}
+
+/// Reads `on: { after_create: article, before_delete: [comment, article] }`.
+pub fn read(reader: &mut Reader, schema: &Schema, tree: &Tree, action: &Action) -> Vec<Listener> {
+    let moments: Vec<(String, bool, Happening)> = [true, false]
+        .into_iter()
+        .flat_map(|is_before| Happening::ALL.map(|happening| (is_before, happening)))
+        .map(|(is_before, h)| (format!("{}_{}", if is_before { "before" } else { "after" }, h.word()), is_before, h))
+        .collect();
+    let words: Vec<&str> = moments.iter().map(|(word, ..)| word.as_str()).collect();
+    let mut found = vec![];
+    for (key, value) in reader.keys(tree, &words) {
+        let Some((_, is_before, happening)) = moments.iter().find(|(word, ..)| *word == key.name) else { continue };
+        for item in reader.list(value) {
+            let entity = reader.text(item).to_owned();
+            if super::file::known_entity(reader, schema, item.mark, &entity).is_none() {
+                continue;
+            }
+            if matches!(entity.as_str(), "task" | "mail" | "world" | "action") {
+                reader.complain(item.mark, format!("nothing listens to {entity}: it would hear itself"));
+            }
+            if action.subject == SubjectUse::Required && (*happening == Happening::Delete || entity != action.entity) {
+                let words = format!("`{}` of {entity} leaves no row of {} as subject: see `event`", key.name, action.entity);
+                reader.complain(item.mark, words);
+            }
+            let action = format!("{}/{}", action.entity, action.name);
+            found.push(Listener { entity, happening: *happening, is_before: *is_before, action });
+        }
+    }
+    found
+}
+
+impl<'a> Event<'a> {
+    /// Of a note: entity, row, verb, before, after.
+    fn of(schema: &'a Schema, row: &Row) -> Option<Event<'a>> {
+        let json = |at| row.text(at).and_then(|text| serde_json::from_str(text).ok());
+        Event::new(schema.entity(row.text(0)?)?, row.uuid(1)?, row.text(2)?, json(3)?, json(4)?)
+    }
+
+    /// Of a task's payload.
+    pub fn told(schema: &'a Schema, payload: &Json) -> Option<Event<'a>> {
+        let entity = schema.entity(payload["entity"].as_str()?)?;
+        let id = payload["id"].as_str().and_then(|id| id.parse().ok())?;
+        Event::new(entity, id, payload["verb"].as_str()?, payload["before"].clone(), payload["after"].clone())
+    }
+
+    fn new(entity: &'a Entity, id: Uuid, verb: &str, before: Json, after: Json) -> Option<Event<'a>> {
+        let happening = Happening::ALL.into_iter().find(|h| h.word() == verb)?;
+        // A column that is nobody's, or not everybody's, is none of a listener's either.
+        let is_open = |name: &str| entity.served(name).is_some_and(|c| !c.is_limited()) || entity.relation(name).is_some();
+        let open = |values: Json| match values {
+            Json::Object(map) => map.into_iter().filter(|(name, _)| is_open(name)).collect::<Map<_, _>>().into(),
+            other => other,
+        };
+        Some(Event { entity, id, happening, before: open(before), after: open(after) })
+    }
+
+    /// As files may speak of it.
+    pub fn scope(&self) -> Json {
+        json!({"entity": self.entity.name, "id": self.id, "name": self.happening.word(), "before": self.before, "after": self.after})
+    }
+}
+
+/// Lets those hear what happened in a transaction who may refuse it, until nothing new happens.
+///
+/// # Errors
+/// What a listener refused with; 422 where events lead to each other without end.
+pub async fn hear<'a>(means: &'a Means<'a>, call: &'a Call, mut deed: Deed<'a>) -> Result<Deed<'a>> {
+    if !means.actions.listens_before() {
+        return Ok(deed);
+    }
+    let mut heard: Vec<String> = vec![];
+    for _ in 0..=means.config.limits.call_depth {
+        let rows = deed.scope.run(&event::unheard(call.caller.session)).await?;
+        if rows.is_empty() {
+            return Ok(deed);
+        }
+        heard.clear();
+        for row in rows {
+            let Some(event) = Event::of(means.schema, &row) else { continue };
+            for action in means.actions.listeners(&event.entity.name, event.happening) {
+                heard.push(format!("{}/{}", action.entity, action.name));
+                let mut run = Run::new(means, action, call, deed, row.uuid(5)).await?;
+                run.listen(&event).await?;
+                deed = run.deed;
+            }
+        }
+    }
+    let words = format!("Events lead to each other without end: {}.", heard.join(", "));
+    Err(Error::Invalid(vec![Fault::new("too-deep", words)]))
+}
+
+/// Runs a listener after the commit that it heard of, in a transaction of its own.
+///
+/// # Errors
+/// What its outcomes ran into.
+pub async fn run(
+    means: &Means<'_>,
+    action: &Action,
+    call: &Call,
+    event: &Event<'_>,
+    user: Option<Uuid>,
+    depth: i64,
+) -> Result<()> {
+    let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
+    let name = format!("{}/{}", action.entity, action.name);
+    let name = &name;
+    let done = twice(|| async move {
+        let origin = Origin { request: &call.request, action: &name, depth };
+        let deed = Deed::begin(means.store, planner, call.caller, &origin).await?;
+        let mut run = Run::new(means, action, call, deed, user).await?;
+        run.listen(event).await?;
+        hear(means, call, run.deed).await?.commit().await?;
+        means.wake(true, true);
+        Ok(())
+    });
+    done.await
+}

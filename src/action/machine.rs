@@ -1,0 +1,59 @@
+//! Events of state machines as actions: the tree that their file would be.
+//!
+//! In charge of: what firing an event does. That the row is locked while it is asked for its state, and that of two who fire
+//! at once one comes too late, is the way of every action that has a subject.
+
+use crate::schema::machine::{Event, Machine};
+use crate::yaml::{Key, Mark, Tree, Value};
+
+/// The action of an event: refused in another state or by its guard; else it moves the row, and calls what it is to call.
+pub fn action(machine: &Machine, event: &Event) -> Tree {
+    let at = event.mark;
+    let column = &machine.column;
+    let states = event.from.iter().map(|state| serde_json::json!(state).to_string()).collect::<Vec<_>>().join(", ");
+    let refuse = |when: String, mark: Mark, message: String| {
+        let failure = map(at, [("status", Value::Int(409)), ("message", Value::Text(message))]);
+        map(mark, [("fail", failure.value), ("when", Value::Text(when))])
+    };
+    let wanted = event.from.join(" or ");
+    let mut outcomes =
+        vec![refuse(format!("subject.{column} not in [{states}]"), at, format!("{} is for what is {wanted}", event.name))];
+    let mut entries = vec![entry(at, "subject", Value::Text("required".to_owned()))];
+    for (key, value) in &event.rest {
+        match (key.name.as_str(), &value.value) {
+            ("when", Value::Text(guard)) => {
+                outcomes.push(refuse(format!("not ({guard})"), value.mark, format!("{} is not possible now", event.name)));
+            }
+            ("call" | "when", _) => {}
+            _ => entries.push((key.clone(), value.clone())),
+        }
+    }
+    let moved = map(at, [(column.as_str(), Value::Text(event.to.clone()))]);
+    outcomes.push(map(at, [("update", Value::Text("subject".to_owned())), ("with", moved.value)]));
+    for (_, value) in event.rest.iter().filter(|(key, _)| key.name == "call") {
+        let called = if let Value::List(items) = &value.value { items.as_slice() } else { std::slice::from_ref(value) };
+        for item in called {
+            let entries = vec![
+                (Key { mark: item.mark, name: "call".to_owned() }, item.clone()),
+                entry(item.mark, "subject", Value::Text("subject".to_owned())),
+            ];
+            outcomes.push(Tree { mark: item.mark, value: Value::Map(entries) });
+        }
+    }
+    let said = [("type", "success"), ("title", "Success"), ("message", event.to.as_str())];
+    let said = map(at, said.map(|(name, text)| (name, Value::Text(text.to_owned()))));
+    outcomes.push(map(at, [("respond", Value::Text("client.notify".to_owned())), ("with", said.value)]));
+    // Who may fire it, its permission and the row's execute say; the move itself is the machine's.
+    let update = Value::List(vec![Tree { mark: at, value: Value::Text("update".to_owned()) }]);
+    entries.push(entry(at, "rights", map(at, [("subject", update)]).value));
+    entries.push(entry(at, "outcomes", Value::List(outcomes)));
+    Tree { mark: at, value: Value::Map(entries) }
+}
+
+fn entry(mark: Mark, name: &str, value: Value) -> (Key, Tree) {
+    (Key { mark, name: name.to_owned() }, Tree { mark, value })
+}
+
+fn map<const N: usize>(mark: Mark, entries: [(&str, Value); N]) -> Tree {
+    Tree { mark, value: Value::Map(entries.into_iter().map(|(name, value)| entry(mark, name, value)).collect()) }
+}

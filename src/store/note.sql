@@ -1,0 +1,56 @@
+-- Notes what happens to rows. A table's trigger says for whom: entity, hidden columns, masked columns, columns of the history
+-- ('*' for all), listeners after the commit (verb:action), verbs that somebody hears before it.
+-- Who changes, by which request and action, stands in the transaction's setting rowhouse.call.
+create or replace function rowhouse.note() returns trigger language plpgsql as $note$
+declare
+  hidden constant text[] := string_to_array(tg_argv[1], ',') || array['version', 'updated_at'];
+  masked constant text[] := string_to_array(tg_argv[2], ',');
+  call constant jsonb := coalesce(nullif(current_setting('rowhouse.call', true), ''), '{}')::jsonb;
+  verb constant text := case tg_op when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete' end;
+  was jsonb := '{}';
+  becomes jsonb := '{}';
+  changed text[];
+  id uuid;
+  who uuid;
+  history text[];
+begin
+  if tg_op <> 'INSERT' then
+    was := to_jsonb(old) - hidden;
+    id := old.id;
+  end if;
+  if tg_op <> 'DELETE' then
+    becomes := to_jsonb(new) - hidden;
+    id := new.id;
+  end if;
+  changed := array(select k from jsonb_object_keys(was || becomes) k where was -> k is distinct from becomes -> k);
+  if tg_op = 'UPDATE' then
+    if changed = '{}' then
+      return null;
+    end if;
+    was := was - array(select k from jsonb_object_keys(was) k where k <> all(changed));
+    becomes := becomes - array(select k from jsonb_object_keys(becomes) k where k <> all(changed));
+  end if;
+  was := (select coalesce(jsonb_object_agg(key, case when key = any(masked) and value <> 'null' then '"***"' else value end), '{}') from jsonb_each(was));
+  becomes := (select coalesce(jsonb_object_agg(key, case when key = any(masked) and value <> 'null' then '"***"' else value end), '{}') from jsonb_each(becomes));
+  if call ? 'session' then
+    select s."user" into who from public.session s where s.id = (call ->> 'session')::uuid;
+  end if;
+  history := case tg_argv[3] when '*' then changed else array(select c from unnest(changed) c where c = any(string_to_array(tg_argv[3], ','))) end;
+  if history <> '{}' then
+    insert into rowhouse.change (entity, row, verb, before, after, caller, request, action)
+    values (tg_argv[0], id, verb,
+      was - array(select k from jsonb_object_keys(was) k where k <> all(history)),
+      becomes - array(select k from jsonb_object_keys(becomes) k where k <> all(history)),
+      who, call ->> 'request', call ->> 'action');
+  end if;
+  if verb = any(string_to_array(tg_argv[5], ',')) and call <> '{}' then
+    insert into rowhouse.unheard (entity, row, verb, before, after) values (tg_argv[0], id, verb, was, becomes);
+  end if;
+  insert into public.task (id, permission, kind, name, line, payload, caller, depth, state, tries, next_at, created_at)
+  select gen_random_uuid(), 0, 'event', split_part(l, ':', 2), tg_argv[0] || '/' || id,
+    jsonb_build_object('entity', tg_argv[0], 'id', id, 'verb', verb, 'before', was, 'after', becomes, 'guest', who is null),
+    who, coalesce((call ->> 'depth')::integer, 0) + 1, 'waiting', 0, now(), clock_timestamp()
+  from unnest(string_to_array(tg_argv[4], ',')) l where split_part(l, ':', 1) = verb;
+  return null;
+end
+$note$

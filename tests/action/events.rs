@@ -1,0 +1,193 @@
+//! Events: those that may refuse what was done, those that hear of it afterwards, and what is kept of it.
+
+use serde_json::{Value as Json, json};
+
+use crate::house::{Someone, World};
+
+const FLOW: &str = "tests/projects/flow";
+
+async fn flow() -> World {
+    World::of_with(FLOW, |config| config.outbox.poll = std::time::Duration::from_millis(50)).await
+}
+
+/// Waits until no task waits any more, by asking.
+async fn settled(world: &World) {
+    for _ in 0..5000 {
+        if world.sql("select 1 from task where state = 'waiting'").await.is_empty() {
+            return;
+        }
+    }
+    panic!("tasks wait for ever: {:?}", world.sql("select error from task where state = 'waiting'").await[0].text(0));
+}
+
+fn row(id: &str, attributes: Json) -> Json {
+    json!({"data": {"type": "ticket", "id": id, "attributes": attributes}})
+}
+
+async fn weight(ada: &Someone<'_>, id: &str) -> Json {
+    ada.get(&format!("/api/ticket/{id}")).await.is(200).json["data"]["attributes"]["weight"].clone()
+}
+
+#[tokio::test]
+async fn a_listener_before_refuses_on_every_way_in_and_nothing_of_it_stays() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    let heavy = json!({"data": {"type": "ticket", "attributes": {"title": "x", "weight": 1001}}});
+    let refused = ada.post("/api/ticket", heavy.clone()).await.is(422);
+    assert!(refused.text.contains("Nobody lifts 1001"), "{}", refused.text);
+    let operations = json!({"atomic:operations": [
+        {"op": "add", "data": {"type": "ticket", "attributes": {"title": "light", "weight": 1}}},
+        {"op": "add", "data": {"type": "ticket", "attributes": {"title": "heavy", "weight": 2000}}},
+    ]});
+    let batch = ada
+        .request(reqwest::Method::POST, "/api/operations")
+        .header("Content-Type", "application/vnd.api+json;ext=\"https://jsonapi.org/ext/atomic\"");
+    ada.send(batch.body(operations.to_string())).await.is(422);
+    assert!(ada.get("/api/ticket").await.is(200).ids().is_empty());
+    let id = ada.make("ticket", json!({"title": "größe", "weight": 5}), json!({})).await;
+    ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"weight": 5000}))).await.is(422);
+    assert_eq!(weight(&ada, &id).await, 5);
+    ada.act(&format!("ticket/{id}/start"), json!({})).await.is(200);
+    assert!(ada.delete(&format!("/api/ticket/{id}")).await.is(409).text.contains("Somebody works on it"));
+    ada.get(&format!("/api/ticket/{id}")).await.is(200);
+    assert!(world.sql("select 1 from rowhouse.unheard").await.is_empty(), "what was heard is gone");
+    assert!(world.sql("select 1 from rowhouse.change where after ->> 'weight' in ('1001', '5000')").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_listener_before_may_change_what_lasts_and_rings_are_cut() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    let id = ada.make("ticket", json!({"title": "x", "weight": 13}), json!({})).await;
+    assert_eq!(weight(&ada, &id).await, 14);
+    let patched = ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"weight": 13}))).await.is(200);
+    assert_eq!(patched.json["data"]["attributes"]["weight"], 14, "the answer shows what lasts");
+    let ring = ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"weight": 666}))).await.is(422);
+    assert!(ring.text.contains("without end") && ring.text.contains("ticket/round_up"), "{}", ring.text);
+    assert_eq!(weight(&ada, &id).await, 14);
+}
+
+#[tokio::test]
+async fn a_listener_after_runs_as_whose_change_it_was_in_order_and_once() {
+    let world = flow().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let id = ada.make("ticket", json!({"title": "x", "weight": 1, "permission": 16256 | 1 | 2 | 8}), json!({})).await;
+    for n in 2..=6 {
+        let who = if n % 2 == 0 { &bob } else { &ada };
+        who.patch(&format!("/api/ticket/{id}"), row(&id, json!({"weight": n}))).await.is(200);
+    }
+    ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"title": "no weight"}))).await.is(200);
+    ada.delete(&format!("/api/ticket/{id}")).await.is(204);
+    // Three nodes share the work.
+    let twins = [world.twin().await, world.twin().await];
+    for node in [&world, &twins[0], &twins[1]] {
+        node.run_tasks();
+    }
+    settled(&world).await;
+    let heard = ada.get("/api/entry?sort=created_at").await.is(200).all("text");
+    let wanted =
+        ["create by ada", "update by bob", "update by ada", "update by bob", "update by ada", "update by bob", "delete by ada"];
+    assert_eq!(heard, wanted);
+    assert!(world.sql("select 1 from session where device = 'event' and ended_at is null").await.is_empty(), "its sessions end");
+}
+
+#[tokio::test]
+async fn what_was_refused_raises_nothing_and_who_was_barred_since_hears_nothing() {
+    let world = flow().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    ada.post("/api/ticket", json!({"data": {"type": "ticket", "attributes": {"title": "x", "weight": 1001}}})).await.is(422);
+    assert!(world.sql("select 1 from task").await.is_empty());
+    ada.make("ticket", json!({"title": "x", "weight": 1}), json!({})).await;
+    admin.act(&format!("user_account/{}/deactivate", ada.id), json!({})).await.is(200);
+    world.run_tasks();
+    settled(&world).await;
+    let dead = admin.get("/api/task?filter[state]=dead").await.is(200);
+    assert_eq!(dead.all("error"), ["the user whose change it was is not active any more"]);
+    assert!(admin.get("/api/entry").await.is(200).ids().is_empty());
+    // An administrator sees why, mends it, and has it done.
+    admin.act(&format!("user_account/{}/activate", ada.id), json!({})).await.is(200);
+    let task = dead.ids().remove(0);
+    let again = json!({"data": {"type": "task", "id": task, "attributes": {"state": "waiting"}}});
+    admin.patch(&format!("/api/task/{task}"), again).await.is(200);
+    settled(&world).await;
+    assert_eq!(admin.get("/api/entry").await.is(200).all("text"), ["create by ada"]);
+}
+
+#[tokio::test]
+async fn events_that_raise_each_other_after_the_commit_are_cut_by_depth_and_reported() {
+    let world = flow().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    ada.make("tag", json!({"name": "echo"}), json!({})).await;
+    ada.make("tag", json!({"name": "silent"}), json!({})).await;
+    world.run_tasks();
+    settled(&world).await;
+    assert_eq!(
+        ada.get("/api/tag?sort=name&filter[name][starts]=echo").await.is(200).all("name"),
+        ["echo", "echo!", "echo!!", "echo!!!", "echo!!!!"]
+    );
+    let dead = admin.get("/api/task?filter[state]=dead&sort=error").await.is(200).all("error");
+    assert_eq!(dead, ["422: Not a word", "events lead to each other more than 4 deep"]);
+}
+
+#[tokio::test]
+async fn the_history_of_a_row_is_its_readers_and_tells_what_they_may_see() {
+    let world = flow().await;
+    let (ada, bob, admin) = (world.user("ada", &[]).await, world.user("bob", &[]).await, world.administrator().await);
+    let id = ada
+        .make("ticket", json!({"title": "a", "secret": "geheim", "code": "correct horse", "permission": 16256 | 3}), json!({}))
+        .await;
+    let tag = ada.make("tag", json!({"name": "größe"}), json!({})).await;
+    ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"title": "b"}))).await.is(200);
+    ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"secret": "anders"}))).await.is(200);
+    ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"title": "b"}))).await.is(200); // nothing changes
+    let link = json!({"data": [{"type": "tag", "id": tag}]});
+    ada.post(&format!("/api/ticket/{id}/relationships/labels"), link).await.is(204);
+    let path = format!("/history/ticket/{id}");
+    let mine = ada.get(&path).await.is(200);
+    assert_eq!(mine.all("verb"), ["link", "update", "update", "create"]);
+    assert_eq!(mine.all("after")[0], json!({"labels": tag}));
+    assert_eq!((&mine.all("before")[1], &mine.all("after")[1]), (&json!({"secret": "geheim"}), &json!({"secret": "anders"})));
+    assert_eq!((&mine.all("before")[2], &mine.all("after")[2]), (&json!({"title": "a"}), &json!({"title": "b"})));
+    let made = &mine.all("after")[3];
+    assert_eq!((&made["title"], &made["code"], &made["secret"]), (&json!("a"), &json!("***"), &json!("geheim")));
+    assert_eq!(mine.json["data"][0]["relationships"]["user"]["data"]["id"], ada.id.to_string());
+    assert!(!mine.text.contains("$2") && mine.json["data"][0]["attributes"]["request"].is_string());
+    // Others who may read the row see the change, and not the column that is the owner's.
+    let theirs = bob.get(&path).await.is(200);
+    assert_eq!(theirs.all("after")[1], json!({}));
+    assert!(!theirs.text.contains("geheim") && !theirs.text.contains("anders"));
+    world.guest().get(&path).await.is(401);
+    let page = ada.get(&format!("{path}?page[size]=3")).await.is(200);
+    let next = page.json["links"]["next"].as_str().expect("a link").to_owned();
+    let last = ada.get(&next).await.is(200);
+    assert_eq!((last.all("verb"), &last.json["links"]["next"]), (vec![json!("create")], &Json::Null));
+    for bad in ["page[size]=0", "page[size]=1000", "page[after]=x", "sort=at"] {
+        ada.get(&format!("{path}?{bad}")).await.is(400);
+    }
+    // Taken away, it is gone at once; hidden is as missing; of what is deleted only administrators know.
+    ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"permission": 16256 | 1}))).await.is(200);
+    bob.get(&path).await.is(403);
+    ada.patch(&format!("/api/ticket/{id}"), row(&id, json!({"permission": 16256}))).await.is(200);
+    let hidden = bob.get(&path).await.is(404);
+    let missing = bob.get("/history/ticket/00000000-0000-7000-8000-00000000ffff").await.is(404);
+    assert_eq!(hidden.text, missing.text);
+    ada.delete(&format!("/api/ticket/{id}")).await.is(204);
+    ada.get(&path).await.is(404);
+    assert!(admin.get(&path).await.is(200).all("verb").contains(&json!("delete")));
+    ada.get("/history/nothing/x").await.is(404);
+}
+
+#[tokio::test]
+async fn what_the_database_deletes_along_is_noted_and_heard_too() {
+    let world = flow().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    let whole = ada.make("ticket", json!({"title": "whole", "weight": 1}), json!({})).await;
+    let parent = json!({"parent": {"data": {"type": "ticket", "id": whole}}});
+    let part = ada.make("ticket", json!({"title": "part", "weight": 2}), parent).await;
+    assert_eq!(ada.get(&format!("/history/ticket/{part}")).await.is(200).all("after")[0]["parent"], whole);
+    ada.delete(&format!("/api/ticket/{whole}")).await.is(204);
+    assert_eq!(admin.get(&format!("/history/ticket/{part}")).await.is(200).all("verb"), ["delete", "create"]);
+    world.run_tasks();
+    settled(&world).await;
+    assert_eq!(ada.get("/api/entry").await.is(200).ids().len(), 4, "two made, two deleted");
+}
