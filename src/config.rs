@@ -79,6 +79,7 @@ pub struct Token {
     pub issuer: String,
     pub audience: String,
     pub life: Duration,
+    pub refresh_life: Duration,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -201,6 +202,7 @@ pub const KEYS: &[Key] = &[
     key("token.issuer", "rowhouse", "iss of the tokens", |c, v| word(v).map(|v| c.token.issuer = v)),
     key("token.audience", "rowhouse", "aud of the tokens", |c, v| word(v).map(|v| c.token.audience = v)),
     key("token.life", "1h", "how long a token is good", |c, v| duration(v).map(|v| c.token.life = v)),
+    key("token.refresh_life", "30d", "how long a sign-in that is remembered may be refreshed", |c, v| duration(v).map(|v| c.token.refresh_life = v)),
     hidden("mail.smtp", "", "how letters leave: smtps://user:password@host, smtp://host?tls=required, smtp://host; without it they wait in the outbox", |c, v| { c.mail.smtp = (!v.is_empty()).then(|| Secret::new(v)); Ok(()) }),
     key("mail.from", "Rowhouse <rowhouse@localhost>", "whom letters come from", |c, v| word(v).map(|v| c.mail.from = v)),
     key("mail.print", "false", "print letters whole into the log instead of sending them: for development", |c, v| boolean(v).map(|v| c.mail.print = v)),

@@ -325,7 +325,7 @@ impl<'s> Deed<'s> {
             return Err(Error::Forbidden(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", column.name)))));
         }
         for link in change.links.iter().filter(|l| !l.relation.is_many()) {
-            if link.relation.rule == LinkRule::System {
+            if link.relation.rule == LinkRule::System && !link.is_by_action() {
                 return Err(Error::Forbidden(Some(Fault::new(
                     "read-only",
                     format!("`{}` is set by the system.", link.relation.name),

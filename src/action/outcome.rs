@@ -162,7 +162,15 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 }
                 scope.proofs.push(name.clone().unwrap_or_default());
             }
-            let row = if performer.gives != Gives::Value { schema.entity("user_account") } else { None };
+            let named = with.iter().find_map(|(name, template)| match template {
+                Template::Literal(Json::String(entity)) if name == "entity" => Some(entity.clone()),
+                _ => None,
+            });
+            let row = match (performer.gives, named) {
+                (Gives::Value, _) => None,
+                (_, Some(entity)) => known_entity(reader, schema, what.mark, &entity),
+                _ => schema.entity("user_account"),
+            };
             (Deed::Perform { performer, with }, row)
         }
         "respond" => {

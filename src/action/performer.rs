@@ -13,6 +13,7 @@ pub mod password_check;
 mod random;
 mod session_close;
 mod session_open;
+mod session_refresh;
 mod template_render;
 mod token_issue;
 mod token_spend;
@@ -22,11 +23,13 @@ use serde_json::{Map, Value as Json, json};
 
 use super::run::Run;
 use crate::error::Result;
+use crate::statement::Statement;
 
 /// All of them.
 pub static PERFORMERS: &[&Performer] = &[
     &password_check::PERFORMER,
     &session_open::PERFORMER,
+    &session_refresh::PERFORMER,
     &session_close::PERFORMER,
     &administrator_claim::PERFORMER,
     &token_issue::PERFORMER,
@@ -61,6 +64,8 @@ pub struct Performer {
     pub outlives: bool,
     /// Its deed, inside the action's transaction.
     pub run: Deed,
+    /// What is done where the action failed: the record of an attempt, which lasts in a transaction of its own.
+    pub failed: Option<fn(&Map<String, Json>) -> Statement>,
 }
 
 /// What a performer's result is.
@@ -96,6 +101,7 @@ const fn plain(name: &'static str, parameters: &'static [(&'static str, bool)], 
         is_secret: false,
         outlives: false,
         run,
+        failed: None,
     }
 }
 

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::event::{self, Event};
 use super::performer::password_check;
-use super::value::holds;
-use super::{Action, Actions, InputKind, Lift, Outcome, SubjectUse, input, task};
+use super::value::{holds, render};
+use super::{Action, Actions, Deed as Does, InputKind, Lift, Outcome, SubjectUse, input, task};
 use crate::access::write::Deed;
 use crate::access::{Source, may_execute};
 use crate::account::Caller;
@@ -31,6 +31,7 @@ use crate::plan::Planner;
 use crate::request::body::uuid;
 use crate::request::once::Once;
 use crate::schema::{Entity, Schema};
+use crate::statement::Statement;
 use crate::statement::event::Origin;
 use crate::statement::{account, action as statement, outbox};
 use crate::store::{Row, Store, twice};
@@ -221,12 +222,29 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         means.wake(has_mail, has_tasks);
         Ok(Done { directives, is_replayed: false })
     });
-    let done = done.await?;
+    let done = match done.await {
+        Ok(done) => done,
+        Err(error) => {
+            for statement in records(action, scope) {
+                means.store.read(&statement).await?;
+            }
+            return Err(error);
+        }
+    };
     if let Some(checked) = checked {
         // It is done; that the counter stays is no failure of it.
         _ = means.store.read(&account::forget(&password_check::account_key(&checked.email, call.address))).await;
     }
     Ok(done)
+}
+
+/// What is kept of an attempt that failed.
+fn records(action: &Action, scope: &Map<String, Json>) -> Vec<Statement> {
+    let performed = action.outcomes().filter_map(|o| match &o.deed {
+        Does::Perform { performer, with } => Some((performer.failed?, with)),
+        _ => None,
+    });
+    performed.filter_map(|(failed, with)| Some(failed(&render(with, scope).ok()?))).collect()
 }
 
 fn subject(action: &Action, call: &Call) -> Result<Option<Uuid>> {
@@ -394,6 +412,15 @@ impl<'a> Run<'a> {
         self.deed.scope.run(&outbox::put_request(Uuid::now_v7(), &request.place(), &sealed)).await?;
         self.has_tasks = true;
         Ok(())
+    }
+
+    /// A row's values as files may speak of it, if it is there.
+    ///
+    /// # Errors
+    /// What the statement ran into.
+    pub async fn row_of(&mut self, entity: &str, id: Uuid) -> Result<Option<Json>> {
+        let entity = self.deed.planner.entity(entity)?;
+        Ok(self.values(entity, &[id]).await?.pop())
     }
 
     /// The action's name, for the log.

@@ -47,6 +47,15 @@ pub struct LinkChange<'s> {
     pub verb: Verb,
     /// The other rows.
     pub targets: Vec<Target>,
+    /// Whether an action says so, which may set what clients may not.
+    pub by_action: bool,
+}
+
+impl LinkChange<'_> {
+    /// Whether it is an action's to make, as against the engine's own: who owns a session is nobody's to say.
+    pub fn is_by_action(&self) -> bool {
+        self.by_action && self.relation.name != "owner"
+    }
 }
 
 /// Most faults that one answer tells.
@@ -156,7 +165,7 @@ impl<'s> Planner<'s> {
                 targets.push(Target { id, bits });
             }
         }
-        Some(LinkChange { relation, verb, targets })
+        Some(LinkChange { relation, verb, targets, by_action: false })
     }
 }
 

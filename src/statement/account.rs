@@ -64,19 +64,22 @@ pub fn end_sessions(user: Uuid) -> Statement {
 /// are over are swept.
 ///
 /// `several`: a way back, beside which others stay good.
-pub fn issue(hash: &[u8], user: &str, [purpose, data]: [&str; 2], seconds: u64, several: bool) -> Statement {
-    let sql = "with old as (delete from rowhouse.token where owner = $2::uuid and purpose = $3 and not $6::boolean or hash in \
+/// `row`: what the token leads to, if it isn't the user.
+pub fn issue(hash: &[u8], user: &str, [purpose, data]: [&str; 2], row: Option<Uuid>, seconds: u64, several: bool) -> Statement {
+    let sql = "with old as (delete from rowhouse.token where owner = $2::uuid and purpose = $3 \
+               and (not $6::boolean or data = $4 and row is not distinct from $7::uuid) or hash in \
                (select hash from rowhouse.token where expires_at < now() limit 10 for update skip locked)) \
-               insert into rowhouse.token (hash, owner, purpose, data, expires_at, several) \
-               select $1::bytea, u.id, $3, $4, now() + make_interval(secs => $5::double precision), $6::boolean from user_account u where u.id = $2::uuid returning owner";
+               insert into rowhouse.token (hash, owner, purpose, data, expires_at, several, row) \
+               select $1::bytea, u.id, $3, $4, now() + make_interval(secs => $5::double precision), $6::boolean, $7::uuid from user_account u where u.id = $2::uuid returning owner";
     let values = [bytea(hash), user.to_owned(), purpose.to_owned(), data.to_owned(), seconds.to_string(), several.to_string()];
-    Statement::fixed(sql, values.into_iter().map(Some).collect())
+    let row = row.map(|row| row.to_string());
+    Statement::fixed(sql, values.into_iter().map(Some).chain([row]).collect())
 }
 
-/// Spends a token: once, in time, and for its purpose alone. Gives the active user, their address and name, and the data.
+/// Spends a token: once, in time, and for its purpose alone. Gives the active user, their address and name, the data and the row.
 pub fn spend(hash: &[u8], purpose: &str) -> Statement {
-    let sql = "with spent as (delete from rowhouse.token where hash = $1::bytea and purpose = $2 and expires_at > now() returning owner, data) \
-               select u.id, u.email, u.name, s.data from spent s join user_account u on u.id = s.owner and u.active for update of u";
+    let sql = "with spent as (delete from rowhouse.token where hash = $1::bytea and purpose = $2 and expires_at > now() returning owner, data, row) \
+               select u.id, u.email, u.name, s.data, s.row from spent s join user_account u on u.id = s.owner and u.active for update of u";
     Statement::fixed(sql, vec![Some(bytea(hash)), Some(purpose.to_owned())])
 }
 
@@ -85,6 +88,32 @@ pub fn spend(hash: &[u8], purpose: &str) -> Statement {
 pub fn forget_tokens(user: Uuid, all: bool) -> Statement {
     let sql = "delete from rowhouse.token where owner = $1 and (not several or $2::boolean)";
     Statement::fixed(sql, vec![Some(user.to_string()), Some(all.to_string())])
+}
+
+/// Keeps the hash of a refresh token: of a family that began with one sign-in and ends at one time. Sweeps some that are over.
+pub fn keep_refresh(hash: &[u8], family: Uuid, session: Uuid, seconds: u64) -> Statement {
+    let sql = "with old as (delete from rowhouse.refresh where hash in \
+               (select hash from rowhouse.refresh where expires_at < now() limit 10 for update skip locked)) \
+               insert into rowhouse.refresh (hash, family, session, expires_at) values ($1::bytea, $2, $3, now() + make_interval(secs => $4::double precision))";
+    let values = [bytea(hash), family.to_string(), session.to_string(), seconds.to_string()];
+    Statement::fixed(sql, values.into_iter().map(Some).collect())
+}
+
+/// Spends a refresh token, and ends the session that it was given with: family, user, address, and the seconds that the family
+/// has left.
+pub fn spend_refresh(hash: &[u8]) -> Statement {
+    let sql = "with r as (update rowhouse.refresh set spent_at = now() where hash = $1::bytea and spent_at is null and expires_at > now() returning *), \
+               s as (update session s set ended_at = now(), version = s.version + 1, updated_at = now() from r, user_account u \
+               where s.id = r.session and s.ended_at is null and u.id = s.\"user\" and u.active \
+               returning r.family, u.id, u.email, ceil(extract(epoch from r.expires_at - now()))::bigint) select * from s";
+    Statement::fixed(sql, vec![Some(bytea(hash))])
+}
+
+/// Ends all sessions of the family of a refresh token that was spent before: somebody else has it.
+pub fn end_family(hash: &[u8]) -> Statement {
+    let sql = "update session s set ended_at = now(), version = s.version + 1, updated_at = now() from rowhouse.refresh was \
+               join rowhouse.refresh r on r.family = was.family where was.hash = $1::bytea and was.spent_at is not null and s.id = r.session and s.ended_at is null";
+    Statement::fixed(sql, vec![Some(bytea(hash))])
 }
 
 fn bytea(bytes: &[u8]) -> String {

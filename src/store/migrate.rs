@@ -38,6 +38,10 @@ create table rowhouse.change (id bigint generated always as identity primary key
 create index change_row on rowhouse.change (entity, row, id);
 create table rowhouse.unheard (id bigint generated always as identity primary key, xact xid8 not null default pg_current_xact_id(), entity text not null, row uuid not null, verb text not null, before jsonb not null, after jsonb not null);
 create index unheard_xact on rowhouse.unheard (xact);
+alter table rowhouse.token add column row uuid;
+create table rowhouse.refresh (hash bytea primary key, family uuid not null, session uuid not null, expires_at timestamptz not null, spent_at timestamptz);
+create index refresh_family on rowhouse.refresh (family);
+create index refresh_expires_at on rowhouse.refresh (expires_at);
 ", include_str!("note.sql"), include_str!("note_link.sql")];
 
 /// An action as its row in `action` wants it.

@@ -241,3 +241,62 @@ async fn actions_lists_what_the_caller_may_execute_and_signup_is_closed_live() {
     guest.act("user_account/signup", person("ada")).await.is(401);
     assert!(!names(&guest).await.contains(&"signup".to_owned()));
 }
+
+#[tokio::test]
+async fn c12_a_refresh_token_is_good_once_and_an_old_one_ends_the_family() {
+    let world = World::with(|config| config.limits.action_rate = false).await;
+    let twin = world.twin().await;
+    let guest = world.guest();
+    guest.act("user_account/signup", person("ada")).await.is(200);
+    let sign_in = json!({"email": "ada@example.org", "password": "correct horse", "remember": true});
+    let stored = |answer: &crate::house::answer::Answer, key: &str| {
+        let told = answer.json.as_array().expect("a list").iter().find(|d| d["Attributes"]["key"] == key);
+        told.map(|d| d["Attributes"]["value"].as_str().expect("text").to_owned())
+    };
+    let answer = guest.act("user_account/signin", sign_in.clone()).await.is(200);
+    let kinds: Vec<_> = answer.json.as_array().expect("a list").iter().map(|d| d["ResponseType"].clone()).collect();
+    assert_eq!(kinds, ["client.store.set", "client.store.set", "client.notify", "client.redirect"]);
+    let as_ada = |token: Option<String>| {
+        let mut ada = world.guest();
+        ada.token = token;
+        ada
+    };
+    let mine = async |token: &Option<String>| as_ada(token.clone()).get("/api/user_account/mine").await.status;
+    let (first, refresh) = (stored(&answer, "token"), stored(&answer, "refresh_token").expect("one"));
+    assert!(refresh.len() >= 43);
+    assert!(world.sql(&format!("select 1 from rowhouse.refresh r where r::text like '%{refresh}%'")).await.is_empty(), "hashed");
+    let renew = async |token: &str| guest.act("user_account/refresh", json!({"refresh_token": token})).await;
+    for bad in ["", "nonsense", &"x".repeat(101), "\u{0}"] {
+        assert!(matches!(renew(bad).await.status, 401 | 422), "{bad}");
+    }
+    let renewed = renew(&refresh).await.is(200);
+    let (second, next) = (stored(&renewed, "token"), stored(&renewed, "refresh_token").expect("one"));
+    assert_eq!((mine(&first).await, mine(&second).await), (401, 200), "the old token stops");
+    // Fifty at once, on two nodes: one gets through; the others are somebody who shouldn't have it, which ends them all.
+    let there = guest.at(&twin);
+    let all = (0..50)
+        .map(|n| if n % 2 == 0 { &guest } else { &there })
+        .map(|who| who.act("user_account/refresh", json!({"refresh_token": next})));
+    let all = futures_util::future::join_all(all).await;
+    let won: Vec<_> = all.iter().filter(|answer| answer.status == 200).collect();
+    assert_eq!((won.len(), all.iter().filter(|answer| answer.status == 401).count()), (1, 49));
+    let third = stored(won[0], "token");
+    let last = stored(won[0], "refresh_token").expect("one");
+    renew(&refresh).await.is(401);
+    assert_eq!((mine(&second).await, mine(&third).await), (401, 401));
+    renew(&last).await.is(401);
+    // Signed out, barred or over, it is worth nothing.
+    for end in ["signout", "deactivate", "over"] {
+        let answer = guest.act("user_account/signin", sign_in.clone()).await.is(200);
+        let (token, refresh) = (stored(&answer, "token"), stored(&answer, "refresh_token").expect("one"));
+        match end {
+            "signout" => _ = as_ada(token).act("user_account/signout", json!({})).await.is(200),
+            "deactivate" => _ = world.sql("update user_account set active = false where email = 'ada@example.org'").await,
+            _ => _ = world.sql("update rowhouse.refresh set expires_at = now()").await,
+        }
+        renew(&refresh).await.is(401);
+        world.sql("update user_account set active = true").await;
+    }
+    let answer = guest.act("user_account/signin", json!({"email": "ada@example.org", "password": "correct horse"})).await.is(200);
+    assert_eq!(stored(&answer, "refresh_token"), None, "only who asks to be remembered is");
+}

@@ -1,4 +1,5 @@
 //! Letters: what is sent, what waits, what becomes of what can't be sent.
 
 mod accounts;
+mod groups;
 mod outbox;

@@ -30,7 +30,7 @@ impl<'s> Deed<'s> {
     /// What a create may link its row to: refer on each; itself as the owner.
     pub(super) async fn judge_create_link(&mut self, held: &Held, link: &LinkChange<'s>) -> Result<()> {
         match link.relation.rule {
-            LinkRule::System => {
+            LinkRule::System if !link.is_by_action() => {
                 Err(Error::Forbidden(Some(Fault::new("read-only", format!("`{}` is set by the system.", link.relation.name)))))
             }
             LinkRule::Owner => match link.targets.first() {

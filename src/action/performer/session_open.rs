@@ -1,22 +1,41 @@
 //! `session.open`: a session for whoever a `password.check` of the same action proved to be there.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::{Performer, plain};
+use crate::account::token::{fresh, hash};
 use crate::action::run::Run;
 use crate::error::{Error, Result};
 use crate::statement::account;
 
-/// Gives the session's id and its access token.
-pub static PERFORMER: Performer =
-    Performer { takes_proof: true, is_secret: true, ..plain("session.open", &[("user", true)], |run, _| Box::pin(open(run))) };
+/// Gives the session's id and its access token; with `remember` a refresh token too, and the session lasts as long as that.
+pub static PERFORMER: Performer = Performer {
+    takes_proof: true,
+    is_secret: true,
+    properties: || json!({"remember": {"type": "boolean"}}),
+    ..plain("session.open", &[("user", true), ("remember", false)], |run, with| Box::pin(prove(run, with)))
+};
 
-async fn open(run: &mut Run<'_>) -> Result<Json> {
+async fn prove(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let checked = run.checked.clone().ok_or(Error::WrongPassword)?;
+    let remembers = with.get("remember") == Some(&Json::Bool(true));
+    let family = remembers.then(|| (Uuid::now_v7(), run.app.config.token.refresh_life.as_secs()));
+    open(run, checked.user, &checked.email, family).await
+}
+
+/// Opens a session; with a family of refresh tokens and the seconds that it has left, its next one.
+pub(super) async fn open(run: &mut Run<'_>, user: Uuid, email: &str, family: Option<(Uuid, u64)>) -> Result<Json> {
     let session = Uuid::now_v7();
-    let life = run.app.config.token.life.as_secs();
-    let opened = account::open(session, checked.user, life, &run.asked.address.to_string(), &run.asked.device());
+    let life = family.map_or(run.app.config.token.life.as_secs(), |(_, left)| left);
+    let opened = account::open(session, user, life, &run.asked.address.to_string(), &run.asked.device());
     run.deed.scope.run(&opened).await?;
-    Ok(json!({"id": session.to_string(), "token": run.app.tokens.sign(checked.user, session, &checked.email)?}))
+    let mut given =
+        json!({"id": session.to_string(), "token": run.app.tokens.sign(user, session, email)?, "refresh_token": null});
+    if let Some((family, left)) = family {
+        let refresh = fresh()?;
+        run.deed.scope.run(&account::keep_refresh(&hash(&refresh), family, session, left)).await?;
+        given["refresh_token"] = json!(refresh);
+    }
+    Ok(given)
 }

@@ -1,4 +1,4 @@
-//! `token.issue`: 256 bits for a letter, of which only the hash is kept.
+//! `token.issue`: 256 bits for a letter, of which only the hash is kept. What it leads to is the user, or a row.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -9,13 +9,14 @@ use crate::error::{Error, Result};
 use crate::request::body::uuid;
 use crate::statement::account;
 
-/// Gives the token. Of one purpose a user's newest alone is good, unless there may be `several`.
+/// Gives the token. Of one purpose a user's newest alone is good, unless there may be `several`:
+/// then the newest for each row and data.
 pub static PERFORMER: Performer = Performer {
     is_secret: true,
     properties: || json!({"purpose": {"type": "string"}, "minutes": {"type": "integer", "minimum": 1, "maximum": 525_600}, "several": {"type": "boolean"}}),
     ..plain(
         "token.issue",
-        &[("purpose", true), ("user", true), ("minutes", true), ("data", false), ("several", false)],
+        &[("purpose", true), ("user", true), ("minutes", true), ("data", false), ("row", false), ("several", false)],
         |run, with| Box::pin(issue(run, with)),
     )
 };
@@ -25,7 +26,14 @@ async fn issue(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let minutes = with.get("minutes").and_then(Json::as_u64).unwrap_or(15);
     let several = with.get("several").and_then(Json::as_bool).unwrap_or(false);
     let user = uuid(&text(with, "user")).unwrap_or_default().to_string();
-    let kept = account::issue(&hash(&token), &user, [&text(with, "purpose"), &text(with, "data")], minutes * 60, several);
+    let kept = account::issue(
+        &hash(&token),
+        &user,
+        [&text(with, "purpose"), &text(with, "data")],
+        uuid(&text(with, "row")),
+        minutes * 60,
+        several,
+    );
     run.deed.scope.run(&kept).await?.first().ok_or_else(|| Error::internal("a token for nobody"))?;
     run.secrets.push(token.clone());
     Ok(json!({"token": token}))

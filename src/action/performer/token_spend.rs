@@ -8,18 +8,25 @@ use crate::action::run::Run;
 use crate::error::{Error, Fault, Result};
 use crate::statement::account;
 
-/// Gives the user whose token it was, and the data that it was issued with.
+/// Gives the user whose token it was; or, with `entity`, the row that it leads to. Both with the data that it was issued with.
 pub static PERFORMER: Performer = Performer {
     gives: Gives::User,
     is_secret: true,
     properties: || json!({"purpose": {"type": "string"}}),
-    ..plain("token.spend", &[("purpose", true), ("token", true)], |run, with| Box::pin(spend(run, with)))
+    ..plain("token.spend", &[("purpose", true), ("token", true), ("entity", false)], |run, with| Box::pin(spend(run, with)))
 };
 
 async fn spend(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
-    let rows = run.deed.scope.run(&account::spend(&hash(&text(with, "token")), &text(with, "purpose"))).await?;
     let words = "This link is not good any more: ask for a new one.";
-    let row = rows.first().ok_or_else(|| Error::Invalid(vec![Fault::new("spent", words).at("/attributes/token")]))?;
-    let id = row.uuid(0).unwrap_or_default().to_string();
-    Ok(json!({"id": id, "email": row.text(1), "name": row.text(2), "data": row.text(3)}))
+    let spent = || Error::Invalid(vec![Fault::new("spent", words).at("/attributes/token")]);
+    let rows = run.deed.scope.run(&account::spend(&hash(&text(with, "token")), &text(with, "purpose"))).await?;
+    let row = rows.first().ok_or_else(spent)?;
+    let entity = text(with, "entity");
+    if entity.is_empty() {
+        let id = row.uuid(0).unwrap_or_default().to_string();
+        return Ok(json!({"id": id, "email": row.text(1), "name": row.text(2), "data": row.text(3)}));
+    }
+    let mut values = run.row_of(&entity, row.uuid(4).unwrap_or_default()).await?.ok_or_else(spent)?;
+    values["data"] = json!(row.text(3));
+    Ok(values)
 }

@@ -62,7 +62,11 @@ impl<'a> Run<'a> {
                 }
                 if performer.gives != Gives::Value {
                     // Who holds a token was sent it: what it tells of them is theirs to know.
-                    self.bind(outcome, self.app.schema.system("user_account"), performer.gives == Gives::User);
+                    let entity = match with.get("entity").and_then(Json::as_str) {
+                        Some(entity) => self.deed.planner.entity(entity)?,
+                        None => self.app.schema.system("user_account"),
+                    };
+                    self.bind(outcome, entity, performer.gives == Gives::User);
                 }
                 let done = (performer.run)(self, &with).await?;
                 if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| performer.gives != Gives::Value)
@@ -148,7 +152,7 @@ impl<'a> Run<'a> {
             }
             None => None,
         };
-        let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits }] };
+        let link = LinkChange { relation, verb, targets: vec![Target { id: other, bits }], by_action: true };
         self.deed.link(entity, id, Some(link), relation, vec![], &Expected::Whichever).await?;
         Ok(Json::Null)
     }

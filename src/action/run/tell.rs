@@ -86,7 +86,8 @@ impl<'a> Run<'a> {
                     None => *row = json!({"id": row["id"]}),
                     Some((_, unseen)) => {
                         if let Some(row) = row.as_object_mut() {
-                            row.retain(|name, _| !unseen.contains(&name.as_str()));
+                            // Where a link leads is told by `/api`, by the rule of the other row.
+                            row.retain(|name, _| !unseen.contains(&name.as_str()) && bound.entity.relation(name).is_none());
                         }
                     }
                 }
@@ -119,7 +120,8 @@ impl<'a> Run<'a> {
                 let value = template.render(&self.scope)?;
                 let sent = value.as_str().or_else(|| value["id"].as_str());
                 let targets = sent.map(|id| Target { id: uuid(id).unwrap_or_default(), bits: None });
-                change.links.push(LinkChange { relation, verb: Verb::Replace, targets: targets.into_iter().collect() });
+                let targets = targets.into_iter().collect();
+                change.links.push(LinkChange { relation, verb: Verb::Replace, targets, by_action: true });
                 continue;
             }
             let value = match (template, entity.column(name).map(|c| &c.kind)) {

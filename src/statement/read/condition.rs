@@ -29,7 +29,7 @@ impl<'s> Speller<'s> {
             spelled = format!(
                 "(select {spelled} from {} {row} where {link} and {})",
                 target.table(),
-                rule(Right::Read, target.subject(&row))
+                rule(self.hop(), target.subject(&row))
             );
         }
         spelled
@@ -54,6 +54,11 @@ impl<'s> Speller<'s> {
             spelled = if spelled == "false" { after } else { format!("({after} or {same} and {spelled})") };
         }
         spelled
+    }
+
+    /// What is asked of a row that a condition or a sort leads to.
+    fn hop(&self) -> Right {
+        if self.is_search { Right::Peek } else { Right::Read }
     }
 
     pub(super) fn filter(&mut self, entity: &'s Entity, filter: &Filter<'s>, row: &str) -> String {
@@ -86,7 +91,7 @@ impl<'s> Speller<'s> {
         let target = self.schema.target(relation);
         let inner = format!("f{depth}");
         let link = self.link(entity, relation, row, &inner, true);
-        let held = rule(Right::Read, target.subject(&inner));
+        let held = rule(self.hop(), target.subject(&inner));
         // "author is null": there is none that the caller may read.
         let ends_at_relation = rest.is_empty() && column.is_none();
         if ends_at_relation && matches!(operator, Operator::Null | Operator::NotNull) {
