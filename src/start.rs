@@ -26,7 +26,7 @@ use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
 use crate::project;
 use crate::schema::Schema;
-use crate::statement::outbox::TASKS;
+use crate::statement::outbox::{TASKS, TRANSFERS};
 use crate::statement::{account, schedule as ticks, write};
 use crate::store::Store;
 use crate::store::local::{Cluster, Options};
@@ -165,6 +165,7 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
     let hasher = Hasher::new(&config)?;
     let post = Post::open(&config)?;
     let tasks = Outbox::new(TASKS, &config.outbox, config.limits.request);
+    let transfers = Outbox::new(TRANSFERS, &config.outbox, config.limits.request);
     let outgoing = Outgoing::open(&config.outgoing)?;
     Ok(Arc::new(App {
         config,
@@ -177,6 +178,7 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
         seal,
         post,
         tasks,
+        transfers,
         outgoing,
         metrics: Metrics::default(),
     }))
@@ -335,7 +337,10 @@ async fn is_taken(app: &App, name: &str, schedule: &Schedule) -> crate::error::R
 /// Does the tasks that wait, for ever.
 pub async fn tasks(app: &App) {
     let means = &app.means();
-    app.tasks.work(&app.store, |row| Box::pin(async move { task::work(means, &row).await })).await;
+    tokio::join!(
+        app.tasks.work(&app.store, |row| Box::pin(async move { task::work(means, &row).await })),
+        app.transfers.work(&app.store, |row| Box::pin(async move { task::work(means, &row).await })),
+    );
 }
 
 /// Sends the letters that wait, for ever.

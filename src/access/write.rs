@@ -180,6 +180,14 @@ impl<'s> Deed<'s> {
         self.judge(change.entity, &[], &gates, "").await.map(|_| ())
     }
 
+    /// Asks a right on an entity.
+    ///
+    /// # Errors
+    /// 401, 403.
+    pub async fn require_entity(&mut self, entity: &Entity, right: Right) -> Result<()> {
+        self.judge(entity, &[], &[(entity, right)], "").await.map(|_| ())
+    }
+
     /// Creates a row.
     ///
     /// # Errors

@@ -104,11 +104,13 @@ pub async fn hear<'a>(means: &'a Means<'a>, call: &'a Call, mut deed: Deed<'a>) 
             return Ok(deed);
         }
         heard.clear();
+        let user = rows[0].uuid(5);
+        let known = Run::known(&mut deed, user).await?;
         for row in rows {
             let Some(event) = Event::of(means.schema, &row) else { continue };
             for action in means.actions.listeners(&event.entity.name, event.happening) {
                 heard.push(format!("{}/{}", action.entity, action.name));
-                let mut run = Run::new(means, action, call, deed, row.uuid(5)).await?;
+                let mut run = Run::new(means, action, call, deed, (user, known.clone()))?;
                 run.listen(&event).await?;
                 deed = run.deed;
             }
@@ -135,8 +137,9 @@ pub async fn run(
     let name = &name;
     let done = twice(|| async move {
         let origin = Origin { request: &call.request, action: &name, depth };
-        let deed = Deed::begin(means.store, planner, call.caller, &origin).await?;
-        let mut run = Run::new(means, action, call, deed, user).await?;
+        let mut deed = Deed::begin(means.store, planner, call.caller, &origin).await?;
+        let known = Run::known(&mut deed, user).await?;
+        let mut run = Run::new(means, action, call, deed, (user, known))?;
         run.listen(event).await?;
         hear(means, call, run.deed).await?.commit().await?;
         means.wake(true, true);

@@ -14,6 +14,7 @@ pub mod performer;
 pub mod run;
 pub mod schedule;
 pub mod task;
+pub mod transfer;
 pub mod value;
 
 use std::collections::HashMap;

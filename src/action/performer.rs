@@ -17,6 +17,7 @@ mod session_refresh;
 mod template_render;
 mod token_issue;
 mod token_spend;
+mod transfer_start;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
@@ -40,6 +41,7 @@ pub static PERFORMERS: &[&Performer] = &[
     &template_render::PERFORMER,
     &random::PERFORMER,
     &log::PERFORMER,
+    &transfer_start::PERFORMER,
 ];
 
 /// A performer.

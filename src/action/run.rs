@@ -60,6 +60,8 @@ pub struct Means<'a> {
     pub post: &'a Post,
     /// Where tasks wait.
     pub tasks: &'a Outbox,
+    /// Where imports and exports wait.
+    pub transfers: &'a Outbox,
     /// Who asks other servers.
     pub outgoing: &'a Outgoing,
 }
@@ -73,6 +75,7 @@ impl Means<'_> {
         }
         if has_tasks || listens {
             self.tasks.wake();
+            self.transfers.wake();
         }
     }
 }
@@ -154,7 +157,7 @@ pub struct Run<'a> {
     /// Whether a letter waits to be sent.
     pub has_mail: bool,
     /// Whether a task waits to be done.
-    has_tasks: bool,
+    pub has_tasks: bool,
     /// How deep actions called each other.
     depth: usize,
 }
@@ -309,26 +312,33 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// For a listener: nobody sent it anything, and nobody is answered.
+    /// For a listener: nobody sent it anything, and nobody is answered. `known`: the caller, as files may speak of them.
     ///
     /// # Errors
-    /// What the statement ran into.
-    pub async fn new(
+    /// 422 where it has inputs that it can't do without.
+    pub fn new(
         means: &'a Means<'a>,
         action: &'a Action,
         call: &'a Call,
-        mut deed: Deed<'a>,
-        caller: Option<Uuid>,
+        deed: Deed<'a>,
+        (caller, known): (Option<Uuid>, Json),
     ) -> Result<Run<'a>> {
-        let mut known = match caller {
-            Some(id) => first_json(&deed.scope.run(&statement::caller(id)).await?),
-            None => Json::Null,
-        };
         let mut scope = input::inputs(action, &Map::new())?;
         scope.insert("now".to_owned(), json!(jiff::Timestamp::now().to_string()));
         scope.insert("config".to_owned(), json!({"public": means.config.public}));
-        scope.insert("caller".to_owned(), known.take());
+        scope.insert("caller".to_owned(), known);
         Ok(Run { scope, ..Run::bare(means, action, call, deed, caller, &NO_HASHES) })
+    }
+
+    /// The caller, as files may speak of them.
+    ///
+    /// # Errors
+    /// What the statement ran into.
+    pub async fn known(deed: &mut Deed<'_>, caller: Option<Uuid>) -> Result<Json> {
+        match caller {
+            Some(id) => Ok(first_json(&deed.scope.run(&statement::caller(id)).await?)),
+            None => Ok(Json::Null),
+        }
     }
 
     /// Hears of an event. It is asked no right to: that the action listens says its file; what it does it does as the caller,

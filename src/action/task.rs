@@ -1,14 +1,16 @@
-//! Tasks: what is done after the commit, on any node: listeners, and requests to other servers.
+//! Tasks: what is done after the commit, on any node: listeners, requests to other servers, imports and exports.
 //!
 //! In charge of: one task that is due. That it is done at least once, and in order for each row, the outbox sees to.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::event::{self, Event};
 use super::run::{Call, Means};
+use super::transfer;
 use crate::account::Caller;
 use crate::error::{Error, short};
 use crate::outbox::Undone;
@@ -34,8 +36,16 @@ fn later(words: impl Into<String>) -> Undone {
 pub async fn work(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
     match row.text(2) {
         Some("event") => listen(means, row).await,
+        Some("transfer") => move_rows(means, row).await,
         _ => ask(means, row).await,
     }
+}
+
+async fn move_rows(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
+    let payload: Json = row.text(4).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| never("it names no transfer"))?;
+    let task = row.uuid(0).unwrap_or_default();
+    as_user(means, row, Duration::from_hours(24), async |call| transfer::run(means, call, task, id).await).await
 }
 
 async fn ask(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
@@ -66,30 +76,33 @@ async fn listen(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
     if usize::try_from(depth).is_ok_and(|depth| depth > means.config.limits.call_depth) {
         return Err(never(format!("events lead to each other more than {} deep", means.config.limits.call_depth)));
     }
+    if row.uuid(6).is_none() && payload["guest"] != true {
+        return Err(never("nobody knows whose change it was"));
+    }
+    as_user(means, row, Duration::from_mins(1), async |call| event::run(means, action, call, &event, row.uuid(6), depth).await)
+        .await
+}
+
+/// Does a task as the user whose it is, in a session of its own; as a guest where it is nobody's.
+async fn as_user(
+    means: &Means<'_>,
+    row: &Row,
+    longest: Duration,
+    does: impl AsyncFnOnce(&Call) -> Result<(), Error>,
+) -> Result<(), Undone> {
     let (user, session) = (row.uuid(6), Uuid::now_v7());
-    let caller = match user {
-        Some(user) => {
-            let opened = means.store.read(&statement::open_for(session, user)).await.map_err(told)?;
-            opened.first().ok_or_else(|| never("the user whose change it was is not active any more"))?;
-            Caller { session: Some(session), sent_token: true }
-        }
-        None if payload["guest"] == true => Caller::default(),
-        None => return Err(never("nobody knows whose change it was")),
-    };
+    let mut caller = Caller::default();
+    if let Some(user) = user {
+        let opened = means.store.read(&statement::open_for(session, user, longest.as_secs())).await.map_err(told)?;
+        opened.first().ok_or_else(|| never("the user whose change it was is not active any more"))?;
+        caller = Caller { session: Some(session), sent_token: true };
+    }
     let request = row.uuid(0).unwrap_or_default().to_string();
-    let (address, agent) = (Ipv4Addr::LOCALHOST.into(), "event".to_owned());
-    let call = Call {
-        id: Uuid::now_v7(),
-        caller,
-        address,
-        agent,
-        request,
-        subject: None,
-        attributes: Map::new(),
-        is_rehearsal: false,
-        once: None,
-    };
-    let done = event::run(means, action, &call, &event, user, depth).await;
+    let (address, agent) = (Ipv4Addr::LOCALHOST.into(), "task".to_owned());
+    let id = Uuid::now_v7();
+    let call =
+        Call { id, caller, address, agent, request, subject: None, attributes: Map::new(), is_rehearsal: false, once: None };
+    let done = does(&call).await;
     if user.is_some() {
         means.store.read(&account::close(session, false)).await.map_err(told)?;
     }

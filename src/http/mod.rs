@@ -68,6 +68,8 @@ pub struct App {
     pub post: Post,
     /// Where tasks wait.
     pub tasks: Outbox,
+    /// Where imports and exports wait.
+    pub transfers: Outbox,
     /// Who asks other servers.
     pub outgoing: Outgoing,
     /// What is counted.
@@ -87,8 +89,8 @@ impl App {
 
     /// What actions need.
     pub fn means(&self) -> Means<'_> {
-        let App { config, schema, actions, store, tokens, hasher, seal, post, tasks, outgoing, .. } = self;
-        Means { config, schema, store, tokens, hasher, seal, actions, post, tasks, outgoing }
+        let App { config, schema, actions, store, tokens, hasher, seal, post, tasks, transfers, outgoing, .. } = self;
+        Means { config, schema, store, tokens, hasher, seal, actions, post, tasks, transfers, outgoing }
     }
 
     /// Where the document that a request asks for is served.
@@ -202,7 +204,7 @@ pub fn service(
         .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, peer: Option<Peer>, body| {
             let app = inner.clone();
             let address = address(&app.config, &headers, peer);
-            async move { edge(&app, door, (method, path.as_str().to_owned(), query, headers, address), body).await }
+            async move { reply::sent(edge(&app, door, (method, path.as_str().to_owned(), query, headers, address), body).await) }
         });
     ServiceBuilder::new()
         .layer(cors(&app.config.cors_origins))
@@ -210,7 +212,8 @@ pub fn service(
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a request panicked");
-            reply::error(&Error::internal("a panic"), &Uuid::now_v7().to_string(), false).map(http_body_util::Full::new)
+            reply::error(&Error::internal("a panic"), &Uuid::now_v7().to_string(), false)
+                .map(|content| http_body_util::Full::new(content.whole()))
         }))
         .service(warp::service(edge))
 }
@@ -252,13 +255,14 @@ async fn edge<B: bytes::Buf>(
     door: Door,
     (method, path, query, headers, address): (Method, String, String, HeaderMap, IpAddr),
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
-) -> http::Response<Bytes> {
+) -> Response {
     let started = std::time::Instant::now();
     let id = request_id(&headers);
     let caller = caller(app, &headers);
     let method = if method == Method::HEAD { Method::GET } else { method };
     let asked = Asked { door, method, path, query, headers, caller, address, id };
-    let answered = tokio::time::timeout(app.config.limits.request, caught(answer(app, &asked, body))).await;
+    let longest = if route::is_upload(&asked) { app.config.limits.file_time } else { app.config.limits.request };
+    let answered = tokio::time::timeout(longest, caught(answer(app, &asked, body))).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => refuse(app, &error, &asked),
@@ -299,6 +303,9 @@ async fn answer<B: bytes::Buf>(
     let route = route::find(asked)?;
     if asked.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Error::Unsupported("Send bodies as they are, without Content-Encoding.".to_owned()));
+    }
+    if route::is_upload(asked) {
+        return route::file::receive(app, asked, &route, body).await;
     }
     let told = asked.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if told.is_some_and(|length| length > app.config.limits.body as u64) {
@@ -365,8 +372,8 @@ mod tests {
         let work = async { if std::hint::black_box(true) { panic!("geheim") } else { Ok(()) } };
         let error = caught(work).await.expect_err("caught");
         assert_eq!(error.status(), 500);
-        let document = String::from_utf8(reply::error(&error, "abc", true).body().to_vec()).expect("text");
-        let directive = String::from_utf8(reply::failed(&error, "abc", true).body().to_vec()).expect("text");
+        let document = String::from_utf8(reply::error(&error, "abc", true).into_body().whole().to_vec()).expect("text");
+        let directive = String::from_utf8(reply::failed(&error, "abc", true).into_body().whole().to_vec()).expect("text");
         assert!(document.contains("\"errors\"") && document.contains("\"id\":\"abc\"") && directive.contains("client.notify"));
         assert!(!document.contains("geheim") && !directive.contains("geheim"));
     }

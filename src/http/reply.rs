@@ -4,6 +4,8 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use tokio::sync::mpsc;
+use warp::Reply as _;
 
 use crate::document;
 use crate::error::Error;
@@ -14,7 +16,42 @@ use crate::request::precondition;
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// An answer.
-pub type Response = http::Response<Bytes>;
+pub type Response = http::Response<Content>;
+
+/// What an answer holds.
+pub enum Content {
+    /// All of it.
+    Whole(Bytes),
+    /// Part by part.
+    Parts(mpsc::Receiver<std::io::Result<Bytes>>),
+}
+
+impl Content {
+    /// What is there at once.
+    pub fn whole(self) -> Bytes {
+        if let Content::Whole(bytes) = self { bytes } else { Bytes::new() }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Content {
+    fn from(bytes: T) -> Content {
+        Content::Whole(bytes.into())
+    }
+}
+
+/// An answer as warp sends it.
+pub fn sent(response: Response) -> warp::reply::Response {
+    let (head, content) = response.into_parts();
+    match content {
+        Content::Whole(bytes) => http::Response::from_parts(head, bytes).into_response(),
+        Content::Parts(mut parts) => {
+            let parts = futures_util::stream::poll_fn(move |context| parts.poll_recv(context));
+            let mut response = warp::reply::stream(parts).into_response();
+            (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers);
+            response
+        }
+    }
+}
 
 /// A JSON:API document.
 pub fn document(status: StatusCode, form: Form, body: Vec<u8>) -> Response {
@@ -28,7 +65,7 @@ pub fn tagged(status: StatusCode, form: Form, body: Vec<u8>, version: Option<i64
     let mut response = match precondition::is_known(known, &tag) {
         false => document(status, form, body),
         true => {
-            let mut response = varies(Response::new(Bytes::new()));
+            let mut response = varies(Response::new(Bytes::new().into()));
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
         }
@@ -55,7 +92,7 @@ fn varies(mut response: Response) -> Response {
 
 /// 204.
 pub fn nothing() -> Response {
-    let mut response = varies(Response::new(Bytes::new()));
+    let mut response = varies(Response::new(Bytes::new().into()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }

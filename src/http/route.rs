@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod description;
+pub mod file;
 pub mod history;
 pub mod operation;
 pub mod permission;
@@ -54,6 +55,7 @@ enum What {
     DocsScript,
     Aggregate,
     History,
+    File,
 }
 
 /// Every path, what it is about, and the methods it has.
@@ -72,6 +74,7 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/action/{entity}/{id}/{name}", What::ActionOnRow, &[Method::GET, Method::POST]),
     ("/aggregate/{entity}", What::Aggregate, &[Method::GET]),
     ("/history/{entity}/{id}", What::History, &[Method::GET]),
+    ("/file/{id}", What::File, &[Method::GET, Method::PUT]),
     ("/openapi.json", What::OpenApi, &[Method::GET]),
     ("/schema/entity/{name}", What::EntitySchema, &[Method::GET]),
     ("/schema/directive/{name}", What::DirectiveSchema, &[Method::GET]),
@@ -132,6 +135,11 @@ pub fn find(asked: &Asked) -> Result<Route> {
     })
 }
 
+/// Whether a request sends a file, which is read part by part.
+pub fn is_upload(asked: &Asked) -> bool {
+    asked.method == Method::PUT && asked.path.starts_with("/file/")
+}
+
 /// Answers a request.
 ///
 /// # Errors
@@ -157,6 +165,7 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         What::DocsScript => Ok(description::script(asked)),
         What::Operations => operation::run(app, asked, body).await,
         What::Aggregate => aggregate(app, asked, route).await,
+        What::File => file::send(app, asked, route).await,
         What::History => history::show(app, asked, route).await,
         What::Permissions => permission::many(app, asked, body).await,
         What::Permission | What::PermissionOfEntity => permission::one(app, asked, route).await,

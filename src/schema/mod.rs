@@ -300,7 +300,10 @@ impl Entity {
 
     /// Whether Rowhouse itself brings it.
     pub fn is_system(&self) -> bool {
-        matches!(self.name.as_str(), "world" | "action" | "session" | "user_account" | "usergroup" | "mail" | "task")
+        matches!(
+            self.name.as_str(),
+            "world" | "action" | "session" | "user_account" | "usergroup" | "mail" | "task" | "transfer" | "join_request"
+        )
     }
 
     /// Whether a right is nobody's through requests, whatever rows say: what the loader or the engine makes.

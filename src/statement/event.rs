@@ -39,11 +39,11 @@ pub fn unheard(session: Option<Uuid>) -> Statement {
     Statement::fixed(sql, vec![session.map(|s| s.to_string())])
 }
 
-/// Opens a session of a minute for an active user, to do what their change raised. Gives a row where there is one.
-pub fn open_for(session: Uuid, user: Uuid) -> Statement {
+/// Opens a session of so many seconds for an active user, to do what waits for it. Gives a row where there is one.
+pub fn open_for(session: Uuid, user: Uuid, seconds: u64) -> Statement {
     let sql = "insert into session (id, owner, permission, expires_at, \"user\", device) \
-               select $1::uuid, u.id, 0, now() + interval '1 minute', u.id, 'event' from user_account u where u.id = $2::uuid and u.active returning id";
-    Statement::fixed(sql, vec![Some(session.to_string()), Some(user.to_string())])
+               select $1::uuid, u.id, 0, now() + make_interval(secs => $3::double precision), u.id, 'task' from user_account u where u.id = $2::uuid and u.active returning id";
+    Statement::fixed(sql, vec![Some(session.to_string()), Some(user.to_string()), Some(seconds.to_string())])
 }
 
 /// What happened to a row, newest first, from one change on downwards: id, at, verb, before, after, caller, request, action,

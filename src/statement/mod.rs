@@ -11,6 +11,7 @@ pub mod outbox;
 pub mod once;
 pub mod read;
 pub mod schedule;
+pub mod transfer;
 pub mod write;
 
 /// A statement with its values. Values travel as text, and PostgreSQL does the typing.

@@ -12,6 +12,8 @@ pub struct Queue {
     line: &'static str,
     /// What is asked of a row, beside its id and tries.
     columns: &'static str,
+    /// Which of the table's rows it is of, as a condition on `t`.
+    which: &'static str,
     /// The state of what is done; `<state>_at` is when.
     done: &'static str,
 }
@@ -21,6 +23,7 @@ pub const MAIL: Queue = Queue {
     table: "mail",
     line: "lower(t.\"to\")",
     columns: "m.\"to\", m.letter, m.values::text, m.sealed, m.message_id, m.language",
+    which: "true",
     done: "sent",
 };
 
@@ -29,8 +32,12 @@ pub const TASKS: Queue = Queue {
     table: "task",
     line: "t.line",
     columns: "m.kind, m.name, m.payload::text, m.sealed, m.caller, m.depth",
+    which: "t.kind <> 'transfer'",
     done: "done",
 };
+
+/// Imports and exports, which take their time: beside the other tasks, so that none waits for them.
+pub const TRANSFERS: Queue = Queue { which: "t.kind = 'transfer'", ..TASKS };
 
 /// Puts a letter in: address, name, Message-ID and values; the language; what is sealed of the values.
 pub fn put_letter(id: Uuid, texts: [&str; 4], language: Option<&str>, sealed: Option<String>) -> Statement {
@@ -53,12 +60,12 @@ pub fn put_request(id: Uuid, place: &str, sealed: &str) -> Statement {
 /// Claims what is due, of each line the oldest: id, tries, and the queue's columns. Who claims one has so many seconds: then
 /// it is due again, whatever became of them.
 pub fn claim(queue: Queue, seconds: u64) -> Statement {
-    let Queue { table, line, columns, done } = queue;
+    let Queue { table, line, columns, which, done } = queue;
     let other = line.replace("t.", "e.");
     let is_open = |t: &str| format!("{t}.state = 'waiting' and {t}.{done}_at is null");
     let sql = format!(
         "update {table} m set tries = m.tries + 1, next_at = now() + make_interval(secs => $1::double precision), version = m.version + 1, updated_at = now() \
-         where m.id in (select t.id from {table} t where {} and t.next_at <= now() \
+         where m.id in (select t.id from {table} t where {} and {which} and t.next_at <= now() \
          and not exists (select from {table} e where {} and {other} = {line} and (e.created_at, e.id) < (t.created_at, t.id)) \
          order by t.created_at, t.id limit 10 for update skip locked) returning m.id, m.tries, {columns}",
         is_open("t"),

@@ -8,3 +8,4 @@ mod groups;
 mod performers;
 mod schedule;
 mod states;
+mod transfers;

@@ -27,6 +27,8 @@ const HEADERS: &[&str] = &[
     "idempotency-replayed",
     "content-security-policy",
     "set-cookie",
+    "content-disposition",
+    "transfer-encoding",
 ];
 
 /// An answer that passed.

@@ -1,0 +1,113 @@
+//! Imports and exports: files of rows, read in and written out as whoever asked for it, by any node, step by step.
+//!
+//! In charge of: one transfer from its task to its end. Rows go through the same plans, phases and verdicts as those of `/api`:
+//! reading files is [`table`], what becomes of their rows [`import`], writing [`export`].
+
+pub mod export;
+pub mod import;
+pub mod table;
+
+use uuid::Uuid;
+
+use super::run::{Call, Means};
+use crate::error::{Error, Fault, Result};
+use crate::schema::Entity;
+use crate::statement::transfer::{self as statement, Progress};
+
+/// Bytes of a part of a file.
+pub const PART: usize = 256 * 1024;
+/// How many rows go together.
+pub const BATCH: usize = 100;
+/// Seconds that a step of a transfer may take before another node thinks that nobody does it.
+const LEASE: u64 = 120;
+
+/// A transfer that is being done.
+pub struct Transfer<'a> {
+    /// What the server has.
+    pub means: &'a Means<'a>,
+    /// As whom.
+    pub call: &'a Call,
+    /// Its row.
+    pub id: Uuid,
+    task: Uuid,
+    /// Whose rows.
+    pub entity: &'a Entity,
+    /// csv, json or xlsx.
+    pub format: String,
+    /// Whether each row stands on its own; else all or nothing.
+    pub is_each: bool,
+    /// The column by which rows that are there already are known.
+    pub key: Option<String>,
+    /// How far it was when another node left it.
+    pub done: i64,
+}
+
+/// Does a transfer. What is wrong with it stands in its row; an error is what a later try may mend.
+///
+/// # Errors
+/// 503 and defects.
+pub async fn run(means: &Means<'_>, call: &Call, task: Uuid, id: Uuid) -> Result<()> {
+    let rows = means.store.read(&statement::find(id)).await?;
+    let Some(row) = rows.first().filter(|row| row.text(5) == Some("running")) else { return Ok(()) }; // deleted, or done
+    let text = |at: usize| row.text(at).unwrap_or_default().to_owned();
+    let entity = means.schema.entity(&text(1)).ok_or_else(|| Error::internal("a transfer of nothing"))?;
+    let key = row.text(4).map(str::to_owned);
+    let (is_each, done) = (text(3) == "each", row.int(6).unwrap_or(0));
+    let transfer = Transfer { means, call, id, task, entity, format: text(2), is_each, key, done };
+    let ended = match text(0).as_str() {
+        "export" => export::run(&transfer).await,
+        _ => import::run(&transfer).await,
+    };
+    match ended {
+        Ok(progress) => {
+            let state = if progress.failed > 0 && !transfer.is_each { "failed" } else { "done" };
+            transfer.note(&progress, state).await?;
+        }
+        Err(error @ (Error::Unavailable(_) | Error::Again)) => return Err(error),
+        Err(error) => {
+            if let Error::Internal(cause) = &error {
+                tracing::error!(%id, ?cause, "a transfer failed");
+            }
+            let faults: Vec<_> = error.faults().iter().map(|fault| import::told(0, fault)).collect();
+            let progress = Progress { failed: 1, faults: serde_json::json!(faults).to_string(), ..Progress::default() };
+            transfer.note(&progress, "failed").await?;
+        }
+    }
+    if text(0) == "import" {
+        means.store.read(&statement::clear(id)).await?; // what was read in is not needed any more
+    }
+    Ok(())
+}
+
+impl Transfer<'_> {
+    /// Notes how far it is.
+    ///
+    /// # Errors
+    /// What the statement ran into.
+    pub async fn note(&self, progress: &Progress, state: &str) -> Result<()> {
+        self.means.store.read(&self.noted(progress, state)).await.map(|_| ())
+    }
+
+    /// The statement that notes how far it is.
+    pub fn noted(&self, progress: &Progress, state: &str) -> crate::statement::Statement {
+        statement::progress(self.id, self.task, progress, state, LEASE)
+    }
+}
+
+/// What can't be right of a transfer before it starts: told at once.
+///
+/// # Errors
+/// 422 with a fault for each.
+pub fn check(entity: Option<&Entity>, kind: &str, key: Option<&str>) -> Result<()> {
+    let Some(entity) = entity else {
+        return Err(Error::Invalid(vec![Fault::new("unknown-entity", "There is no such entity.").at("/attributes/entity")]));
+    };
+    let is_unique = |key: &str| key == "id" || entity.served(key).is_some_and(|c| c.unique == crate::schema::Unique::Everywhere);
+    match key {
+        Some(key) if kind == "import" && !is_unique(key) => {
+            let words = format!("`key` is a column of {} that is unique, or id.", entity.name);
+            Err(Error::Invalid(vec![Fault::new("no-key", words).at("/attributes/key")]))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Exports: what the caller may read of an entity, page by page, as a file in parts.
+
+use serde_json::{Map, Value as Json};
+
+use super::{PART, Transfer, import};
+use crate::access::{self, Source};
+use crate::document::{self, Place};
+use crate::error::{Error, Result};
+use crate::plan::{Pick, Planner};
+use crate::request::Query;
+use crate::request::media::Form;
+use crate::statement::transfer::{self as statement, Progress};
+
+/// A file that is being written.
+struct Writer<'t, 'a> {
+    transfer: &'t Transfer<'a>,
+    bytes: Vec<u8>,
+    number: i64,
+}
+
+impl Writer<'_, '_> {
+    async fn write(&mut self, bytes: &[u8], is_last: bool) -> Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        while self.bytes.len() >= PART || is_last && !self.bytes.is_empty() {
+            let rest = self.bytes.split_off(self.bytes.len().min(PART));
+            let part = std::mem::replace(&mut self.bytes, rest);
+            self.transfer.means.store.read(&statement::put(self.transfer.id, self.number, &part)).await?;
+            self.number += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Exports an entity: CSV with the columns' names first, or a JSON list of objects.
+///
+/// # Errors
+/// The entity's refusal; 503.
+pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
+    let means = transfer.means;
+    means.store.read(&statement::clear(transfer.id)).await?; // what a node before us wrote
+    let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
+    let columns = import::columns(transfer.entity);
+    let is_csv = transfer.format == "csv";
+    let mut writer = Writer { transfer, bytes: vec![], number: 0 };
+    let mut progress = Progress::default();
+    if is_csv {
+        writer.write(&record(&columns)?, false).await?;
+    }
+    let mut query = Some(format!("page[size]={}&sort=id", means.config.page.most));
+    while let Some(text) = query.take() {
+        // By cursor, and the rule stands in each page's statement.
+        let plan = planner.read(transfer.entity, Pick::Page, &Query::read(&text));
+        let answer = access::read(Source::Store(means.store), means.schema, transfer.call.caller, &plan).await?;
+        let place = Place { base: "", path: "/", query: &text, form: Form::Plain };
+        let document: Json =
+            serde_json::from_slice(&document::render(means.schema, &plan, &answer, &place)).map_err(Error::internal)?;
+        for resource in document["data"].as_array().into_iter().flatten() {
+            let row = flat(resource, &columns);
+            let line = match is_csv {
+                true => record(&columns.iter().map(|name| cell(row.get(name))).collect::<Vec<_>>())?,
+                false => {
+                    [if progress.done == 0 { "[" } else { ",\n" }.as_bytes(), Json::Object(row).to_string().as_bytes()].concat()
+                }
+            };
+            writer.write(&line, false).await?;
+            progress.done += 1;
+        }
+        query = document["links"]["next"].as_str().and_then(|next| next.split_once('?')).map(|(_, query)| query.to_owned());
+        transfer.note(&progress, "running").await?;
+    }
+    let end: &str = match (is_csv, progress.done) {
+        (true, _) => "",
+        (false, 0) => "[]\n",
+        _ => "]\n",
+    };
+    writer.write(end.as_bytes(), true).await?;
+    Ok(progress)
+}
+
+/// A resource object as a row: its id, attributes, and the ids of its to-one links; what isn't told isn't there.
+fn flat(resource: &Json, columns: &[String]) -> Map<String, Json> {
+    let mut row = Map::new();
+    for name in columns {
+        let value = match name.as_str() {
+            "id" => Some(&resource["id"]),
+            _ => resource["attributes"].get(name).or_else(|| resource["relationships"][name]["data"].get("id")),
+        };
+        row.extend(value.map(|value| (name.clone(), value.clone())));
+    }
+    row
+}
+
+fn cell(value: Option<&Json>) -> String {
+    match value {
+        None | Some(Json::Null) => String::new(),
+        Some(Json::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn record(cells: &[String]) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(vec![]);
+    writer.write_record(cells).map_err(Error::internal)?;
+    writer.into_inner().map_err(|e| Error::internal(e.to_string()))
+}

@@ -1,0 +1,348 @@
+//! Imports: rows of a file become rows of an entity, created or, by a unique column, updated.
+//!
+//! In charge of: all or nothing, or each on its own; and what is told of each row that can't be.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::Transfer;
+use super::table::{self, Line};
+use crate::access::write::Deed;
+use crate::access::write::many::{Pace, Step};
+use crate::action::event::hear;
+use crate::error::{Error, Fault, Result, Source};
+use crate::plan::Planner;
+use crate::plan::change::Change;
+use crate::request::body::{self, uuid};
+use crate::request::precondition::Expected;
+use crate::schema::kind::Kind;
+use crate::schema::{Entity, Link, LinkRule, Write};
+use crate::statement::action as statement;
+use crate::statement::event::Origin;
+use crate::statement::transfer::Progress;
+
+/// Most faults that are kept.
+const FAULTS: usize = 1000;
+
+/// What became of a file.
+#[derive(Default)]
+struct Tally {
+    done: i64,
+    created: i64,
+    updated: i64,
+    failed: i64,
+    faults: Vec<Json>,
+}
+
+impl Tally {
+    fn progress(&self) -> Progress {
+        let Tally { done, created, updated, failed, faults } = self;
+        Progress { done: *done, created: *created, updated: *updated, failed: *failed, faults: json!(faults).to_string() }
+    }
+
+    fn fail(&mut self, number: i64, faults: &[Fault]) {
+        self.failed += 1;
+        let room = FAULTS.saturating_sub(self.faults.len());
+        self.faults.extend(faults.iter().take(room).map(|fault| told(number, fault)));
+    }
+}
+
+/// A fault, as the transfer's row has it.
+pub fn told(number: i64, fault: &Fault) -> Json {
+    let field = match &fault.source {
+        Source::Pointer(pointer) => pointer.rsplit('/').next().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    };
+    json!({"row": number, "field": field, "code": fault.code, "message": fault.detail})
+}
+
+/// Imports a file.
+///
+/// # Errors
+/// What concerns the whole: the entity's refusal, a file that can't be read, 503.
+pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
+    let mut tally = if transfer.is_each { resumed(transfer).await? } else { Tally::default() };
+    if transfer.is_each {
+        each(transfer, &mut tally).await?;
+        return Ok(tally.progress());
+    }
+    // What is wrong with the rows by themselves is found out first, all of it.
+    check(transfer, &mut tally).await?;
+    if tally.failed > 0 {
+        return Ok(Tally { done: 0, ..tally }.progress());
+    }
+    // Then all together; where a batch fails, once more up to there, and it one by one, so that the row is known.
+    let mut single = None;
+    loop {
+        match all(transfer, single).await? {
+            Ok(tally) => return Ok(tally.progress()),
+            Err((batch, _)) if single.is_none() => single = Some(batch),
+            Err((_, tally)) => return Ok(tally.progress()),
+        }
+    }
+}
+
+/// How far a node came that left it: what is done stands with the rows themselves.
+async fn resumed(transfer: &Transfer<'_>) -> Result<Tally> {
+    let mut tally = Tally { done: transfer.done, ..Tally::default() };
+    if transfer.done > 0 {
+        let rows =
+            transfer.means.store.read(&statement::values(transfer.means.schema.system("transfer"), &[transfer.id])).await?;
+        let known: Json = rows.first().and_then(|row| serde_json::from_str(row.text(0)?).ok()).unwrap_or_default();
+        let count = |name: &str| known[name].as_i64().unwrap_or(0);
+        (tally.created, tally.updated, tally.failed) = (count("created"), count("updated"), count("failed"));
+        tally.faults = known["faults"].as_array().cloned().unwrap_or_default();
+    }
+    Ok(tally)
+}
+
+fn planner<'a>(transfer: &Transfer<'a>) -> Planner<'a> {
+    let means = transfer.means;
+    Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page }
+}
+
+async fn begin<'a>(transfer: &Transfer<'a>) -> Result<Deed<'a>> {
+    let origin = Origin { request: &transfer.call.request, action: "world/import_data", depth: 0 };
+    Deed::begin(transfer.means.store, planner(transfer), transfer.call.caller, &origin).await
+}
+
+fn unreadable(words: String) -> Error {
+    Error::Invalid(vec![Fault::new("bad-file", words)])
+}
+
+async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
+    let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
+    let mut is_asked = false;
+    while let Some(batch) = rows.recv().await {
+        for line in batch.map_err(unreadable)? {
+            let change = change(transfer, &line, Uuid::nil(), transfer.key.is_none());
+            if !is_asked {
+                // Whoever may not so much as use the entity is told nothing of the form.
+                begin(transfer).await?.require_entities(&change).await?;
+                is_asked = true;
+            }
+            if let Some(faults) = wrong(&change) {
+                tally.fail(line.number, &faults);
+            }
+            tally.done += 1;
+        }
+    }
+    Ok(())
+}
+
+fn wrong(change: &Change<'_>) -> Option<Vec<Fault>> {
+    let faults: Vec<Fault> = change.faults.iter().chain(&change.forbidden).cloned().collect();
+    (!faults.is_empty()).then_some(faults)
+}
+
+/// All rows in one transaction. `single`: the batch whose rows go one by one. Where it fails: which batch, and the tally.
+async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, (usize, Tally)>> {
+    let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
+    let (mut deed, mut tally, mut number) = (begin(transfer).await?, Tally::default(), 0);
+    while let Some(batch) = rows.recv().await {
+        let lines = batch.map_err(unreadable)?;
+        let steps = steps(transfer, &mut deed, &lines).await?;
+        let pace = if single == Some(number) { Pace::Single } else { Pace::Batches };
+        if let Err((at, error)) = deed.all(&steps, pace).await {
+            if error.status() >= 500 {
+                return Err(error);
+            }
+            let mut failed = Tally::default();
+            failed.fail(lines[at].number, &error.faults());
+            return Ok(Err((number, failed)));
+        }
+        count(&mut tally, &steps);
+        number += 1;
+        // How far it is, is no part of the whole: it is told while it isn't certain yet.
+        _ = transfer.note(&tally.progress(), "running").await;
+    }
+    let heard = hear(transfer.means, transfer.call, deed).await;
+    let done = match heard {
+        Ok(mut deed) => {
+            deed.scope.run(&transfer.noted(&tally.progress(), "running")).await?;
+            deed.commit().await
+        }
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => {
+            transfer.means.wake(true, true);
+            Ok(Ok(tally))
+        }
+        Err(error) if error.status() < 500 => {
+            let mut failed = Tally::default();
+            failed.fail(0, &error.faults());
+            Ok(Err((usize::MAX, failed)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Rows in transactions of their own: a batch together, and where that fails one by one.
+async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
+    let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
+    while let Some(batch) = rows.recv().await {
+        let mut lines = batch.map_err(unreadable)?;
+        lines.retain(|line| line.number > tally.done); // a node before us did the others
+        if lines.is_empty() {
+            continue;
+        }
+        if some(transfer, &lines, tally).await?.is_ok() {
+            continue;
+        }
+        for line in lines {
+            let line = [line];
+            if let Err(error) = some(transfer, &line, tally).await? {
+                tally.fail(line[0].number, &error.faults());
+                tally.done = line[0].number;
+                transfer.note(&tally.progress(), "running").await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Some rows in one transaction, together with the note that they are done.
+async fn some(transfer: &Transfer<'_>, lines: &[Line], tally: &mut Tally) -> Result<Result<(), Error>> {
+    let done = async {
+        let mut deed = begin(transfer).await?;
+        let steps = steps(transfer, &mut deed, lines).await?;
+        let pace = if lines.len() == 1 { Pace::Single } else { Pace::Batches };
+        deed.all(&steps, pace).await.map_err(|(_, error)| error)?;
+        let mut deed = hear(transfer.means, transfer.call, deed).await?;
+        let mut next = Tally { faults: tally.faults.clone(), ..*tally };
+        count(&mut next, &steps);
+        next.done = lines.last().map_or(next.done, |line| line.number);
+        deed.scope.run(&transfer.noted(&next.progress(), "running")).await?;
+        deed.commit().await?;
+        Ok(next)
+    };
+    match done.await {
+        Ok(next) => {
+            *tally = next;
+            transfer.means.wake(true, true);
+            Ok(Ok(()))
+        }
+        Err(error @ (Error::Internal(_) | Error::Unavailable(_))) => Err(error),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+fn count(tally: &mut Tally, steps: &[Step<'_>]) {
+    for step in steps {
+        match step {
+            Step::Update(..) => tally.updated += 1,
+            _ => tally.created += 1,
+        }
+        tally.done += 1;
+    }
+}
+
+/// What is to be done with some rows: those that are there already by the key are updated.
+async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Line]) -> Result<Vec<Step<'a>>> {
+    let known = known(transfer, deed, lines).await?;
+    let steps = lines.iter().map(|line| {
+        let there = key(transfer, line).and_then(|key| known.get(&key)).copied();
+        match there {
+            Some(id) => Step::Update(change(transfer, line, id, false), Expected::Any),
+            None => Step::Create(change(transfer, line, Uuid::now_v7(), true)),
+        }
+    });
+    Ok(steps.collect())
+}
+
+/// A line's key, as it is compared.
+fn key(transfer: &Transfer<'_>, line: &Line) -> Option<String> {
+    let name = transfer.key.as_ref()?;
+    let value = line.values.get(name).filter(|value| !value.is_null())?;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let folds = transfer.entity.column(name).is_some_and(|c| matches!(c.kind, Kind::Email | Kind::Name));
+    Some(if folds { text.to_lowercase() } else { text })
+}
+
+/// The rows that are there already, by their keys, as far as the caller may peek them.
+async fn known<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Line]) -> Result<HashMap<String, Uuid>> {
+    let Some(name) = &transfer.key else { return Ok(HashMap::new()) };
+    let keys: Vec<Json> = lines.iter().filter_map(|line| line.values.get(name)).filter(|v| !v.is_null()).cloned().collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys: Vec<Json> = match transfer.entity.column(name).map(|c| &c.kind) {
+        Some(kind) => keys.iter().map(|key| typed(kind, key)).collect(),
+        None => keys,
+    };
+    let most = i64::try_from(lines.len()).unwrap_or(i64::MAX);
+    let plan = planner(transfer).search(transfer.entity, Some(json!({"in": [name, keys]})), &[], most);
+    let ids = deed.search(plan).await?;
+    let rows = deed.scope.run(&statement::values(transfer.entity, &ids)).await?;
+    let found = rows.iter().filter_map(|row| serde_json::from_str::<Map<String, Json>>(row.text(0)?).ok());
+    Ok(found
+        .filter_map(|values| {
+            let id = values.get("id").and_then(Json::as_str).and_then(uuid)?;
+            Some((key(transfer, &Line { number: 0, values })?, id))
+        })
+        .collect())
+}
+
+/// A row of a file as a change, like the document that a client would send. What the system sets is left out.
+fn change<'a>(transfer: &Transfer<'a>, line: &Line, id: Uuid, is_new: bool) -> Change<'a> {
+    let entity = transfer.entity;
+    let (mut attributes, mut relationships, mut faults) = (Map::new(), Map::new(), vec![]);
+    for (name, value) in &line.values {
+        let relation = entity.relation(name).filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared);
+        match (entity.column(name), relation) {
+            (Some(column), _) if column.kind.is_secret() => {
+                faults.push(
+                    Fault::new("secret", format!("`{name}` can't be imported."))
+                        .at(format!("/data/attributes{}", body::step(name))),
+                );
+            }
+            (Some(column), _) if column.write == Write::System => {}
+            (Some(column), _) => {
+                // An empty cell says nothing of what can't be empty, and nothing of a new row.
+                if !(value.is_null() && (is_new || column.refuses_null())) {
+                    attributes.insert(name.clone(), typed(&column.kind, value));
+                }
+            }
+            (None, Some(relation)) => {
+                let target = &transfer.means.schema.target(relation).name;
+                let to = if value.is_null() { Json::Null } else { json!({"type": target, "id": value}) };
+                relationships.insert(name.clone(), json!({"data": to}));
+            }
+            (None, None) if name == "id" => {}
+            (None, None) => _ = attributes.insert(name.clone(), value.clone()), // unknown, and told so
+        }
+    }
+    let mut document = json!({"data": {"type": entity.name, "attributes": attributes, "relationships": relationships}});
+    if !is_new {
+        document["data"]["id"] = json!(id);
+    }
+    match body::resource(&document) {
+        Ok(resource) => {
+            let mut change = planner(transfer).change(entity, id, is_new, &resource);
+            change.faults.extend(faults);
+            change
+        }
+        Err(more) => {
+            faults.extend(more);
+            Change::links(entity, id, None, faults)
+        }
+    }
+}
+
+/// A cell's text as the JSON that a column takes; what doesn't fit stays text, and is refused as such.
+fn typed(kind: &Kind, value: &Json) -> Json {
+    match value {
+        Json::String(text) if !kind.is_written_as_text() => serde_json::from_str(text.trim()).unwrap_or_else(|_| value.clone()),
+        other => other.clone(),
+    }
+}
+
+/// The columns that a file of an entity has, in order.
+pub fn columns(entity: &Entity) -> Vec<String> {
+    let attributes = entity.columns.iter().filter(|c| c.is_served()).map(|c| c.name.clone());
+    let ones = entity.relations.iter().filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared);
+    ["id".to_owned()].into_iter().chain(attributes).chain(ones.map(|r| r.name.clone())).collect()
+}

@@ -1,0 +1,117 @@
+//! The route of files: what an import reads is sent here, what an export wrote is fetched here; both part by part.
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
+use http::{HeaderValue, StatusCode, header};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::Route;
+use crate::access::write::Deed;
+use crate::action::transfer::PART;
+use crate::error::{Error, Fault, Result};
+use crate::http::reply::{self, Content, Response};
+use crate::http::{App, Asked};
+use crate::permission::Right;
+use crate::request::body::uuid;
+use crate::statement::transfer;
+
+fn conflict(words: &str) -> Error {
+    Error::Conflict(Fault::new("not-now", words))
+}
+
+/// PUT /file/<transfer>: the file of an import that waits for one. It starts when the last byte is there.
+pub async fn receive<B: Buf>(
+    app: &App,
+    asked: &Asked,
+    route: &Route,
+    body: impl Stream<Item = Result<B, warp::Error>> + Send,
+) -> Result<Response> {
+    let id = uuid(&route.id).unwrap_or_default();
+    waits(app, asked, id).await?;
+    // Under an id of its own: what breaks off is nobody's, and of two files the first that is whole counts.
+    let (upload, store) = (Uuid::now_v7(), &app.store);
+    let (mut body, mut part, mut number, mut size) = (std::pin::pin!(body), BytesMut::new(), 0, 0);
+    let most = app.config.limits.file;
+    while let Some(piece) = body.next().await {
+        let mut piece = piece.map_err(|_| Error::Unreadable(vec![Fault::new("broken-body", "The body broke off.")]))?;
+        size += piece.remaining();
+        if size > most {
+            store.read(&transfer::clear(upload)).await?;
+            return Err(Error::TooLarge(format!("A file has at most {most} bytes.")));
+        }
+        part.extend_from_slice(&piece.copy_to_bytes(piece.remaining()));
+        while part.len() >= PART {
+            store.read(&transfer::put(upload, number, &part.split_to(PART))).await?;
+            number += 1;
+        }
+    }
+    store.read(&transfer::put(upload, number, &part)).await?;
+    match waits(app, asked, id).await {
+        Ok(mut deed) => {
+            deed.scope.run(&transfer::give(upload, id)).await?;
+            deed.scope.run(&transfer::start(id, asked.caller.session)).await?;
+            deed.commit().await?;
+        }
+        Err(error) => {
+            store.read(&transfer::clear(upload)).await?;
+            return Err(error);
+        }
+    }
+    app.transfers.wake();
+    Ok(reply::nothing())
+}
+
+/// An import that waits for its file, locked, for who may send one.
+async fn waits<'a>(app: &'a App, asked: &Asked, id: Uuid) -> Result<Deed<'a>> {
+    let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
+    let rows = deed.scope.run(&transfer::lock(id)).await?;
+    deed.require(app.schema.system("transfer"), id, Right::Execute).await?;
+    let (kind, state) = rows.first().map(|row| (row.text(0), row.text(1))).unwrap_or_default();
+    match (kind, state) {
+        (Some("import"), Some("waiting")) => Ok(deed),
+        _ => Err(conflict("This is no import that waits for its file.")),
+    }
+}
+
+/// GET /file/<transfer>: the file of an export that is done.
+pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
+    let id = uuid(&route.id).unwrap_or_default();
+    let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
+    deed.require(app.schema.system("transfer"), id, Right::Read).await?;
+    let rows = deed.scope.run(&transfer::find(id)).await?;
+    let row = rows.first().ok_or(Error::NotFound)?;
+    let text = |at: usize| row.text(at).unwrap_or_default();
+    match (text(0), text(5)) {
+        ("export", "done") => {}
+        ("export", "failed") => return Err(conflict("This export failed; its row says why.")),
+        ("export", _) => return Err(conflict("This export isn't done yet; its row says how far it is.")),
+        _ => return Err(conflict("This is no export.")),
+    }
+    let store = app.store.clone();
+    let (parts, received) = mpsc::channel(1);
+    tokio::spawn(async move {
+        for number in 0.. {
+            let found = store.read(&transfer::part(id, number)).await.map_err(|_| std::io::Error::other("the database is away"));
+            let part = match found {
+                Ok(rows) => rows.first().and_then(|row| row.raw(0)).map(|bytes| Ok(Bytes::copy_from_slice(bytes))),
+                Err(error) => Some(Err(error)),
+            };
+            let Some(part) = part else { break };
+            let is_last = part.is_err();
+            if parts.send(part).await.is_err() || is_last {
+                break; // nobody reads any more
+            }
+        }
+    });
+    let kind = if text(2) == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
+    let mut response = reply::with_type(StatusCode::OK, kind, vec![]);
+    let name: String = text(1).chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let headers = response.headers_mut();
+    if let Ok(named) = HeaderValue::from_str(&format!("attachment; filename=\"{name}.{}\"", text(2))) {
+        headers.insert(header::CONTENT_DISPOSITION, named);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    *response.body_mut() = Content::Parts(received);
+    Ok(response)
+}

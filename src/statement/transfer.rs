@@ -1,0 +1,82 @@
+//! Imports and exports: their rows, and the parts of their files.
+
+use uuid::Uuid;
+
+use super::Statement;
+
+/// Kind, entity, format, mode, key, state, done.
+pub fn find(id: Uuid) -> Statement {
+    let sql = "select kind, entity, format, mode, key, state, done from transfer where id = $1";
+    Statement::fixed(sql, vec![Some(id.to_string())])
+}
+
+/// Locks a transfer: kind and state.
+pub fn lock(id: Uuid) -> Statement {
+    Statement::fixed("select kind, state from transfer where id = $1 for update", vec![Some(id.to_string())])
+}
+
+/// Puts a part of a file in.
+pub fn put(id: Uuid, number: i64, bytes: &[u8]) -> Statement {
+    let hex = bytes.iter().fold(String::with_capacity(bytes.len() * 2 + 2) + "\\x", |mut hex, byte| {
+        hex.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+        hex
+    });
+    let sql = "insert into rowhouse.part (transfer, number, bytes) values ($1, $2::bigint, $3::bytea)";
+    Statement::fixed(sql, vec![Some(id.to_string()), Some(number.to_string()), Some(hex)])
+}
+
+/// A part's bytes.
+pub fn part(id: Uuid, number: i64) -> Statement {
+    let sql = "select bytes from rowhouse.part where transfer = $1 and number = $2::bigint";
+    Statement::fixed(sql, vec![Some(id.to_string()), Some(number.to_string())])
+}
+
+/// Gives the parts that were put in under another id to a transfer.
+pub fn give(parts: Uuid, id: Uuid) -> Statement {
+    let sql = "update rowhouse.part set transfer = $2 where transfer = $1";
+    Statement::fixed(sql, vec![Some(parts.to_string()), Some(id.to_string())])
+}
+
+/// Takes a file's parts away, and those that nobody came for.
+pub fn clear(id: Uuid) -> Statement {
+    let sql = "delete from rowhouse.part p where p.transfer = $1 or p.at < now() - interval '7 days' \
+               or p.at < now() - interval '1 day' and not exists (select from transfer t where t.id = p.transfer)";
+    Statement::fixed(sql, vec![Some(id.to_string())])
+}
+
+/// Starts a transfer that waits, as a task of the session's user. Gives a row where it did.
+pub fn start(id: Uuid, session: Option<Uuid>) -> Statement {
+    let sql = "with t as (update transfer set state = 'running', version = version + 1, updated_at = now() where id = $1 and state = 'waiting' returning kind, entity) \
+               insert into task (id, permission, kind, name, line, payload, caller, depth, state, tries, next_at, created_at) \
+               select gen_random_uuid(), 0, 'transfer', t.kind || ' ' || t.entity, ($1::uuid)::text, jsonb_build_object('id', $1::uuid), s.\"user\", 0, 'waiting', 0, now(), clock_timestamp() \
+               from t left join session s on s.id = $2::uuid returning id";
+    Statement::fixed(sql, vec![Some(id.to_string()), session.map(|s| s.to_string())])
+}
+
+/// What a transfer has come to.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// Rows that were read or written.
+    pub done: i64,
+    /// Of these: created, updated and failed.
+    pub created: i64,
+    /// Updated.
+    pub updated: i64,
+    /// Failed.
+    pub failed: i64,
+    /// The first of the faults, as JSON.
+    pub faults: String,
+}
+
+/// Notes how far it is, in a state; its task is ours for so many seconds more.
+pub fn progress(id: Uuid, task: Uuid, progress: &Progress, state: &str, lease: u64) -> Statement {
+    let sql = "with t as (update task set next_at = greatest(next_at, now() + make_interval(secs => $9::double precision)) where id = $2) \
+               update transfer set done = $3::bigint, created = $4::bigint, updated = $5::bigint, failed = $6::bigint, faults = $7::jsonb, state = $8, \
+               version = version + 1, updated_at = now() where id = $1";
+    let Progress { done, created, updated, failed, faults } = progress;
+    let faults = if faults.is_empty() { "[]" } else { faults };
+    let values =
+        [id.to_string(), task.to_string(), done.to_string(), created.to_string(), updated.to_string(), failed.to_string()];
+    let more = [faults.to_owned(), state.to_owned(), lease.to_string()];
+    Statement::fixed(sql, values.into_iter().chain(more).map(Some).collect())
+}

@@ -1,0 +1,248 @@
+//! Imports and exports: CSV, JSON and XLSX; all or nothing, or each row on its own; as whoever asks.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value as Json, json};
+
+use crate::house::answer::Answer;
+use crate::house::{Someone, World};
+
+const FLOW: &str = "tests/projects/flow";
+
+async fn flow() -> World {
+    let world = World::of_with(FLOW, |config| {
+        config.outbox.poll = std::time::Duration::from_millis(50);
+        config.limits.action_rate = false;
+        config.limits.file = 3_000_000;
+    })
+    .await;
+    world.run_tasks();
+    world
+}
+
+/// The transfer's row when it is over.
+async fn over(who: &Someone<'_>, id: &str) -> Json {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while std::time::Instant::now() < deadline {
+        let row = who.get(&format!("/api/transfer/{id}")).await.is(200).json["data"]["attributes"].take();
+        if row["state"] != "running" {
+            return row;
+        }
+    }
+    panic!("the transfer runs for ever");
+}
+
+async fn import(who: &Someone<'_>, inputs: Json, content: impl AsRef<[u8]>) -> Json {
+    let mut body = json!({"entity": "ticket", "format": "csv", "content": STANDARD.encode(content)});
+    body.as_object_mut().expect("an object").extend(inputs.as_object().cloned().expect("an object"));
+    let started = who.act("world/import_data", body).await.is(200);
+    over(who, started.json[0]["Attributes"]["id"].as_str().expect("an id")).await
+}
+
+async fn send(who: &Someone<'_>, id: &str, bytes: Vec<u8>) -> Answer {
+    who.send(who.request(reqwest::Method::PUT, &format!("/file/{id}")).header("Content-Type", "text/csv").body(bytes)).await
+}
+
+fn counts(row: &Json) -> [i64; 4] {
+    ["done", "created", "updated", "failed"].map(|name| row[name].as_i64().expect("a number"))
+}
+
+#[tokio::test]
+async fn rows_come_in_as_the_caller_with_all_their_types() {
+    let world = flow().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let parent = ada.make("ticket", json!({"title": "parent"}), json!({})).await;
+    let file = format!(
+        "\u{feff}title,weight,permission,parent,version,status\n\"größe, \"\"x\"\"\n{{{{caller.email}}}}\",7,16258,{parent},99,done\n' or 1=1 --,,,,,\n"
+    );
+    let file = file.replace("\n{{", " {{");
+    let row = import(&ada, json!({}), &file).await;
+    assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [2, 2, 0, 0]), "{row}");
+    let rows = ada.get("/api/ticket?filter[title][ne]=parent&sort=title&include=parent").await.is(200);
+    assert_eq!(rows.all("title"), ["' or 1=1 --", "größe, \"x\" {{caller.email}}"]);
+    assert_eq!(
+        (rows.all("weight"), rows.all("status")),
+        (vec![Json::Null, json!(7)], vec![json!("open"), json!("open")]),
+        "states are moved by events"
+    );
+    assert_eq!(rows.json["data"][1]["relationships"]["parent"]["data"]["id"], parent);
+    assert_eq!(rows.json["data"][1]["attributes"]["version"], 1);
+    assert_eq!(bob.get("/api/ticket").await.is(200).all("title"), ["größe, \"x\" {{caller.email}}"], "permissions as everywhere");
+    // Who may not create can't import; guests not at all; what is wrong with the order is told at once.
+    let order = |entity: &str| json!({"entity": entity, "format": "csv", "content": ""});
+    bob.act("world/import_data", order("entry")).await.is(403);
+    world.guest().act("world/import_data", order("ticket")).await.is(401);
+    bob.act("world/import_data", order("nothing")).await.is(422);
+    bob.act("world/import_data", json!({"entity": "ticket", "format": "csv", "key": "title"})).await.is(422);
+    bob.act("world/import_data", json!({"entity": "ticket", "format": "pdf"})).await.is(422);
+    bob.act("world/import_data", json!({"entity": "ticket", "format": "csv", "content": "no base64!"})).await.is(422);
+    assert!(world.sql("select 1 from rowhouse.part").await.is_empty(), "what was read in is not kept");
+}
+
+#[tokio::test]
+async fn all_or_nothing_tells_every_fault_and_leaves_nothing() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    let row = import(&ada, json!({}), "title,weight,nope\nfine,1,\n,2,\nbad,heavy,x\n").await;
+    assert_eq!((row["state"].as_str(), row["failed"].as_i64()), (Some("failed"), Some(3)));
+    let faults: Vec<_> =
+        row["faults"].as_array().expect("a list").iter().map(|f| (f["row"].as_i64(), f["field"].as_str())).collect();
+    for fault in [(Some(1), Some("nope")), (Some(2), Some("attributes")), (Some(3), Some("weight")), (Some(3), Some("nope"))] {
+        assert!(faults.contains(&fault), "{fault:?} in {faults:?}");
+    }
+    // What only the database or a listener finds is told of its row, in whatever batch it stands.
+    let bob = world.user("bob", &[]).await;
+    bob.make("tag", json!({"name": "t233", "permission": 0}), json!({})).await;
+    let file = (1..=250).fold("name\n".to_owned(), |file, n| format!("{file}t{n}\n"));
+    let row = import(&ada, json!({"entity": "tag"}), &file).await;
+    assert_eq!((row["failed"].as_i64(), &row["faults"][0]["row"]), (Some(1), &json!(233)), "{row}");
+    assert!(row["state"] == "failed" && ada.get("/api/tag").await.is(200).ids().is_empty());
+    assert!(import(&ada, json!({}), "title,weight\na,1\nb,2000\n").await["faults"].to_string().contains("Nobody lifts 2000"));
+    assert!(ada.get("/api/ticket").await.is(200).ids().is_empty(), "nothing stays");
+    // Each on its own: all but those.
+    let row = import(&ada, json!({"entity": "tag", "mode": "each"}), &file).await;
+    assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [250, 249, 0, 1]), "{row}");
+    assert_eq!(row["faults"].as_array().map(Vec::len), Some(1));
+    assert_eq!(ada.get("/api/tag?page[total]=exact").await.is(200).json["meta"]["page"]["total"], 249);
+}
+
+#[tokio::test]
+async fn rows_that_are_there_already_are_updated_by_a_unique_column_if_they_may_be() {
+    let world = flow().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let old = ada.make("tag", json!({"name": "old", "permission": 16256}), json!({})).await;
+    let row = import(&ada, json!({"entity": "tag", "key": "name"}), "name,permission\nold,16258\nnew,\n").await;
+    assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [2, 1, 1, 0]), "{row}");
+    assert_eq!(ada.get(&format!("/api/tag/{old}")).await.is(200).json["data"]["attributes"]["permission"], 16258);
+    // Bob may see it and not change it: refused, and nothing else of the file stays.
+    let row = import(&bob, json!({"entity": "tag", "key": "name"}), "name,permission\nbob's,\nold,16256\n").await;
+    assert_eq!(
+        (row["state"].as_str(), &row["faults"][0]["row"], &row["faults"][0]["code"]),
+        (Some("failed"), &json!(2), &json!("forbidden")),
+        "{row}"
+    );
+    let row = import(&bob, json!({"entity": "tag", "key": "name", "mode": "each"}), "name,permission\nbob's,\nold,16256\n").await;
+    assert_eq!(counts(&row), [2, 1, 0, 1]);
+    let row =
+        import(&ada, json!({"entity": "tag", "key": "id", "format": "json"}), json!([{"id": old, "name": "older"}]).to_string())
+            .await;
+    assert_eq!(
+        (counts(&row), &ada.get(&format!("/api/tag/{old}")).await.is(200).json["data"]["attributes"]["name"]),
+        ([1, 0, 1, 0], &json!("older"))
+    );
+}
+
+#[tokio::test]
+async fn files_that_are_none_are_told_where_they_break() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    for (format, content, words) in [
+        ("csv", "title,title\na,b\n".as_bytes(), "The column `title` stands twice"),
+        ("csv", b"title,weight\na\n", "Row 1: it has 1 cells, and the first row has 2"),
+        ("csv", b"title\n\xff\xfe\n", "Row 1: it is no UTF-8"),
+        ("json", b"[{\"title\": \"a\"}, 7]", "Row 2: an object is wanted"),
+        ("json", b"{\"title\": \"a\"}\n{\"title\": ", "Row 2: it is no JSON"),
+        ("xlsx", b"PK\x03\x04 no workbook", "no XLSX file"),
+        ("xlsx", b"", "no XLSX file"),
+    ] {
+        let row = import(&ada, json!({"format": format}), content).await;
+        assert_eq!(row["state"], "failed");
+        assert!(row["faults"].to_string().contains(words), "{words} in {row}");
+    }
+    assert!(ada.get("/api/ticket").await.is(200).ids().is_empty());
+    let nothing = import(&ada, json!({}), "").await;
+    assert_eq!((nothing["state"].as_str(), counts(&nothing)), (Some("done"), [0, 0, 0, 0]));
+    let secret = import(&ada, json!({}), "title,code\na,geheim\n").await;
+    assert!(secret["faults"].to_string().contains("`code` can't be imported") && !secret.to_string().contains("geheim"));
+}
+
+#[tokio::test]
+async fn a_sheet_is_read_with_its_dates_and_gaps() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    let row = import(&ada, json!({"format": "xlsx"}), include_bytes!("../projects/flow/tickets.xlsx")).await;
+    assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [3, 3, 0, 0]), "{row}");
+    let rows = ada.get("/api/ticket?sort=title").await.is(200);
+    assert_eq!(rows.all("title"), ["2026-11-22", "größe", "true"]);
+    assert_eq!(rows.all("weight"), [json!(7), json!(12), Json::Null]);
+}
+
+#[tokio::test]
+async fn a_large_file_is_sent_and_fetched_part_by_part_and_comes_back_the_same() {
+    let world = World::with(|config| {
+        config.outbox.poll = std::time::Duration::from_millis(50);
+        config.limits.action_rate = false;
+        config.limits.file = 3_000_000;
+    })
+    .await;
+    world.run_tasks();
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let started = ada.act("world/import_data", json!({"entity": "article", "format": "csv"})).await.is(200);
+    let id = started.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(started.json[0]["Attributes"]["attributes"]["state"], "waiting");
+    let mut file = "title,body\n".to_owned();
+    for n in 0..1500 {
+        file += &format!("t{n:05},{}\n", "x".repeat(1000));
+    }
+    send(&bob, &id, file.clone().into_bytes()).await.is(404);
+    send(&world.guest(), &id, file.clone().into_bytes()).await.is(401);
+    send(&ada, &id, vec![b'x'; 3_000_001]).await.is(413);
+    let both = tokio::join!(send(&ada, &id, file.clone().into_bytes()), send(&ada, &id, file.clone().into_bytes()));
+    let mut statuses = [both.0.status, both.1.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 409], "one file is enough");
+    let row = over(&ada, &id).await;
+    assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [1500, 1500, 0, 0]));
+    ada.get(&format!("/file/{id}")).await.is(409); // it is no export
+    // Out again: what the caller may read, and nothing else.
+    let export = async |who: &Someone<'_>, format: &str| {
+        let started = who.act("world/export_data", json!({"entity": "article", "format": format})).await.is(200);
+        let url = started.json[1]["Attributes"]["url"].as_str().expect("a path").to_owned();
+        over(who, url.rsplit('/').next().expect("an id")).await;
+        (who.get(&url).await.is(200), url)
+    };
+    let (csv, url) = export(&ada, "csv").await;
+    assert_eq!(csv.header("content-disposition"), "attachment; filename=\"article.csv\"");
+    assert_eq!((csv.text.lines().count(), csv.text.matches(&"x".repeat(1000)).count()), (1501, 1500));
+    assert!(
+        csv.text.starts_with("id,title,slug,body,status,price,words,published_at,settings,permission,version,created_at,updated_at,author,section\n"),
+        "{}",
+        &csv.text[..200]
+    );
+    bob.get(&url).await.is(404);
+    assert_eq!(export(&bob, "csv").await.0.text.lines().count(), 1);
+    assert_eq!(export(&bob, "json").await.0.text, "[]\n");
+    let json: Json = serde_json::from_str(&export(&ada, "json").await.0.text).expect("JSON");
+    assert_eq!(json.as_array().map(Vec::len), Some(1500));
+    bob.act("world/export_data", json!({"entity": "mail"})).await.is(403);
+    // What went out comes in again.
+    world.sql("delete from article").await;
+    let again = ada.act("world/import_data", json!({"entity": "article", "format": "csv"})).await.is(200);
+    let id = again.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
+    send(&ada, &id, csv.text.into_bytes()).await.is(204);
+    assert_eq!(counts(&over(&ada, &id).await), [1500, 1500, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_a_node_left_undone_another_does_to_its_end_and_no_row_twice() {
+    let world = World::of_with(FLOW, |config| config.outbox.poll = std::time::Duration::from_millis(50)).await;
+    let ada = world.user("ada", &[]).await;
+    let mut file = "title\n".to_owned();
+    (0..450).for_each(|n| file += &format!("t{n}\n"));
+    let body = json!({"entity": "ticket", "format": "csv", "mode": "each", "content": STANDARD.encode(&file)});
+    let started = ada.act("world/import_data", body).await.is(200);
+    let id = started.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
+    // A node takes it, and is gone in the middle.
+    let app = world.app.clone();
+    let node = tokio::spawn(async move { rowhouse::start::tasks(&app).await });
+    while world.sql("select 1 from transfer where done > 0").await.is_empty() {}
+    node.abort();
+    _ = node.await;
+    world.sql("update task set next_at = now()").await;
+    let twin = world.twin().await;
+    twin.run_tasks();
+    let row = over(&ada, &id).await;
+    assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [450, 450, 0, 0]));
+    assert_eq!(world.sql("select 1 from ticket group by title having count(*) > 1").await.len(), 0);
+    assert_eq!(world.sql("select 1 from ticket").await.len(), 450);
+}
