@@ -90,6 +90,8 @@ pub struct Mail {
     pub print: bool,
     pub link_base: Option<String>,
     pub timeout: Duration,
+    pub dkim_selector: Option<String>,
+    pub dkim_key: Option<Secret>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -210,6 +212,8 @@ pub const KEYS: &[Key] = &[
     key("mail.print", "false", "print letters whole into the log instead of sending them: for development", |c, v| boolean(v).map(|v| c.mail.print = v)),
     key("mail.link_base", "", "what links in letters begin with; without it public_url, or http://listen", |c, v| { c.mail.link_base = (!v.is_empty()).then(|| v.trim_end_matches('/').to_owned()); Ok(()) }),
     key("mail.timeout", "30s", "longest that sending one letter may take", |c, v| duration(v).map(|v| c.mail.timeout = v)),
+    key("mail.dkim_selector", "", "signs letters: where the domain of mail.from publishes the key, <selector>._domainkey", |c, v| optional(v, word).map(|v| c.mail.dkim_selector = v)),
+    hidden("mail.dkim_key", "", "the key for that: RSA as PKCS#1 PEM, or the 32 bytes of an Ed25519 key in base64", |c, v| { c.mail.dkim_key = (!v.is_empty()).then(|| Secret::new(v)); Ok(()) }),
     key("outbox.poll", "2s", "how often the outbox (letters and tasks) is looked at, beside when something is put in here", |c, v| duration(v).map(|v| c.outbox.poll = v)),
     key("outbox.tries", "12", "how often a letter or a task is tried before it is dead", |c, v| number(v, 1, 100).map(|v| c.outbox.tries = v)),
     key("outgoing.private", "", "networks that http.request may reach although they aren't public, comma separated", |c, v| list(v, "a network such as 10.0.0.0/8").map(|v| c.outgoing.private = v)),

@@ -22,7 +22,7 @@ async fn the_commands_of_readme_run() {
 #[test]
 fn the_action_of_readme_loads() {
     let readme = std::fs::read_to_string("README.md").expect("README.md");
-    let yaml = readme.split("```yaml\n").nth(2).and_then(|r| r.split("```").next()).expect("an action file");
+    let yaml = readme.split("```yaml\n").find(|block| block.starts_with("subject:")).and_then(|r| r.split("```").next()).expect("an action file");
     let (schema, _) = rowhouse::project::load(std::path::Path::new("examples/newsroom")).expect("no complaints");
     let file = rowhouse::schema::file::File { path: "actions/article/publish.yaml".to_owned(), text: yaml.to_owned() };
     rowhouse::action::file::load(&schema, Default::default(), &[file]).expect("no complaints");
@@ -31,9 +31,11 @@ fn the_action_of_readme_loads() {
 #[test]
 fn every_key_that_readme_names_loads() {
     let readme = std::fs::read_to_string("README.md").expect("README.md");
-    let yaml = readme.split("```yaml\n").nth(1).and_then(|r| r.split("```").next()).expect("a schema file");
+    let blocks: Vec<_> = readme.split("```yaml\n").skip(1).filter_map(|r| r.split("```").next()).collect();
+    let states = blocks.iter().find(|block| block.starts_with("states:")).expect("states");
+    let yaml = format!("{}{states}", blocks[0]);
     let tag = rowhouse::schema::file::File { path: "schema/tag.yaml".to_owned(), text: String::new() };
-    let article = rowhouse::schema::file::File { path: "schema/article.yaml".to_owned(), text: yaml.to_owned() };
+    let article = rowhouse::schema::file::File { path: "schema/article.yaml".to_owned(), text: yaml };
     let embedded = ["action", "session", "user_account", "usergroup", "world"].map(|name| {
         let path = format!("schema/{name}.yaml");
         rowhouse::schema::file::File { text: std::fs::read_to_string(&path).expect("embedded"), path }

@@ -44,7 +44,8 @@ impl View {
     /// Whether the caller may do this with an entity.
     pub fn may(&self, entity: &Entity, right: Right) -> bool {
         let held = |bits: &HashMap<String, i64>| bits.get(&entity.name).is_some_and(|b| b & i64::from(right.bit()) != 0);
-        !entity.is_closed(right) && self.entities.as_ref().is_none_or(held)
+        let is_possible = !entity.is_closed(right) && (right != Right::Create || entity.is_creatable());
+        is_possible && self.entities.as_ref().is_none_or(held)
     }
 
     /// Whether the caller may execute an action.

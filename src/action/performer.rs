@@ -67,7 +67,7 @@ pub struct Performer {
     /// Its deed, inside the action's transaction.
     pub run: Deed,
     /// What is done where the action failed: the record of an attempt, which lasts in a transaction of its own.
-    pub failed: Option<fn(&Map<String, Json>) -> Statement>,
+    pub failed: Option<Record>,
 }
 
 /// What a performer's result is.
@@ -83,6 +83,9 @@ pub enum Gives {
 
 /// What a performer does with its parameters.
 pub type Deed = for<'r> fn(&'r mut Run<'_>, &'r Map<String, Json>) -> BoxFuture<'r, Result<Json>>;
+
+/// The record of an attempt, from the performer's parameters.
+pub type Record = fn(&Map<String, Json>) -> Statement;
 
 impl std::fmt::Debug for Performer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

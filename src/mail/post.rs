@@ -4,13 +4,15 @@
 //! is sent.
 
 use lettre::message::Mailbox;
+use lettre::message::dkim::{DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm, DkimSigningKey};
+use lettre::message::header::HeaderName;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::{Letters, Rendered};
 use crate::account::seal::Seal;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::{Cause, Result};
 use crate::outbox::{Outbox, Undone};
 use crate::statement::{Statement, outbox};
@@ -33,6 +35,7 @@ enum Way {
 pub struct Post {
     way: Way,
     from: Mailbox,
+    signature: Option<DkimConfig>,
     waiting: Outbox,
 }
 
@@ -68,8 +71,10 @@ impl Post {
                 Way::Smtp(builder.timeout(Some(mail.timeout)).build())
             }
         };
-        let from = mail.from.parse().map_err(|_| "mail.from: an address such as Rowhouse <post@example.org>".to_owned())?;
-        Ok(Post { way, from, waiting: Outbox::new(outbox::MAIL, &config.outbox, mail.timeout) })
+        let from: Mailbox =
+            mail.from.parse().map_err(|_| "mail.from: an address such as Rowhouse <post@example.org>".to_owned())?;
+        let signature = signature(mail, from.email.domain())?;
+        Ok(Post { way, from, signature, waiting: Outbox::new(outbox::MAIL, &config.outbox, mail.timeout) })
     }
 
     /// Says that there may be something to send.
@@ -114,15 +119,35 @@ impl Post {
                 Ok(())
             }
             Way::Smtp(transport) => {
-                let message = rendered
+                let mut message = rendered
                     .message(&self.from, to, message_id)
                     .map_err(|_| Undone { words: "the address can't be written to".to_owned(), is_final: true })?;
+                if let Some(signature) = &self.signature {
+                    message.sign(signature);
+                }
                 let sent = transport.send(message).await;
                 sent.map(|_| ())
                     .map_err(|error| Undone { is_final: error.is_permanent(), words: format!("{:?}", Cause::new(error)) })
             }
         }
     }
+}
+
+/// What letters are signed with, over what tells them from others.
+fn signature(mail: &config::Mail, domain: &str) -> Result<Option<DkimConfig>, String> {
+    let (selector, key) = match (&mail.dkim_selector, &mail.dkim_key) {
+        (None, None) => return Ok(None),
+        (Some(selector), Some(key)) => (selector.clone(), key.expose().trim()),
+        _ => return Err("mail.dkim_selector and mail.dkim_key go together".to_owned()),
+    };
+    let algorithm = if key.starts_with("-----BEGIN") { DkimSigningAlgorithm::Rsa } else { DkimSigningAlgorithm::Ed25519 };
+    let key = DkimSigningKey::new(key, algorithm)
+        .map_err(|_| "mail.dkim_key: an RSA key as PKCS#1 PEM (openssl genrsa -traditional), or 32 bytes in base64".to_owned())?;
+    // The body's own (Content-Type) are no headers of the message to lettre: named, they would be found by those who verify.
+    let headers = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version"];
+    let relaxed = DkimCanonicalizationType::Relaxed;
+    let canonical = DkimCanonicalization { header: relaxed, body: relaxed };
+    Ok(Some(DkimConfig::new(selector, domain.to_owned(), key, headers.map(HeaderName::new_from_ascii_str).to_vec(), canonical)))
 }
 
 fn render(row: &Row, seal: &Seal, letters: &Letters, base: &str) -> Result<Rendered, String> {

@@ -273,8 +273,7 @@ fn notes(entity: &Entity, listeners: &[Listener], wanted: &mut [Wanted]) {
         return;
     }
     let secrets = names(&|c| !c.hidden && c.kind.is_secret());
-    let arguments =
-        [&entity.name, &names(&|c| c.hidden), &secrets, history, &after.join(","), &before.join(",")].map(|a| text(a));
+    let arguments = [&entity.name, &names(&|c| c.hidden), &secrets, history, &after.join(","), &before.join(",")].map(text);
     let mut note = |table: &str, events: &str, function: String| {
         let name = object_name(&entity.name, "note", "trigger", &format!("{table} {function}"));
         let sql = format!(

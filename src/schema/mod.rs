@@ -306,6 +306,13 @@ impl Entity {
         )
     }
 
+    /// Whether requests can make a row at all: not where what is required is only an action's to set.
+    pub fn is_creatable(&self) -> bool {
+        let by_action = |c: &Column| c.required && c.write == Write::System && c.default.is_none();
+        let own = self.columns.iter().filter(|c| !matches!(c.name.as_str(), "version" | "created_at" | "updated_at"));
+        !own.into_iter().any(by_action) && !self.relations.iter().any(|r| r.required && r.rule == LinkRule::System)
+    }
+
     /// Whether a right is nobody's through requests, whatever rows say: what the loader or the engine makes.
     pub fn is_closed(&self, right: Right) -> bool {
         matches!(

@@ -3,3 +3,4 @@
 mod accounts;
 mod groups;
 mod outbox;
+mod signed;
