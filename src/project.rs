@@ -54,7 +54,10 @@ pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
         }
         files.extend(own);
     }
-    known_folders(&schema, folder).map_err(|complaint| vec![complaint])?;
+    let overlooked = overlooked(&schema, folder);
+    if !overlooked.is_empty() {
+        return Err(overlooked);
+    }
     let letters = Letters::load(&letters(folder).map_err(|complaint| vec![complaint])?)?;
     let actions = action::file::load(&schema, letters, &files)?;
     Ok((schema, actions))
@@ -68,19 +71,45 @@ fn schema(folder: &Path) -> Result<Schema, Vec<Complaint>> {
     file::load(&embedded.chain(own).collect::<Vec<_>>())
 }
 
-/// Actions stand in the folder of an entity: others would be overlooked.
-fn known_folders(schema: &Schema, folder: &Path) -> Result<(), Complaint> {
-    let Ok(entries) = fs::read_dir(folder.join("actions")) else { return Ok(()) };
+/// Files that would be overlooked: actions of no entity, and what lies too high or too deep.
+fn overlooked(schema: &Schema, folder: &Path) -> Vec<Complaint> {
     let names: Vec<&str> = schema.entities().iter().map(|e| e.name.as_str()).chain(["every"]).collect();
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !names.contains(&name.as_str()) {
-            let hint = crate::yaml::nearest(&name, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-            let words = format!("there is no entity `{name}`{hint} An action is actions/<entity>/<name>.yaml");
-            return Err(Complaint { file: format!("actions/{name}"), line: 0, column: 0, words });
+    let mut complaints = vec![];
+    let mut complain = |file: String, words: String| complaints.push(Complaint { file, line: 0, column: 0, words });
+    let places = [
+        ("schema", 0, "schema/<entity>.yaml"),
+        ("actions", 1, "actions/<entity>/<name>.yaml"),
+        ("templates", 1, "templates/<letter>/<part>.hbs"),
+    ];
+    for (below, depth, place) in places {
+        for path in files(&folder.join(below)) {
+            let Ok(path) = path.strip_prefix(folder) else { continue };
+            let steps: Vec<String> = path.iter().map(|step| step.to_string_lossy().into_owned()).collect();
+            let shown = steps.join("/");
+            if steps.len() != depth + 2 {
+                complain(shown, format!("it would be overlooked here: a file is {place}"));
+            } else if below == "actions" && !names.contains(&steps[1].as_str()) {
+                let hint = crate::yaml::nearest(&steps[1], &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+                complain(shown, format!("there is no entity `{}`{hint} An action is {place}", steps[1]));
+            }
         }
     }
-    Ok(())
+    complaints
+}
+
+/// Files of ours below a folder, however deep.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![];
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false if path.extension().is_some_and(|x| x == "yaml" || x == "yml" || x == "hbs") => found.push(path),
+            false => {}
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Templates of letters: path below `templates/`, and text; the project's after the embedded ones.

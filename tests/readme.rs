@@ -22,7 +22,11 @@ async fn the_commands_of_readme_run() {
 #[test]
 fn the_action_of_readme_loads() {
     let readme = std::fs::read_to_string("README.md").expect("README.md");
-    let yaml = readme.split("```yaml\n").find(|block| block.starts_with("subject:")).and_then(|r| r.split("```").next()).expect("an action file");
+    let yaml = readme
+        .split("```yaml\n")
+        .find(|block| block.starts_with("subject:"))
+        .and_then(|r| r.split("```").next())
+        .expect("an action file");
     let (schema, _) = rowhouse::project::load(std::path::Path::new("examples/newsroom")).expect("no complaints");
     let file = rowhouse::schema::file::File { path: "actions/article/publish.yaml".to_owned(), text: yaml.to_owned() };
     rowhouse::action::file::load(&schema, Default::default(), &[file]).expect("no complaints");

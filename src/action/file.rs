@@ -149,9 +149,6 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
     let mut scope = Scope { letters: letters.collect(), moves, ..Scope::default() };
     for input in &action.inputs {
         let row = if let InputKind::Row(entity) = &input.kind { schema.entity(entity) } else { None };
-        if ["caller", "subject", "now", "config", "event"].contains(&input.name.as_str()) {
-            reader.complain(Mark::default(), format!("an input can't be called `{}`: that is a name already", input.name));
-        }
         scope.names.push((input.name.clone(), row));
         scope.inputs.push(input.name.clone());
         if matches!(input.kind, InputKind::Value(Kind::Uuid)) {
@@ -265,6 +262,10 @@ fn wrong_calls(actions: &Actions, path: &str, entity: &str, name: &str) -> Vec<C
         for (sent, _) in with.iter().filter(|(sent, _)| !inputs.contains(&sent.as_str())) {
             reader.unknown(*mark, "input", sent, &inputs);
         }
+        let is_missing = |i: &&Input| i.required && i.default.is_none() && !with.iter().any(|(sent, _)| *sent == i.name);
+        for input in called.inputs.iter().filter(is_missing) {
+            reader.complain(*mark, format!("{entity}/{name} can't do without the input `{}`", input.name));
+        }
         if called.is_secret() || called.inputs.iter().any(|i| i.is_new) {
             reader.complain(*mark, format!("{entity}/{name} checks or sets passwords: it can't be called by another"));
         }
@@ -323,6 +324,9 @@ fn read_input(reader: &mut Reader, schema: &Schema, key: &Key, tree: &Tree) -> I
         lower: false,
         is_new: false,
     };
+    if ["caller", "subject", "now", "config", "event"].contains(&key.name.as_str()) {
+        reader.complain(key.mark, format!("an input can't be called `{}`: that is a name already", key.name));
+    }
     for (key, value) in entries {
         match key.name.as_str() {
             "required" => input.required = reader.bool(value),

@@ -88,6 +88,7 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             let entity = known_entity(reader, schema, what.mark, what.as_text());
             let with = with(reader, "with");
             check_fields(reader, scope, entity, what.mark, &with);
+            check_complete(reader, entity, what.mark, &with);
             let owner = find("owner").map(|o| reader.text(o).to_owned());
             if let Some(owner) = &owner {
                 scope.check_maker(reader, what.mark, owner);
@@ -279,6 +280,15 @@ fn check_fields(reader: &mut Reader, scope: &Scope<'_>, entity: Option<&Entity>,
     if let Some(machine) = state.filter(|_| !scope.moves) {
         reader.complain(mark, format!("`{}` is moved by its events: call one of them", machine.column));
     }
+    for (name, template) in with {
+        let (Template::Literal(value), Some(column)) = (template, entity.column(name)) else { continue };
+        if value.is_null() && column.refuses_null() {
+            reader.complain(mark, format!("`{name}` is required, and can't be null"));
+        } else if let (false, Err(words)) = (value.is_null() || column.kind.is_secret(), column.kind.check(&column.bounds, value))
+        {
+            reader.complain(mark, format!("`{name}` {words}"));
+        }
+    }
     let is_password = |name: &str| entity.column(name).is_some_and(|c| c.kind == Kind::Password);
     for (name, template) in with.iter().filter(|(n, _)| is_password(n)) {
         let is_none = *template == Template::Literal(Json::Null); // no password is good
@@ -286,6 +296,18 @@ fn check_fields(reader: &mut Reader, scope: &Scope<'_>, entity: Option<&Entity>,
             reader
                 .complain(mark, format!("`{name}` takes an input of type password with `new: true`, or null, and nothing else"));
         }
+    }
+}
+
+/// What a new row can't do without, and nobody gives it.
+fn check_complete(reader: &mut Reader, entity: Option<&Entity>, mark: Mark, with: &[(String, Template)]) {
+    let Some(entity) = entity else { return };
+    let is_sent = |name: &str| with.iter().any(|(n, _)| n == name);
+    let ours = |name: &str| matches!(name, "version" | "created_at" | "updated_at" | "permission");
+    let columns = entity.columns.iter().filter(|c| c.required && c.default.is_none() && !ours(&c.name) && !c.kind.is_secret());
+    let relations = entity.relations.iter().filter(|r| r.required && !r.default_caller && !r.is_many());
+    for name in columns.map(|c| &c.name).chain(relations.map(|r| &r.name)).filter(|name| !is_sent(name)) {
+        reader.complain(mark, format!("`{name}` of {} is required: say what it is", entity.name));
     }
 }
 
@@ -373,10 +395,21 @@ fn condition(reader: &mut Reader, scope: &Scope<'_>, schema: &Schema, entity: Op
     }
     let parts = reader.map(tree).iter().map(|(key, value)| {
         check_compared(reader, schema, entity, key.mark, &key.name, "eq");
+        check_value(reader, entity, &key.name, value);
         let value = template(reader, scope, value);
         Template::Map(vec![("eq".to_owned(), Template::List(vec![literal(&key.name), value]))])
     });
     Template::Map(vec![("and".to_owned(), Template::List(parts.collect()))])
+}
+
+/// A value as it stands that can't be one of the column's would find nothing for ever.
+fn check_value(reader: &mut Reader, entity: Option<&Entity>, field: &str, value: &Tree) {
+    let (Some(column), Template::Literal(json)) = (entity.and_then(|e| e.served(field)), Template::read(value.to_json())) else {
+        return;
+    };
+    if let (false, Err(words)) = (json.is_null(), column.kind.check(&Default::default(), &json)) {
+        reader.complain(value.mark, format!("`{field}` {words}"));
+    }
 }
 
 fn check_tree(reader: &mut Reader, schema: &Schema, entity: Option<&Entity>, tree: &Tree) {

@@ -33,7 +33,7 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
             ":1:11: \"x\" can't be a value of `a`: it must be a whole number",
         ),
         ("inputs: { a: { type: integer, default: x } }\noutcomes:\nR", ": \"x\" can't be a value of `a`"),
-        ("inputs: { caller: { type: label } }\noutcomes:\nR", ": an input can't be called `caller`"),
+        ("inputs: { caller: { type: label } }\noutcomes:\nR", ":1:11: an input can't be called `caller`"),
         ("outcomes:\n  - { as: x }\nR", ":2:5: an outcome does exactly one of"),
         ("outcomes:\n  - { create: article, delete: caller }\nR", ":2:5: an outcome does exactly one of"),
         ("schedule: often\nrun_as: a@b.c\noutcomes:\nR", ":1:11: a schedule is written like 0 7 * * *"),
@@ -74,6 +74,19 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ("outcomes:\n  - { create: artikle, with: {} }\nR", ":2:15: unknown entity `artikle`; did you mean `article`?"),
         ("outcomes:\n  - { create: article, with: { titel: x } }\nR", ":2:15: unknown field `titel`; did you mean `title`?"),
         ("outcomes:\n  - { create: article, with: { tags: x } }\nR", ":2:15: unknown field `tags`"),
+        ("outcomes:\n  - { create: article, with: { slug: x } }\nR", ":2:15: `title` of article is required: say what it is"),
+        ("outcomes:\n  - { create: comment, with: {} }\nR", " of comment is required: say what it is"),
+        (
+            "outcomes:\n  - { create: article, with: { title: x, status: publishd } }\nR",
+            ":2:15: `status` must be one of draft, review, published",
+        ),
+        ("outcomes:\n  - { create: article, with: { title: x, words: many } }\nR", ":2:15: `words` must be a whole number"),
+        ("outcomes:\n  - { create: article, with: { title: null } }\nR", ":2:15: `title` is required, and can't be null"),
+        ("outcomes:\n  - { read: article, where: { words: many } }\nR", ":2:38: `words` must be a whole number"),
+        (
+            "inputs: { a: { type: label, required: true } }\noutcomes:\n  - { call: article/x }\nR",
+            ":3:13: article/x can't do without the input `a`",
+        ),
         ("outcomes:\n  - { create: article, with: { title: \"{{nobody}}\" } }\nR", ": unknown name `nobody`"),
         ("outcomes:\n  - { create: article, with: { title: \"{{#if}}\" } }\nR", ": not a template"),
         (
@@ -199,4 +212,34 @@ fn the_actions_that_lift_anything() {
         }
     }
     insta::assert_snapshot!("lifting", list);
+}
+
+#[test]
+fn files_that_would_be_overlooked_are_said_to_be() {
+    let folder = std::env::temp_dir().join(format!("rowhouse-overlooked-{}", uuid::Uuid::now_v7()));
+    for path in [
+        "schema/old/article.yaml",
+        "actions/publish.yaml",
+        "actions/usergruop/x.yaml",
+        "actions/usergroup/old/x.yaml",
+        "templates/loose.hbs",
+        "templates/letter/old/text.hbs",
+    ] {
+        std::fs::create_dir_all(folder.join(path).parent().expect("a folder")).expect("a folder");
+        std::fs::write(folder.join(path), "").expect("written");
+    }
+    std::fs::write(folder.join("actions/README.md"), "anything").expect("written");
+    let said: Vec<_> = rowhouse::project::load(&folder).expect_err("complaints").iter().map(ToString::to_string).collect();
+    std::fs::remove_dir_all(&folder).expect("removed");
+    for words in [
+        "schema/old/article.yaml: it would be overlooked here: a file is schema/<entity>.yaml",
+        "actions/publish.yaml: it would be overlooked here: a file is actions/<entity>/<name>.yaml",
+        "actions/usergruop/x.yaml: there is no entity `usergruop`; did you mean `usergroup`?",
+        "actions/usergroup/old/x.yaml: it would be overlooked",
+        "templates/loose.hbs: it would be overlooked here: a file is templates/<letter>/<part>.hbs",
+        "templates/letter/old/text.hbs: it would be overlooked",
+    ] {
+        assert!(said.iter().any(|s| s.starts_with(words)), "{words} in {said:#?}");
+    }
+    assert_eq!(said.len(), 6);
 }
