@@ -83,7 +83,7 @@ async fn openapi_is_whole_for_administrators_and_a_view_for_others() {
 
 #[tokio::test]
 async fn every_row_is_as_its_schema_says() {
-    for project in ["examples/newsroom", "tests/projects/odd"] {
+    for project in ["examples/newsroom", "tests/projects/odd", "tests/projects/flow"] {
         let world = World::of(project).await;
         let admin = world.administrator().await;
         let document = admin.get("/openapi.json").await.is(200).json;

@@ -94,7 +94,7 @@ impl<'a> Event<'a> {
 /// # Errors
 /// What a listener refused with; 422 where events lead to each other without end.
 pub async fn hear<'a>(means: &'a Means<'a>, call: &'a Call, mut deed: Deed<'a>) -> Result<Deed<'a>> {
-    if !means.actions.listens_before() {
+    if deed.scope.is_reading || !means.actions.listens_before() {
         return Ok(deed);
     }
     let mut heard: Vec<String> = vec![];

@@ -164,6 +164,12 @@ pub fn entity_paths(source: &Source<'_>, entity: &Entity, view: &View, paths: &m
             relation_paths(source, entity, relation, view, paths);
         }
         aggregate_path(source, entity, view, paths);
+        if entity.audit || entity.states.is_some() {
+            history_path(entity, paths);
+        }
+        if entity.name == "transfer" {
+            file_path(paths);
+        }
     }
     permission_paths(entity, paths);
 }
@@ -215,6 +221,29 @@ fn aggregate_path(source: &Source<'_>, entity: &Entity, view: &View, paths: &mut
     let good = [("200", answer("Groups", schema_ref("document"))), ("304", json!({"description": "You have it already"}))];
     paths.insert(format!("/aggregate/{}", segment(&entity.name)), json!({
         "get": {"operationId": format!("aggregate.{}", component(&entity.name)), "summary": format!("Count and sum {}", entity.label), "tags": [entity.name], "parameters": parameters, "responses": responses(&good, false)},
+    }));
+}
+
+fn history_path(entity: &Entity, paths: &mut Map<String, Json>) {
+    let number = |name: &str, words: &str| json!({"name": name, "in": "query", "description": words, "schema": {"type": "integer", "minimum": 1}});
+    let parameters =
+        [in_path("id"), number("page[size]", "Changes on a page"), number("page[after]", "The id of the change before")];
+    let good = [
+        ("200", answer("Changes, newest first", schema_ref("document"))),
+        ("304", json!({"description": "You have it already"})),
+    ];
+    paths.insert(format!("/history/{}/{{id}}", segment(&entity.name)), json!({
+        "get": {"operationId": format!("history.{}", component(&entity.name)), "summary": format!("Who changed what of {}", entity.label), "tags": [entity.name], "parameters": parameters, "responses": responses(&good, false)},
+    }));
+}
+
+fn file_path(paths: &mut Map<String, Json>) {
+    let bytes = json!({"application/octet-stream": {}});
+    let (sent, fetched) = ([("204", json!({"description": "It starts"}))], [("200", json!({"description": "The file"}))]);
+    paths.insert("/file/{id}".to_owned(), json!({
+        "parameters": [in_path("id")],
+        "get": {"operationId": "file.get", "summary": "The file of an export that is done", "tags": ["transfer"], "responses": responses(&fetched, false)},
+        "put": {"operationId": "file.put", "summary": "The file of an import that waits", "tags": ["transfer"], "requestBody": {"required": true, "content": bytes}, "responses": responses(&sent, true)},
     }));
 }
 

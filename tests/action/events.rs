@@ -51,6 +51,7 @@ async fn a_listener_before_refuses_on_every_way_in_and_nothing_of_it_stays() {
     ada.act(&format!("ticket/{id}/start"), json!({})).await.is(200);
     assert!(ada.delete(&format!("/api/ticket/{id}")).await.is(409).text.contains("Somebody works on it"));
     ada.get(&format!("/api/ticket/{id}")).await.is(200);
+    ada.get("/action/ticket/count").await.is(200); // what only reads raises nothing
     assert!(world.sql("select 1 from rowhouse.unheard").await.is_empty(), "what was heard is gone");
     assert!(world.sql("select 1 from rowhouse.change where after ->> 'weight' in ('1001', '5000')").await.is_empty());
 }
