@@ -27,14 +27,14 @@ pub struct Outbox {
     queue: Queue,
     wake: Notify,
     poll: Duration,
-    lease: Duration,
+    longest: Duration,
     tries: i64,
 }
 
 impl Outbox {
-    /// `longest`: the time that doing one row may take.
+    /// `longest`: the time that doing one row may take; then it is given up for now.
     pub fn new(queue: Queue, settings: &config::Outbox, longest: Duration) -> Outbox {
-        Outbox { queue, wake: Notify::new(), poll: settings.poll, lease: longest * 2, tries: settings.tries }
+        Outbox { queue, wake: Notify::new(), poll: settings.poll, longest, tries: settings.tries }
     }
 
     /// Says that there may be something to do.
@@ -58,18 +58,24 @@ impl Outbox {
 
     /// Claims some rows and does them. Gives how many.
     async fn round<'a>(&self, store: &Store, does: &impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>) -> Result<usize> {
-        let claimed = store.read(&outbox::claim(self.queue, self.lease.as_secs().max(1))).await?;
+        // Nobody else may claim a row while we may still be at it.
+        let lease = (self.longest * 2).as_secs().max(1);
+        let claimed = store.read(&outbox::claim(self.queue, lease)).await?;
         let count = claimed.len();
         let done = claimed.into_iter().map(|row| async move {
             let (id, tries) = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(1));
-            let statement = match does(row).await {
+            // One that never ends would hold up all others.
+            let done = tokio::time::timeout(self.longest, does(row))
+                .await
+                .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }));
+            let statement = match done {
                 Ok(()) => outbox::done(self.queue, id),
                 Err(Undone { words, is_final }) => {
                     let is_dead = is_final || tries >= self.tries;
                     tracing::warn!(%id, tries, is_dead, words, "what waits in the outbox was not done");
                     // 10 s, 20 s, 40 s … an hour
-                    let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 9) >> 1).min(3600));
-                    outbox::failed(self.queue, id, &words, wait)
+                    let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 10) >> 1).min(3600));
+                    outbox::failed(self.queue, id, tries, &words, wait)
                 }
             };
             store.read(&statement).await

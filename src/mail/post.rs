@@ -4,6 +4,7 @@
 //! is sent.
 
 use lettre::message::Mailbox;
+use lettre::transport::smtp::response::{Category, Code};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -65,7 +66,7 @@ impl Post {
                 let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose());
                 let builder = builder
                     .map_err(|_| "mail.smtp: smtps://user:password@host, smtp://host?tls=required or smtp://host".to_owned())?;
-                Way::Smtp(builder.timeout(Some(mail.timeout)).build())
+                Way::Smtp(builder.build())
             }
         };
         let from = mail.from.parse().map_err(|_| "mail.from: an address such as Rowhouse <post@example.org>".to_owned())?;
@@ -117,9 +118,14 @@ impl Post {
                 let message = rendered
                     .message(&self.from, to, message_id)
                     .map_err(|_| Undone { words: "the address can't be written to".to_owned(), is_final: true })?;
-                let sent = transport.send(message).await;
-                sent.map(|_| ())
-                    .map_err(|error| Undone { is_final: error.is_permanent(), words: format!("{:?}", Cause::new(error)) })
+                // Each letter has a connection of its own (lettre's `pool` is off): one that is given up midway is closed, and
+                // no later letter hears the answers that were meant for it.
+                transport.send(message).await.map(|_| ()).map_err(|error| {
+                    // 52x and 53x are about us, such as a wrong password: no fault of the letter's.
+                    let is_ours = |code: Code| matches!(code.category, Category::Connections | Category::Unspecified3);
+                    let is_final = error.is_permanent() && !error.status().is_some_and(is_ours);
+                    Undone { words: format!("{:?}", Cause::new(error)), is_final }
+                })
             }
         }
     }
