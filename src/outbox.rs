@@ -42,17 +42,28 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Works off what waits, for ever. A row's columns: id, tries, and what the queue names.
-    pub async fn work<'a>(&self, store: &Store, does: impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>) {
+    /// Works off what waits, until `stop` is done: what it has then begun, it finishes. A row's columns: id, tries, and what
+    /// the queue names.
+    pub async fn work<'a>(
+        &self,
+        store: &Store,
+        does: impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>,
+        stop: impl Future<Output = ()>,
+    ) {
+        let mut stop = std::pin::pin!(stop);
         loop {
-            match self.round(store, &does).await {
-                Ok(0) => _ = tokio::time::timeout(self.poll, self.wake.notified()).await,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(?error, "the outbox can't be worked off");
-                    tokio::time::sleep(self.poll).await;
+            let done = self.round(store, &does).await;
+            let rest = async {
+                match done {
+                    Ok(0) => _ = tokio::time::timeout(self.poll, self.wake.notified()).await,
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(?error, "the outbox can't be worked off");
+                        tokio::time::sleep(self.poll).await;
+                    }
                 }
-            }
+            };
+            tokio::select! { biased; () = &mut stop => return, () = rest => {} }
         }
     }
 

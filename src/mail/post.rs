@@ -91,10 +91,10 @@ impl Post {
         outbox::put_letter(letter.id, texts, letter.language.as_deref(), sealed)
     }
 
-    /// Sends what waits, for ever. `base`: what links begin with.
-    pub async fn work(&self, store: &Store, seal: &Seal, letters: &Letters, base: &str) {
+    /// Sends what waits, until `stop` is done. `base`: what links begin with.
+    pub async fn work(&self, store: &Store, seal: &Seal, letters: &Letters, base: &str, stop: impl Future<Output = ()>) {
         if let Way::None = self.way {
-            return std::future::pending().await;
+            return stop.await;
         }
         let send = |row: Row| {
             let sent = async move {
@@ -103,7 +103,7 @@ impl Post {
             };
             Box::pin(sent) as futures_util::future::BoxFuture<'_, _>
         };
-        self.waiting.work(store, send).await;
+        self.waiting.work(store, send, stop).await;
     }
 
     async fn send(&self, row: &Row, rendered: &Rendered) -> Result<(), Undone> {
