@@ -27,14 +27,16 @@ pub struct Outbox {
     queue: Queue,
     wake: Notify,
     poll: Duration,
+    longest: Duration,
     lease: Duration,
     tries: i64,
 }
 
 impl Outbox {
-    /// `longest`: the time that doing one row may take.
-    pub fn new(queue: Queue, settings: &config::Outbox, longest: Duration) -> Outbox {
-        Outbox { queue, wake: Notify::new(), poll: settings.poll, lease: longest * 2, tries: settings.tries }
+    /// `longest`: the time that doing one row may take; then it is given up for now. `lease`: after which others think that
+    /// nobody does it, unless whoever does says otherwise.
+    pub fn new(queue: Queue, settings: &config::Outbox, longest: Duration, lease: Duration) -> Outbox {
+        Outbox { queue, wake: Notify::new(), poll: settings.poll, longest, lease, tries: settings.tries }
     }
 
     /// Says that there may be something to do.
@@ -42,17 +44,28 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Works off what waits, for ever. A row's columns: id, tries, and what the queue names.
-    pub async fn work<'a>(&self, store: &Store, does: impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>) {
+    /// Works off what waits, until `stop` is done: what it has then begun, it finishes. A row's columns: id, tries, and what
+    /// the queue names.
+    pub async fn work<'a>(
+        &self,
+        store: &Store,
+        does: impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>,
+        stop: impl Future<Output = ()>,
+    ) {
+        let mut stop = std::pin::pin!(stop);
         loop {
-            match self.round(store, &does).await {
-                Ok(0) => _ = tokio::time::timeout(self.poll, self.wake.notified()).await,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(?error, "the outbox can't be worked off");
-                    tokio::time::sleep(self.poll).await;
+            let done = self.round(store, &does).await;
+            let rest = async {
+                match done {
+                    Ok(0) => _ = tokio::time::timeout(self.poll, self.wake.notified()).await,
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(?error, "the outbox can't be worked off");
+                        tokio::time::sleep(self.poll).await;
+                    }
                 }
-            }
+            };
+            tokio::select! { biased; () = &mut stop => return, () = rest => {} }
         }
     }
 
@@ -62,14 +75,18 @@ impl Outbox {
         let count = claimed.len();
         let done = claimed.into_iter().map(|row| async move {
             let (id, tries) = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(1));
-            let statement = match does(row).await {
+            // One that never ends would hold up all others.
+            let done = tokio::time::timeout(self.longest, does(row))
+                .await
+                .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }));
+            let statement = match done {
                 Ok(()) => outbox::done(self.queue, id),
                 Err(Undone { words, is_final }) => {
                     let is_dead = is_final || tries >= self.tries;
                     tracing::warn!(%id, tries, is_dead, words, "what waits in the outbox was not done");
                     // 10 s, 20 s, 40 s … an hour
-                    let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 9) >> 1).min(3600));
-                    outbox::failed(self.queue, id, &words, wait)
+                    let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 10) >> 1).min(3600));
+                    outbox::failed(self.queue, id, tries, &words, wait)
                 }
             };
             store.read(&statement).await

@@ -16,7 +16,7 @@ use crate::account::token::Tokens;
 use crate::action::Actions;
 use crate::action::run::{self, Call};
 use crate::action::schedule::Schedule;
-use crate::action::task;
+use crate::action::{task, transfer};
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::metrics::Metrics;
@@ -164,8 +164,8 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
     claim_code(store, &seal).await?;
     let hasher = Hasher::new(&config)?;
     let post = Post::open(&config)?;
-    let tasks = Outbox::new(TASKS, &config.outbox, config.limits.request);
-    let transfers = Outbox::new(TRANSFERS, &config.outbox, config.limits.request);
+    let tasks = Outbox::new(TASKS, &config.outbox, config.limits.request, config.limits.request * 2);
+    let transfers = Outbox::new(TRANSFERS, &config.outbox, transfer::LONGEST, transfer::LEASE);
     let outgoing = Outgoing::open(&config.outgoing)?;
     Ok(Arc::new(App {
         config,
@@ -292,8 +292,17 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
                 None => stop.clone().await,
             }
         };
-        let served = async { tokio::join!(listen::serve(app.clone(), listener, Door::Public, stop.clone()), counted) };
-        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = mail(&app) => {}, () = tasks(&app) => {}, () = schedule(&app) => {} }
+        // Letters and tasks that are under way are finished, too: else they are done twice, or wait for their lease.
+        let worked = async {
+            let late = async {
+                stop.clone().await;
+                tokio::time::sleep(app.config.limits.drain).await;
+            };
+            let worked = async { tokio::join!(mail(&app, stop.clone()), tasks(&app, stop.clone())) };
+            tokio::select! { _ = worked => {}, () = late => tracing::warn!("some letters or tasks did not finish in time") }
+        };
+        let served = async { tokio::join!(listen::serve(app.clone(), listener, Door::Public, stop.clone()), counted, worked) };
+        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = schedule(&app) => {} }
         Ok(())
     };
     let result = served.await;
@@ -334,18 +343,19 @@ async fn is_taken(app: &App, name: &str, schedule: &Schedule) -> crate::error::R
     Ok(!app.store.read(&ticks::take(name, last, &now.to_string())).await?.is_empty())
 }
 
-/// Does the tasks that wait, for ever.
-pub async fn tasks(app: &App) {
+/// Does the tasks that wait, until `stop` is done.
+pub async fn tasks(app: &App, stop: impl Future<Output = ()>) {
     let means = &app.means();
+    let stop = stop.shared();
     tokio::join!(
-        app.tasks.work(&app.store, |row| Box::pin(async move { task::work(means, &row).await })),
-        app.transfers.work(&app.store, |row| Box::pin(async move { task::work(means, &row).await })),
+        app.tasks.work(&app.store, |row| Box::pin(async move { task::work(means, &row).await }), stop.clone()),
+        app.transfers.work(&app.store, |row| Box::pin(async move { task::work(means, &row).await }), stop),
     );
 }
 
-/// Sends the letters that wait, for ever.
-pub async fn mail(app: &App) {
-    app.post.work(&app.store, &app.seal, &app.actions.letters, &app.config.link_base()).await;
+/// Sends the letters that wait, until `stop` is done.
+pub async fn mail(app: &App, stop: impl Future<Output = ()>) {
+    app.post.work(&app.store, &app.seal, &app.actions.letters, &app.config.link_base(), stop).await;
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::house::process::{Folder, Server, signal};
+use crate::house::smtp::{Says, Smtp};
 use reqwest::Client;
 use rowhouse::store::local::{Cluster, Options};
 use serde_json::{Value as Json, json};
@@ -163,6 +164,28 @@ async fn a_terminated_server_finishes_what_runs_and_stops_its_cluster() {
     let status = tokio::task::spawn_blocking(move || server.child.wait()).await.expect("no panic").expect("ended");
     assert!(status.success());
     assert!(folder.postmaster().is_none(), "the cluster was stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminated_server_finishes_the_letter_that_it_sends() {
+    let folder = Arc::new(Folder::new());
+    let mut smtp = Smtp::new().await;
+    let mut server = folder.serve(&["--set", &format!("mail.smtp={}", smtp.url())]);
+    let client = Client::new();
+    let create = ["admin", "create", "--email", "root@example.org", "--name", "Root"];
+    let beside = folder.clone();
+    tokio::task::spawn_blocking(move || beside.run(&create, "correct horse\n")).await.expect("no panic");
+    let token = sign_in(&client, &server.url, "root@example.org").await;
+    smtp.says(&[Says::Slowly]);
+    act(&client, &server.url, "user_account/request_email_verification", json!({}), Some(&token)).await;
+    smtp.letter().await;
+    server.signal("TERM");
+    let status = tokio::task::spawn_blocking(move || server.child.wait()).await.expect("no panic").expect("ended");
+    assert!(status.success());
+    let server = folder.serve(&[]); // sends none
+    let listed = client.get(format!("{}/api/mail", server.url)).bearer_auth(&token).send().await.expect("an answer");
+    let listed = listed.text().await.expect("text");
+    assert!(listed.contains("\"state\":\"sent\""), "{listed}");
 }
 
 /// Creates articles with two tags each; knows the ids that were acknowledged.

@@ -44,8 +44,8 @@ pub async fn work(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
 async fn move_rows(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
     let payload: Json = row.text(4).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| never("it names no transfer"))?;
-    let task = row.uuid(0).unwrap_or_default();
-    as_user(means, row, Duration::from_hours(24), async |call| transfer::run(means, call, task, id).await).await
+    let claim = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(0));
+    as_user(means, row, Duration::from_hours(24), async |call| transfer::run(means, call, claim, id).await).await
 }
 
 async fn ask(means: &Means<'_>, row: &Row) -> Result<(), Undone> {

@@ -7,19 +7,26 @@ pub mod export;
 pub mod import;
 pub mod table;
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::run::{Call, Means};
+use crate::access::write::Deed;
 use crate::error::{Error, Fault, Result};
 use crate::schema::Entity;
+use crate::statement::Statement;
 use crate::statement::transfer::{self as statement, Progress};
+use crate::store::Row;
 
 /// Bytes of a part of a file.
 pub const PART: usize = 256 * 1024;
 /// How many rows go together.
 pub const BATCH: usize = 100;
-/// Seconds that a step of a transfer may take before another node thinks that nobody does it.
-const LEASE: u64 = 120;
+/// The time that a transfer may take.
+pub const LONGEST: Duration = Duration::from_hours(24);
+/// The time that a step of it may take before another node thinks that nobody does it.
+pub const LEASE: Duration = Duration::from_mins(2);
 
 /// A transfer that is being done.
 pub struct Transfer<'a> {
@@ -30,6 +37,8 @@ pub struct Transfer<'a> {
     /// Its row.
     pub id: Uuid,
     task: Uuid,
+    /// The number of our claim: whoever claims it later has a higher one.
+    claim: i64,
     /// Whose rows.
     pub entity: &'a Entity,
     /// csv, json or xlsx.
@@ -46,14 +55,14 @@ pub struct Transfer<'a> {
 ///
 /// # Errors
 /// 503 and defects.
-pub async fn run(means: &Means<'_>, call: &Call, task: Uuid, id: Uuid) -> Result<()> {
+pub async fn run(means: &Means<'_>, call: &Call, (task, claim): (Uuid, i64), id: Uuid) -> Result<()> {
     let rows = means.store.read(&statement::find(id)).await?;
     let Some(row) = rows.first().filter(|row| row.text(5) == Some("running")) else { return Ok(()) }; // deleted, or done
     let text = |at: usize| row.text(at).unwrap_or_default().to_owned();
     let entity = means.schema.entity(&text(1)).ok_or_else(|| Error::internal("a transfer of nothing"))?;
     let key = row.text(4).map(str::to_owned);
     let (is_each, done) = (text(3) == "each", row.int(6).unwrap_or(0));
-    let transfer = Transfer { means, call, id, task, entity, format: text(2), is_each, key, done };
+    let transfer = Transfer { means, call, id, task, claim, entity, format: text(2), is_each, key, done };
     let ended = match text(0).as_str() {
         "export" => export::run(&transfer).await,
         _ => import::run(&transfer).await,
@@ -85,12 +94,23 @@ impl Transfer<'_> {
     /// # Errors
     /// What the statement ran into.
     pub async fn note(&self, progress: &Progress, state: &str) -> Result<()> {
-        self.means.store.read(&self.noted(progress, state)).await.map(|_| ())
+        self.ours(&self.means.store.read(&self.noted(progress, state)).await?)
     }
 
-    /// The statement that notes how far it is.
-    pub fn noted(&self, progress: &Progress, state: &str) -> crate::statement::Statement {
-        statement::progress(self.id, self.task, progress, state, LEASE)
+    /// Notes in the rows' own transaction how far it is: another node that has it since keeps it from lasting.
+    ///
+    /// # Errors
+    /// What the statement ran into.
+    pub async fn note_in(&self, deed: &mut Deed<'_>, progress: &Progress) -> Result<()> {
+        self.ours(&deed.scope.run(&self.noted(progress, "running")).await?)
+    }
+
+    fn noted(&self, progress: &Progress, state: &str) -> Statement {
+        statement::progress(self.id, (self.task, self.claim), progress, state, LEASE.as_secs())
+    }
+
+    fn ours(&self, rows: &[Row]) -> Result<()> {
+        if rows.is_empty() { Err(Error::Unavailable(1)) } else { Ok(()) }
     }
 }
 

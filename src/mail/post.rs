@@ -6,6 +6,7 @@
 use lettre::message::Mailbox;
 use lettre::message::dkim::{DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm, DkimSigningKey};
 use lettre::message::header::HeaderName;
+use lettre::transport::smtp::response::{Category, Code};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -74,7 +75,7 @@ impl Post {
         let from: Mailbox =
             mail.from.parse().map_err(|_| "mail.from: an address such as Rowhouse <post@example.org>".to_owned())?;
         let signature = signature(mail, from.email.domain())?;
-        Ok(Post { way, from, signature, waiting: Outbox::new(outbox::MAIL, &config.outbox, mail.timeout) })
+        Ok(Post { way, from, signature, waiting: Outbox::new(outbox::MAIL, &config.outbox, mail.timeout, mail.timeout * 2) })
     }
 
     /// Says that there may be something to send.
@@ -95,10 +96,10 @@ impl Post {
         outbox::put_letter(letter.id, texts, letter.language.as_deref(), sealed)
     }
 
-    /// Sends what waits, for ever. `base`: what links begin with.
-    pub async fn work(&self, store: &Store, seal: &Seal, letters: &Letters, base: &str) {
+    /// Sends what waits, until `stop` is done. `base`: what links begin with.
+    pub async fn work(&self, store: &Store, seal: &Seal, letters: &Letters, base: &str, stop: impl Future<Output = ()>) {
         if let Way::None = self.way {
-            return std::future::pending().await;
+            return stop.await;
         }
         let send = |row: Row| {
             let sent = async move {
@@ -107,7 +108,7 @@ impl Post {
             };
             Box::pin(sent) as futures_util::future::BoxFuture<'_, _>
         };
-        self.waiting.work(store, send).await;
+        self.waiting.work(store, send, stop).await;
     }
 
     async fn send(&self, row: &Row, rendered: &Rendered) -> Result<(), Undone> {
@@ -125,9 +126,17 @@ impl Post {
                 if let Some(signature) = &self.signature {
                     message.sign(signature);
                 }
-                let sent = transport.send(message).await;
-                sent.map(|_| ())
-                    .map_err(|error| Undone { is_final: error.is_permanent(), words: format!("{:?}", Cause::new(error)) })
+                // On a task of its own: where the letter is given up midway, the conversation still comes to its end, and no later
+                // letter on the same connection hears the answers that were meant for this one.
+                let transport = transport.clone();
+                let sent = tokio::spawn(async move { transport.send(message).await }).await;
+                let sent = sent.map_err(|_| Undone { words: "sending it broke off".to_owned(), is_final: false })?;
+                sent.map(|_| ()).map_err(|error| {
+                    // 52x and 53x are about us, such as a wrong password: no fault of the letter's.
+                    let is_ours = |code: Code| matches!(code.category, Category::Connections | Category::Unspecified3);
+                    let is_final = error.is_permanent() && !error.status().is_some_and(is_ours);
+                    Undone { words: format!("{:?}", Cause::new(error)), is_final }
+                })
             }
         }
     }

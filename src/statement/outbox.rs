@@ -83,12 +83,15 @@ pub fn done(queue: Queue, id: Uuid) -> Statement {
     Statement::fixed(sql, vec![Some(id.to_string())])
 }
 
-/// It was not done: again in so many seconds, or, where that is of no use, never.
-pub fn failed(queue: Queue, id: Uuid, words: &str, seconds: Option<u64>) -> Statement {
+/// It was not done, at this try: again in so many seconds, or, where that is of no use, never. If it was claimed again since,
+/// or is done, this try has no say.
+pub fn failed(queue: Queue, id: Uuid, tries: i64, words: &str, seconds: Option<u64>) -> Statement {
+    let Queue { table, done, .. } = queue;
     let sql = format!(
-        "update {} set error = left($2, 500), state = case when $3::double precision is null then 'dead' else state end, \
-         next_at = now() + make_interval(secs => coalesce($3::double precision, 0)), version = version + 1, updated_at = now() where id = $1",
-        queue.table
+        "update {table} set error = left($2, 500), state = case when $3::double precision is null then 'dead' else state end, \
+         next_at = now() + make_interval(secs => coalesce($3::double precision, 0)), version = version + 1, updated_at = now() \
+         where id = $1 and {done}_at is null and tries = $4::bigint"
     );
-    Statement::fixed(sql, vec![Some(id.to_string()), Some(words.replace('\0', " ")), seconds.map(|s| s.to_string())])
+    let words = words.replace('\0', " ");
+    Statement::fixed(sql, vec![Some(id.to_string()), Some(words), seconds.map(|s| s.to_string()), Some(tries.to_string())])
 }

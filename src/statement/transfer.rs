@@ -68,15 +68,15 @@ pub struct Progress {
     pub faults: String,
 }
 
-/// Notes how far it is, in a state; its task is ours for so many seconds more.
-pub fn progress(id: Uuid, task: Uuid, progress: &Progress, state: &str, lease: u64) -> Statement {
-    let sql = "with t as (update task set next_at = greatest(next_at, now() + make_interval(secs => $9::double precision)) where id = $2) \
+/// Notes how far it is, in a state; its task is ours for so many seconds more. Gives a row, if our claim still holds.
+pub fn progress(id: Uuid, (task, claim): (Uuid, i64), progress: &Progress, state: &str, lease: u64) -> Statement {
+    let sql = "with t as (update task set next_at = greatest(next_at, now() + make_interval(secs => $9::double precision)) where id = $2 and tries = $10::bigint returning id) \
                update transfer set done = $3::bigint, created = $4::bigint, updated = $5::bigint, failed = $6::bigint, faults = $7::jsonb, state = $8, \
-               version = version + 1, updated_at = now() where id = $1";
+               version = version + 1, updated_at = now() where id = $1 and exists (select from t) returning id";
     let Progress { done, created, updated, failed, faults } = progress;
     let faults = if faults.is_empty() { "[]" } else { faults };
     let values =
         [id.to_string(), task.to_string(), done.to_string(), created.to_string(), updated.to_string(), failed.to_string()];
-    let more = [faults.to_owned(), state.to_owned(), lease.to_string()];
+    let more = [faults.to_owned(), state.to_owned(), lease.to_string(), claim.to_string()];
     Statement::fixed(sql, values.into_iter().chain(more).map(Some).collect())
 }

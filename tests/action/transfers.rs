@@ -234,7 +234,7 @@ async fn what_a_node_left_undone_another_does_to_its_end_and_no_row_twice() {
     let id = started.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
     // A node takes it, and is gone in the middle.
     let app = world.app.clone();
-    let node = tokio::spawn(async move { rowhouse::start::tasks(&app).await });
+    let node = tokio::spawn(async move { rowhouse::start::tasks(&app, std::future::pending()).await });
     while world.sql("select 1 from transfer where done > 0").await.is_empty() {}
     node.abort();
     _ = node.await;

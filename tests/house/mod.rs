@@ -175,7 +175,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let outbox = app.clone();
-        tokio::spawn(async move { rowhouse::start::mail(&outbox).await });
+        tokio::spawn(async move { rowhouse::start::mail(&outbox, std::future::pending()).await });
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(listen::serve(app.clone(), listener, Door::Public, async move { _ = stopped.await }));
         World { url, app, wire, database: database.to_owned(), client: reqwest::Client::new(), _stop: stop }
@@ -190,7 +190,7 @@ impl World {
     /// Does tasks from now on, as a server does.
     pub fn run_tasks(&self) {
         let app = self.app.clone();
-        tokio::spawn(async move { rowhouse::start::tasks(&app).await });
+        tokio::spawn(async move { rowhouse::start::tasks(&app, std::future::pending()).await });
     }
 
     /// Runs SQL past all permissions: for setting scenes.

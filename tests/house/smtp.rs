@@ -15,8 +15,14 @@ pub enum Says {
     Later,
     /// 550: never.
     Never,
+    /// 535: not from you, whatever the letter.
+    NotYou,
     /// Takes the letter, and hangs up without a word: nobody knows whether it was taken.
     HangsUp,
+    /// Takes the letter, and says so a second later.
+    Slowly,
+    /// Takes the letter, and says nothing for ever.
+    Nothing,
 }
 
 /// A letter that arrived.
@@ -111,14 +117,20 @@ async fn talk(stream: TcpStream, send: &mpsc::UnboundedSender<Letter>, says: &Mu
                     let mut says = says.lock().expect("no panic");
                     if says.is_empty() { Says::Accepts } else { says.remove(0) }
                 };
-                if matches!(next, Says::Accepts | Says::HangsUp) {
+                if matches!(next, Says::Accepts | Says::Slowly | Says::HangsUp | Says::Nothing) {
                     _ = send.send(Letter { to: to.clone(), text });
                 }
                 match next {
                     Says::Accepts => "250 taken\r\n",
+                    Says::Slowly => {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        "250 taken\r\n"
+                    }
                     Says::Later => "451 later\r\n",
                     Says::Never => "550 never\r\n",
+                    Says::NotYou => "535 who are you\r\n",
                     Says::HangsUp => return Ok(()),
+                    Says::Nothing => std::future::pending().await,
                 }
             }
             "QUIT" => return write.write_all(b"221 bye\r\n").await,

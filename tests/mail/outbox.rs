@@ -1,19 +1,27 @@
 //! The outbox: at least once, in order for each address, with nothing secret in the clear.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::house::smtp::{Says, Smtp};
 use crate::house::{Someone, World};
 use rowhouse::config::Secret;
+use rowhouse::statement::outbox::{MAIL, failed};
 
 /// A world that sends its letters, and to whom.
 pub async fn with_mail() -> (World, Smtp) {
+    with_timeout(Duration::from_secs(30)).await
+}
+
+async fn with_timeout(timeout: Duration) -> (World, Smtp) {
     let smtp = Smtp::new().await;
     let url = smtp.url();
     let world = World::with(|config| {
         config.mail.smtp = Some(Secret::new(url));
         config.limits.action_rate = false;
-        config.outbox.poll = std::time::Duration::from_millis(50);
+        config.outbox.poll = Duration::from_millis(50);
+        config.mail.timeout = timeout;
     })
     .await;
     (world, smtp)
@@ -21,7 +29,8 @@ pub async fn with_mail() -> (World, Smtp) {
 
 /// Waits until letters are as they should be, by asking.
 pub async fn until(world: &World, condition: &str) {
-    for _ in 0..2000 {
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
         if world.sql(&format!("select 1 from mail where not ({condition})")).await.is_empty() {
             return;
         }
@@ -102,6 +111,56 @@ async fn a_letter_of_which_nobody_knows_whether_it_went_goes_again_under_the_sam
     until(&world, "state = 'sent'").await;
     world.sql("update mail set state = 'waiting', sent_at = null, sealed = null, values = '{\"name\": \"x\", \"token\": \"y\"}', next_at = now() where tries = 1").await;
     assert_eq!(smtp.letter().await.token(), "y");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_any_more_holds_nobody_up() {
+    let (world, mut smtp) = with_timeout(Duration::from_secs(3)).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    smtp.says(&[Says::Nothing]);
+    ask(&ada).await;
+    let first = smtp.letter().await;
+    ask(&bob).await;
+    assert_eq!(smtp.letter().await.to, "bob@example.org");
+    until(&world, "state = 'sent' or error like '%longer than 3s%'").await;
+    world.sql("update mail set next_at = now()").await;
+    assert_eq!(first.header("Message-ID"), smtp.letter().await.header("Message-ID"));
+    until(&world, "state = 'sent'").await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_let_us_in_kills_no_letters() {
+    let (world, mut smtp) = with_mail().await;
+    let ada = world.user("ada", &[]).await;
+    smtp.says(&[Says::NotYou, Says::Later]);
+    ask(&ada).await;
+    until(&world, "state = 'waiting' and error like '%535%'").await;
+    world.sql("update mail set tries = 10, next_at = now()").await;
+    until(&world, "tries = 11 and next_at between now() + interval '59 minutes' and now() + interval '1 hour'").await;
+    world.sql("update mail set next_at = now()").await;
+    smtp.letter().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_ran_out_has_no_say() {
+    let (world, mut smtp) = with_mail().await;
+    let ada = world.user("ada", &[]).await;
+    smtp.says(&[Says::Later]);
+    ask(&ada).await;
+    until(&world, "error is not null").await;
+    let id = world.sql("select id from mail").await[0].uuid(0).expect("an id");
+    // Another node has it now, and then has sent it.
+    world.sql("update mail set tries = 2").await;
+    let late = failed(MAIL, id, 1, "stale", None);
+    world.app.store.read(&late).await.expect("asked");
+    until(&world, "state = 'waiting' and error not like '%stale%'").await;
+    world.sql("update mail set next_at = now()").await;
+    smtp.letter().await;
+    until(&world, "state = 'sent'").await;
+    for tries in 1..=3 {
+        world.app.store.read(&failed(MAIL, id, tries, "stale", None)).await.expect("asked");
+    }
+    until(&world, "state = 'sent' and error is null").await;
 }
 
 #[tokio::test]

@@ -96,10 +96,13 @@ try openapi documents
 # 3. The page, before schemathesis fills the rows.
 try docs env -C "$PEERS_TMP" PEERS_PROFILE="$PEERS_TMP/profile" node docs.mjs
 
-# 4. OpenAPI against the server itself.
+# 4. Letters, on a server of their own.
+try mail env PYTHONDONTWRITEBYTECODE=1 "$PEERS_TMP/venv/bin/python" "$here/mail.py" "$rowhouse" "$project"
+
+# 5. OpenAPI against the server itself.
 try schemathesis bash "$here/schemathesis.sh"
 
-# 5. The suite that anyone can aim at any server, as README says.
+# 6. The suite that anyone can aim at any server, as README says.
 try conformance cargo run --quiet --locked --manifest-path "$here/../../Cargo.toml" -p conformance -- \
   --base "$PEERS_BASE/api" --entity "$here/../conformance/newsroom.json" --token "$PEERS_ROOT"
 

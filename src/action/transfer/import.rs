@@ -128,6 +128,7 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
             }
             tally.done += 1;
         }
+        transfer.note(&tally.progress(), "running").await?;
     }
     Ok(())
 }
@@ -156,12 +157,12 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
         count(&mut tally, &steps);
         number += 1;
         // How far it is, is no part of the whole: it is told while it isn't certain yet.
-        _ = transfer.note(&tally.progress(), "running").await;
+        transfer.note(&tally.progress(), "running").await?;
     }
     let heard = hear(transfer.means, transfer.call, deed).await;
     let done = match heard {
         Ok(mut deed) => {
-            deed.scope.run(&transfer.noted(&tally.progress(), "running")).await?;
+            transfer.note_in(&mut deed, &tally.progress()).await?;
             deed.commit().await
         }
         Err(error) => Err(error),
@@ -215,7 +216,7 @@ async fn some(transfer: &Transfer<'_>, lines: &[Line], tally: &mut Tally) -> Res
         let mut next = Tally { faults: tally.faults.clone(), ..*tally };
         count(&mut next, &steps);
         next.done = lines.last().map_or(next.done, |line| line.number);
-        deed.scope.run(&transfer.noted(&next.progress(), "running")).await?;
+        transfer.note_in(&mut deed, &next.progress()).await?;
         deed.commit().await?;
         Ok(next)
     };
