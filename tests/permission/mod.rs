@@ -9,4 +9,5 @@ mod matrix;
 mod nodes;
 mod oracle;
 mod plans;
+mod properties;
 mod sharing;
