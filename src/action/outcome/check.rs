@@ -1,0 +1,213 @@
+//! What can't be right of an outcome: fields, parameters, conditions and orders against the schema.
+//!
+//! In charge of: the complaints, each with its place and the nearest name.
+
+use serde_json::Value as Json;
+
+use super::{OUTCOME_KEYS, Scope, template};
+use crate::action::parameters::{Names, misfit};
+use crate::action::performer::Performer;
+use crate::action::value::Template;
+use crate::plan::filter;
+use crate::schema::kind::Kind;
+use crate::schema::{Entity, Schema};
+use crate::yaml::{Key, Mark, Reader, Tree, Value};
+
+pub(super) fn check_fields(
+    reader: &mut Reader,
+    scope: &Scope<'_>,
+    entity: Option<&Entity>,
+    mark: Mark,
+    with: &[(String, Template)],
+) {
+    let Some(entity) = entity else { return };
+    for (name, _) in with.iter().filter(|(n, _)| entity.column(n).is_none() && entity.relation(n).is_none_or(|r| r.is_many())) {
+        let names: Vec<_> = entity.fields().collect();
+        reader.unknown(mark, "field", name, &names);
+    }
+    let state = entity.states.as_ref().filter(|machine| with.iter().any(|(name, _)| *name == machine.column));
+    if let Some(machine) = state.filter(|_| !scope.moves) {
+        reader.complain(mark, format!("`{}` is moved by its events: call one of them", machine.column));
+    }
+    for (name, template) in with {
+        let (Template::Literal(value), Some(column)) = (template, entity.column(name)) else { continue };
+        if value.is_null() && column.refuses_null() {
+            reader.complain(mark, format!("`{name}` is required, and can't be null"));
+        } else if let (false, Err(words)) = (value.is_null() || column.kind.is_secret(), column.kind.check(&column.bounds, value))
+        {
+            reader.complain(mark, format!("`{name}` {words}"));
+        }
+    }
+    let is_password = |name: &str| entity.column(name).is_some_and(|c| c.kind == Kind::Password);
+    for (name, template) in with.iter().filter(|(n, _)| is_password(n)) {
+        let is_none = *template == Template::Literal(Json::Null); // no password is good
+        if !is_none && !matches!(template, Template::Path(input) if scope.passwords.contains(input)) {
+            reader
+                .complain(mark, format!("`{name}` takes an input of type password with `new: true`, or null, and nothing else"));
+        }
+    }
+}
+
+/// What a new row can't do without, and nobody gives it.
+pub(super) fn check_complete(reader: &mut Reader, entity: Option<&Entity>, mark: Mark, with: &[(String, Template)]) {
+    let Some(entity) = entity else { return };
+    let is_sent = |name: &str| with.iter().any(|(n, _)| n == name);
+    let ours = |name: &str| matches!(name, "version" | "created_at" | "updated_at" | "permission");
+    let columns = entity.columns.iter().filter(|c| c.required && c.default.is_none() && !ours(&c.name) && !c.kind.is_secret());
+    let relations = entity.relations.iter().filter(|r| r.required && !r.default_caller && !r.is_many());
+    for name in columns.map(|c| &c.name).chain(relations.map(|r| &r.name)).filter(|name| !is_sent(name)) {
+        reader.complain(mark, format!("`{name}` of {} is required: say what it is", entity.name));
+    }
+}
+
+pub(super) fn check_parameters(reader: &mut Reader, mark: Mark, names: Names, properties: &Json, with: &[(String, Template)]) {
+    let known: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+    for (name, template) in with {
+        if !known.contains(&name.as_str()) {
+            reader.unknown(mark, "parameter", name, &known);
+        } else if let Template::Literal(value) = template
+            && let Some(words) = misfit(&properties[name], value)
+        {
+            reader.complain(mark, format!("`{name}` {words}"));
+        }
+    }
+    let is_missing = |(name, is_required): &&(&str, bool)| *is_required && !with.iter().any(|(n, _)| n == name);
+    for (missing, _) in names.iter().filter(is_missing) {
+        reader.complain(mark, format!("the parameter `{missing}` is missing"));
+    }
+}
+
+/// A performer's parameters; of a letter also the values that its templates name.
+pub(super) fn check_performer(
+    reader: &mut Reader,
+    mark: Mark,
+    performer: &Performer,
+    scope: &Scope<'_>,
+    with: &[(String, Template)],
+) {
+    let is_own = |name: &str| performer.parameters.iter().any(|(n, _)| *n == name);
+    let (own, values): (Vec<_>, Vec<_>) = with.iter().cloned().partition(|(name, _)| !performer.takes_values || is_own(name));
+    check_parameters(reader, mark, performer.parameters, &(performer.properties)(), &own);
+    let named = own.iter().find(|(name, _)| performer.takes_values && name == "template").map(|(_, template)| template);
+    let letter = match named {
+        Some(Template::Literal(Json::String(letter))) => letter,
+        Some(_) => return reader.complain(mark, "`template` is a letter's name as it stands: what it needs is checked here"),
+        None => return,
+    };
+    let Some((_, needed)) = scope.letters.iter().find(|(name, _)| name == letter) else {
+        let names: Vec<_> = scope.letters.iter().map(|(name, _)| name.as_str()).collect();
+        return reader.unknown(mark, "letter", letter, &names);
+    };
+    for missing in needed.iter().filter(|name| !values.iter().any(|(n, _)| n == *name)) {
+        reader.complain(mark, format!("the parameter `{missing}` is missing"));
+    }
+}
+
+/// Keys that mean nothing for a deed.
+pub(super) fn unused(reader: &mut Reader, entries: &[(Key, Tree)], deed: &str) {
+    let known: &[&str] = match deed {
+        "create" => &["with", "owner"],
+        "update" | "perform" | "respond" => &["with"],
+        "read" => &["where", "sort", "limit", "one"],
+        "link" | "unlink" => &["to", "permission"],
+        "each" => &["do"],
+        "call" => &["with", "subject"],
+        _ => &[],
+    };
+    let known = known.iter().chain(&["as", "when", "else_fail"]);
+    for (key, _) in entries.iter().filter(|(k, _)| OUTCOME_KEYS.contains(&k.name.as_str()) && k.name != deed) {
+        if !known.clone().any(|k| *k == key.name) {
+            reader.complain(key.mark, format!("`{}` means nothing for {deed}", key.name));
+        }
+    }
+}
+
+/// `{column: value}`, or the filter tree of JSON:API queries; as the tree.
+pub(super) fn condition(
+    reader: &mut Reader,
+    scope: &Scope<'_>,
+    schema: &Schema,
+    entity: Option<&Entity>,
+    tree: &Tree,
+) -> Template {
+    let literal = |text: &str| Template::Literal(text.into());
+    let words: Vec<_> = filter::words().collect();
+    let is_tree = matches!(&tree.value, Value::Map(entries) if entries.len() == 1
+        && words.contains(&entries[0].0.name.as_str()) && !matches!(entries[0].1.value, Value::Text(_)));
+    if is_tree {
+        check_tree(reader, schema, entity, tree);
+        return template(reader, scope, tree);
+    }
+    let parts = reader.map(tree).iter().map(|(key, value)| {
+        check_compared(reader, schema, entity, key.mark, &key.name, "eq");
+        check_value(reader, entity, &key.name, value);
+        let value = template(reader, scope, value);
+        Template::Map(vec![("eq".to_owned(), Template::List(vec![literal(&key.name), value]))])
+    });
+    Template::Map(vec![("and".to_owned(), Template::List(parts.collect()))])
+}
+
+/// A value as it stands that can't be one of the column's would find nothing for ever.
+fn check_value(reader: &mut Reader, entity: Option<&Entity>, field: &str, value: &Tree) {
+    let (Some(column), Template::Literal(json)) = (entity.and_then(|e| e.served(field)), Template::read(value.to_json())) else {
+        return;
+    };
+    if let (false, Err(words)) = (json.is_null(), column.kind.check(&Default::default(), &json)) {
+        reader.complain(value.mark, format!("`{field}` {words}"));
+    }
+}
+
+fn check_tree(reader: &mut Reader, schema: &Schema, entity: Option<&Entity>, tree: &Tree) {
+    let words: Vec<_> = filter::words().collect();
+    for (key, value) in reader.keys(tree, &words) {
+        match (key.name.as_str(), &value.value) {
+            ("and" | "or", _) => reader.list(value).iter().for_each(|part| check_tree(reader, schema, entity, part)),
+            ("not", _) => check_tree(reader, schema, entity, value),
+            (word, Value::List(parts)) if parts.len() == 2 => {
+                let field = reader.text(&parts[0]).to_owned();
+                check_compared(reader, schema, entity, parts[0].mark, &field, word);
+            }
+            (word, _) => reader.complain(value.mark, format!("`{word}` takes a list of a field's name and a value")),
+        }
+    }
+}
+
+fn check_compared(reader: &mut Reader, schema: &Schema, entity: Option<&Entity>, mark: Mark, field: &str, word: &str) {
+    let Some(entity) = entity else { return };
+    let mut at = entity;
+    let steps: Vec<&str> = field.split('.').collect();
+    for (place, step) in steps.iter().enumerate() {
+        let is_last = place + 1 == steps.len();
+        let kind = match at.served(step) {
+            Some(column) if is_last => &column.kind,
+            _ if is_last && *step == "id" => &Kind::Uuid,
+            _ => match at.relation(step) {
+                Some(relation) => {
+                    at = schema.target(relation);
+                    if !is_last {
+                        continue;
+                    }
+                    &Kind::Uuid
+                }
+                None => {
+                    let names: Vec<_> = at.fields().collect();
+                    return reader.unknown(mark, "field", step, &names);
+                }
+            },
+        };
+        if let Err(known) = filter::check_operator(kind, word) {
+            reader.complain(mark, format!("`{field}` can't be compared by {word}; known: {known}"));
+        }
+    }
+}
+
+pub(super) fn order(reader: &mut Reader, schema: &Schema, entity: Option<&Entity>, tree: &Tree) -> Vec<(Vec<String>, bool)> {
+    let mut keys = vec![];
+    for item in reader.list(tree) {
+        let text = reader.text(item).to_owned();
+        let (name, descends) = text.strip_prefix('-').map_or((text.as_str(), false), |n| (n, true));
+        check_compared(reader, schema, entity, item.mark, name, "null");
+        keys.push((name.split('.').map(str::to_owned).collect(), descends));
+    }
+    keys
+}
