@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
 use crate::config;
@@ -29,14 +31,15 @@ pub struct Outbox {
     poll: Duration,
     longest: Duration,
     lease: Duration,
+    at_once: usize,
     tries: i64,
 }
 
 impl Outbox {
     /// `longest`: the time that doing one row may take; then it is given up for now. `lease`: after which others think that
-    /// nobody does it, unless whoever does says otherwise.
-    pub fn new(queue: Queue, settings: &config::Outbox, longest: Duration, lease: Duration) -> Outbox {
-        Outbox { queue, wake: Notify::new(), poll: settings.poll, longest, lease, tries: settings.tries }
+    /// nobody does it, unless whoever does says otherwise. `at_once`: how many rows are done at a time.
+    pub fn new(queue: Queue, settings: &config::Outbox, longest: Duration, lease: Duration, at_once: usize) -> Outbox {
+        Outbox { queue, wake: Notify::new(), poll: settings.poll, longest, lease, at_once, tries: settings.tries }
     }
 
     /// Says that there may be something to do.
@@ -44,56 +47,53 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Works off what waits, until `stop` is done: what it has then begun, it finishes. A row's columns: id, tries, and what
-    /// the queue names.
+    /// Works off what waits, until `stop` is done: what it has then begun, it finishes. Some rows at a time, and none waits for
+    /// another to end. A row's columns: id, tries, and what the queue names.
     pub async fn work<'a>(
         &self,
         store: &Store,
         does: impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>,
         stop: impl Future<Output = ()>,
     ) {
-        let mut stop = std::pin::pin!(stop);
+        let (mut stop, mut running) = (std::pin::pin!(stop), FuturesUnordered::new());
         loop {
-            let done = self.round(store, &does).await;
-            let rest = async {
-                match done {
-                    Ok(0) => _ = tokio::time::timeout(self.poll, self.wake.notified()).await,
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::warn!(?error, "the outbox can't be worked off");
-                        tokio::time::sleep(self.poll).await;
-                    }
+            let room = self.at_once.saturating_sub(running.len());
+            if room > 0 {
+                match store.read(&outbox::claim(self.queue, self.lease.as_secs().max(1), room)).await {
+                    Ok(claimed) => running.extend(claimed.into_iter().map(|row| self.one(store, &does, row))),
+                    Err(error) => tracing::warn!(?error, "the outbox can't be worked off"),
                 }
-            };
-            tokio::select! { biased; () = &mut stop => return, () = rest => {} }
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(()) = running.next() => {}
+                () = self.wake.notified(), if room > 0 => {}
+                () = tokio::time::sleep(self.poll) => {}
+            }
         }
+        while running.next().await.is_some() {}
     }
 
-    /// Claims some rows and does them. Gives how many.
-    async fn round<'a>(&self, store: &Store, does: &impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>) -> Result<usize> {
-        let claimed = store.read(&outbox::claim(self.queue, self.lease.as_secs().max(1))).await?;
-        let count = claimed.len();
-        let done = claimed.into_iter().map(|row| async move {
-            let (id, tries) = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(1));
-            // One that never ends would hold up all others.
-            let done = tokio::time::timeout(self.longest, does(row))
-                .await
-                .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }));
-            let statement = match done {
-                Ok(()) => outbox::done(self.queue, id),
-                Err(Undone { words, is_final }) => {
-                    let is_dead = is_final || tries >= self.tries;
-                    tracing::warn!(%id, tries, is_dead, words, "what waits in the outbox was not done");
-                    // 10 s, 20 s, 40 s … an hour
-                    let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 10) >> 1).min(3600));
-                    outbox::failed(self.queue, id, tries, &words, wait)
-                }
-            };
-            store.read(&statement).await
-        });
-        for done in join_all(done).await {
-            done?;
+    /// Does one row, and notes what became of it.
+    async fn one<'a>(&self, store: &Store, does: &impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>, row: Row) {
+        let (id, tries) = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(1));
+        // One that never ends would hold its place for ever.
+        let done = tokio::time::timeout(self.longest, does(row))
+            .await
+            .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }));
+        let statement = match done {
+            Ok(()) => outbox::done(self.queue, id),
+            Err(Undone { words, is_final }) => {
+                let is_dead = is_final || tries >= self.tries;
+                tracing::warn!(%id, tries, is_dead, words, "what waits in the outbox was not done");
+                // 10 s, 20 s, 40 s … an hour
+                let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 10) >> 1).min(3600));
+                outbox::failed(self.queue, id, tries, &words, wait)
+            }
+        };
+        if let Err(error) = store.read(&statement).await {
+            tracing::warn!(%id, ?error, "what became of a row of the outbox was not noted");
         }
-        Ok(count)
     }
 }

@@ -164,8 +164,10 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
     claim_code(store, &seal).await?;
     let hasher = Hasher::new(&config)?;
     let post = Post::open(&config)?;
-    let tasks = Outbox::new(TASKS, &config.outbox, config.limits.request, config.limits.request * 2);
-    let transfers = Outbox::new(TRANSFERS, &config.outbox, transfer::LONGEST, transfer::LEASE);
+    // What is done in the background leaves most connections to those who wait for an answer.
+    let at_once = (config.database.pool / 4).clamp(1, 10);
+    let tasks = Outbox::new(TASKS, &config.outbox, config.limits.request, config.limits.request * 2, at_once);
+    let transfers = Outbox::new(TRANSFERS, &config.outbox, transfer::LONGEST, transfer::LEASE, at_once);
     let outgoing = Outgoing::open(&config.outgoing)?;
     Ok(Arc::new(App {
         config,

@@ -63,8 +63,9 @@ fn change(entity: &Entity, row: &Row) -> Change {
     let seen = row.int(8).unwrap_or(0);
     let limited: Vec<&str> = entity.columns.iter().filter(|c| c.is_limited()).map(|c| c.name.as_str()).collect();
     let is_shown = |name: &String| match limited.iter().position(|column| column == name) {
-        Some(at) => seen & (1 << at.min(62)) != 0,
-        None => entity.column(name).is_none_or(|c| !c.hidden),
+        Some(at) => at < 62 && seen & (1 << at) != 0,
+        // Where a link leads is told by `/api`, by the rule of the other row; here to administrators alone.
+        None => entity.column(name).map_or(row.bool(9), |c| !c.hidden),
     };
     let text = |at: usize| row.text(at).map(str::to_owned);
     let values = |at: usize| -> Map<String, Json> {

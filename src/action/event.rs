@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::run::{Call, Means, Run};
 use super::{Action, SubjectUse};
-use crate::access::write::Deed;
+use crate::access::write::{Deed, Lifted};
 use crate::error::{Error, Fault, Result};
 use crate::plan::Planner;
 use crate::schema::{Entity, Happening, Listener, Schema};
@@ -44,7 +44,7 @@ pub fn read(reader: &mut Reader, schema: &Schema, tree: &Tree, action: &Action) 
             if super::file::known_entity(reader, schema, item.mark, &entity).is_none() {
                 continue;
             }
-            if matches!(entity.as_str(), "task" | "mail" | "world" | "action") {
+            if matches!(entity.as_str(), "task" | "mail" | "transfer" | "world" | "action") {
                 reader.complain(item.mark, format!("nothing listens to {entity}: it would hear itself"));
             }
             if action.subject == SubjectUse::Required && (*happening == Happening::Delete || entity != action.entity) {
@@ -110,9 +110,15 @@ pub async fn hear<'a>(means: &'a Means<'a>, call: &'a Call, mut deed: Deed<'a>) 
             let Some(event) = Event::of(means.schema, &row) else { continue };
             for action in means.actions.listeners(&event.entity.name, event.happening) {
                 heard.push(format!("{}/{}", action.entity, action.name));
+                // What the action that raised it may do is none of a listener's, nor is one's the next one's.
+                deed.lifted = Lifted::default();
                 let mut run = Run::new(means, action, call, deed, (user, known.clone()))?;
-                run.listen(&event).await?;
+                match run.listen(&event).await {
+                    Err(Error::NotFound) if run.lacks_subject() => {} // a row that never lasts
+                    done => done?,
+                }
                 deed = run.deed;
+                deed.lifted = Lifted::default();
             }
         }
     }

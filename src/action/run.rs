@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
@@ -20,7 +22,7 @@ use crate::access::{Source, may_execute};
 use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
-use crate::account::token::Tokens;
+use crate::account::token::{Tokens, hash};
 use crate::config::Config;
 use crate::error::{Error, Fault, Result};
 use crate::mail::post::Post;
@@ -156,6 +158,8 @@ pub struct Run<'a> {
     pub secrets: Vec<String>,
     /// Whether a letter waits to be sent.
     pub has_mail: bool,
+    /// How many requests to other servers were made.
+    pub requests: usize,
     /// Whether a task waits to be done.
     pub has_tasks: bool,
     /// How deep actions called each other.
@@ -180,6 +184,10 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     let subject = subject(action, call)?;
     // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
     let caller = may_execute(Source::Store(means.store), entity, &action.name, subject, call.caller).await?;
+    if !action.listens.is_empty() {
+        let message = "This action listens to events: it isn't called.".to_owned();
+        return Err(Error::Failed { status: 409, message });
+    }
     let mut scope = input::inputs(action, &call.attributes)?;
     if call.is_rehearsal && (action.is_secret() || action.outlives()) {
         let words = "This action checks passwords, opens sessions, uses tokens or asks other servers: it can't be rehearsed.";
@@ -308,6 +316,7 @@ impl<'a> Run<'a> {
             secrets: vec![],
             has_mail: false,
             has_tasks: false,
+            requests: 0,
             depth: 0,
         }
     }
@@ -351,10 +360,15 @@ impl<'a> Run<'a> {
         let entity = self.deed.planner.entity(&self.action.entity)?;
         let subject = (self.action.subject != SubjectUse::None && entity.at == event.entity.at).then_some(event.id);
         self.begin(entity, subject).await?;
-        if self.action.subject == SubjectUse::Required && self.scope["subject"].is_null() {
+        if self.lacks_subject() {
             return Err(Error::NotFound);
         }
         self.outcomes(&self.action.outcomes).await
+    }
+
+    /// Whether it works on a row that isn't there (any more).
+    pub fn lacks_subject(&self) -> bool {
+        self.action.subject == SubjectUse::Required && self.scope.get("subject").is_none_or(Json::is_null)
     }
 
     /// Binds the rows that are known from the start, and resolves those that inputs name.
@@ -422,6 +436,14 @@ impl<'a> Run<'a> {
         self.deed.scope.run(&outbox::put_request(Uuid::now_v7(), &request.place(), &sealed)).await?;
         self.has_tasks = true;
         Ok(())
+    }
+
+    /// What a request of this run is known by, however often the transaction is done.
+    pub fn key(&mut self, request: &Request) -> String {
+        self.requests += 1;
+        let event = self.scope.get("event").map(|event| event["id"].to_string()).unwrap_or_default();
+        let all = format!("{} {} {event} {} {request:?}", self.asked.id, self.name(), self.requests);
+        URL_SAFE_NO_PAD.encode(hash(&all))
     }
 
     /// A row's values as files may speak of it, if it is there.

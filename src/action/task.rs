@@ -45,7 +45,11 @@ async fn move_rows(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
     let payload: Json = row.text(4).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| never("it names no transfer"))?;
     let claim = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(0));
-    as_user(means, row, Duration::from_hours(24), async |call| transfer::run(means, call, claim, id).await).await
+    let done = as_user(means, row, transfer::LONGEST, async |call| transfer::run(means, call, claim, id).await).await;
+    if let Err(Undone { words, is_final: true }) = &done {
+        means.store.read(&crate::statement::transfer::fail(id, words)).await.map_err(told)?;
+    }
+    done
 }
 
 async fn ask(means: &Means<'_>, row: &Row) -> Result<(), Undone> {

@@ -101,8 +101,8 @@ impl Transfer<'_> {
     ///
     /// # Errors
     /// What the statement ran into.
-    pub async fn note_in(&self, deed: &mut Deed<'_>, progress: &Progress) -> Result<()> {
-        self.ours(&deed.scope.run(&self.noted(progress, "running")).await?)
+    pub async fn note_in(&self, deed: &mut Deed<'_>, progress: &Progress, state: &str) -> Result<()> {
+        self.ours(&deed.scope.run(&self.noted(progress, state)).await?)
     }
 
     fn noted(&self, progress: &Progress, state: &str) -> Statement {

@@ -75,7 +75,7 @@ impl Post {
         let from: Mailbox =
             mail.from.parse().map_err(|_| "mail.from: an address such as Rowhouse <post@example.org>".to_owned())?;
         let signature = signature(mail, from.email.domain())?;
-        Ok(Post { way, from, signature, waiting: Outbox::new(outbox::MAIL, &config.outbox, mail.timeout, mail.timeout * 2) })
+        Ok(Post { way, from, signature, waiting: Outbox::new(outbox::MAIL, &config.outbox, mail.timeout, mail.timeout * 2, 10) })
     }
 
     /// Says that there may be something to send.

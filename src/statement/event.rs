@@ -47,7 +47,7 @@ pub fn open_for(session: Uuid, user: Uuid, seconds: u64) -> Statement {
 }
 
 /// What happened to a row, newest first, from one change on downwards: id, at, verb, before, after, caller, request, action,
-/// and the bits of `limited` columns that are the caller's to be served. Only for who may read the row, and of what is gone
+/// the bits of limited columns that are the caller's to be served, and whether they are an administrator. Only for who may read the row, and of what is gone
 /// for administrators.
 pub fn history(entity: &Entity, id: Uuid, session: Option<Uuid>, below: Option<i64>, most: i64) -> Statement {
     let mut statement = Statement { keep: true, ..Statement::default() };
@@ -56,14 +56,14 @@ pub fn history(entity: &Entity, id: Uuid, session: Option<Uuid>, below: Option<i
     let limited = entity.columns.iter().filter(|c| c.is_limited()).enumerate();
     let bits = limited.map(|(at, column)| {
         let classes = column.readers.as_deref().unwrap_or_default();
-        format!(" + case when {} then {} else 0 end", belongs(classes, t), 1_i64 << at.min(62))
+        format!(" + case when {} then {} else 0 end", belongs(classes, t), if at < 62 { 1_i64 << at } else { 0 })
     });
     let bits = bits.collect::<String>();
     let (name, id) = (statement.bind(Some(entity.name.clone())), statement.bind(Some(id.to_string())));
     let (below, most) = (statement.bind(below.map(|b| b.to_string())), statement.bind(Some(most.to_string())));
     statement.sql = format!(
         "with {who} select c.id::bigint, to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), c.verb, c.before::text, c.after::text, c.caller, c.request, c.action, \
-         (case when t.id is null then -1 else 0 end{bits})::bigint \
+         (case when t.id is null then -1 else 0{bits} end)::bigint, a.admin \
          from who a cross join rowhouse.change c left join {} t on t.id = c.row \
          where c.entity = {name} and c.row = {id}::uuid and ({below}::bigint is null or c.id < {below}::bigint) and {} \
          and (case when t.id is null then a.admin else {} end) order by c.id desc limit {most}::bigint",

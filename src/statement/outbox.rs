@@ -59,7 +59,7 @@ pub fn put_request(id: Uuid, place: &str, sealed: &str) -> Statement {
 
 /// Claims what is due, of each line the oldest: id, tries, and the queue's columns. Who claims one has so many seconds: then
 /// it is due again, whatever became of them.
-pub fn claim(queue: Queue, seconds: u64) -> Statement {
+pub fn claim(queue: Queue, seconds: u64, most: usize) -> Statement {
     let Queue { table, line, columns, which, done } = queue;
     let other = line.replace("t.", "e.");
     let is_open = |t: &str| format!("{t}.state = 'waiting' and {t}.{done}_at is null");
@@ -67,11 +67,11 @@ pub fn claim(queue: Queue, seconds: u64) -> Statement {
         "update {table} m set tries = m.tries + 1, next_at = now() + make_interval(secs => $1::double precision), version = m.version + 1, updated_at = now() \
          where m.id in (select t.id from {table} t where {} and {which} and t.next_at <= now() \
          and not exists (select from {table} e where {} and {other} = {line} and (e.created_at, e.id) < (t.created_at, t.id)) \
-         order by t.created_at, t.id limit 10 for update skip locked) returning m.id, m.tries, {columns}",
+         order by t.created_at, t.id limit $2::bigint for update skip locked) returning m.id, m.tries, {columns}",
         is_open("t"),
         is_open("e"),
     );
-    Statement::fixed(sql, vec![Some(seconds.to_string())])
+    Statement::fixed(sql, vec![Some(seconds.to_string()), Some(most.to_string())])
 }
 
 /// It is done: its secrets are wiped.

@@ -53,6 +53,13 @@ pub fn start(id: Uuid, session: Option<Uuid>) -> Statement {
     Statement::fixed(sql, vec![Some(id.to_string()), session.map(|s| s.to_string())])
 }
 
+/// It can't be done, and here is why.
+pub fn fail(id: Uuid, words: &str) -> Statement {
+    let sql = "update transfer set state = 'failed', faults = jsonb_build_array(jsonb_build_object('row', 0, 'field', '', 'code', 'failed', 'message', $2::text)), \
+               version = version + 1, updated_at = now() where id = $1 and state = 'running'";
+    Statement::fixed(sql, vec![Some(id.to_string()), Some(words.to_owned())])
+}
+
 /// What a transfer has come to.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {

@@ -147,7 +147,8 @@ async fn the_history_of_a_row_is_its_readers_and_tells_what_they_may_see() {
     let path = format!("/history/ticket/{id}");
     let mine = ada.get(&path).await.is(200);
     assert_eq!(mine.all("verb"), ["link", "update", "update", "create"]);
-    assert_eq!(mine.all("after")[0], json!({"labels": tag}));
+    assert_eq!(mine.all("after")[0], json!({}), "where a link leads is told by /api");
+    assert_eq!(admin.get(&path).await.is(200).all("after")[0], json!({"labels": tag}));
     assert_eq!((&mine.all("before")[1], &mine.all("after")[1]), (&json!({"secret": "geheim"}), &json!({"secret": "anders"})));
     assert_eq!((&mine.all("before")[2], &mine.all("after")[2]), (&json!({"title": "a"}), &json!({"title": "b"})));
     let made = &mine.all("after")[3];
@@ -186,10 +187,40 @@ async fn what_the_database_deletes_along_is_noted_and_heard_too() {
     let whole = ada.make("ticket", json!({"title": "whole", "weight": 1}), json!({})).await;
     let parent = json!({"parent": {"data": {"type": "ticket", "id": whole}}});
     let part = ada.make("ticket", json!({"title": "part", "weight": 2}), parent).await;
-    assert_eq!(ada.get(&format!("/history/ticket/{part}")).await.is(200).all("after")[0]["parent"], whole);
+    assert_eq!(admin.get(&format!("/history/ticket/{part}")).await.is(200).all("after")[0]["parent"], whole);
     ada.delete(&format!("/api/ticket/{whole}")).await.is(204);
     assert_eq!(admin.get(&format!("/history/ticket/{part}")).await.is(200).all("verb"), ["delete", "create"]);
     world.run_tasks();
     settled(&world).await;
     assert_eq!(ada.get("/api/entry").await.is(200).ids().len(), 4, "two made, two deleted");
+}
+
+#[tokio::test]
+async fn a_listener_has_its_own_rights_and_no_others() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    ada.post("/api/tag", json!({"data": {"type": "tag", "attributes": {"name": "thief"}}})).await.is(403);
+    ada.act("tag/leaky", json!({"name": "thief"})).await.is(403); // what the action may do is none of its listeners'
+    ada.act("tag/leaky", json!({"name": "honest"})).await.is(200);
+    assert!(world.sql("select 1 from entry").await.is_empty());
+    // An action that listens isn't called.
+    let called = world.administrator().await.act("ticket/heard", json!({})).await.is(409);
+    assert!(called.text.contains("listens to events"), "{}", called.text);
+}
+
+#[tokio::test]
+async fn what_is_made_and_gone_at_once_and_what_was_deleted_are_events_too() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    let operations = json!({"atomic:operations": [
+        {"op": "add", "data": {"type": "ticket", "lid": "x", "attributes": {"title": "to keep", "weight": 1}}},
+        {"op": "remove", "ref": {"type": "ticket", "lid": "x"}},
+    ]});
+    let batch = ada
+        .request(reqwest::Method::POST, "/api/operations")
+        .header("Content-Type", "application/vnd.api+json;ext=\"https://jsonapi.org/ext/atomic\"");
+    ada.send(batch.body(operations.to_string())).await.is(200);
+    world.run_tasks();
+    settled(&world).await;
+    assert!(ada.get("/api/entry").await.is(200).all("text").contains(&json!("gone: to keep")));
 }

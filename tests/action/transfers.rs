@@ -123,9 +123,12 @@ async fn rows_that_are_there_already_are_updated_by_a_unique_column_if_they_may_
     );
     let row = import(&bob, json!({"entity": "tag", "key": "name", "mode": "each"}), "name,permission\nbob's,\nold,16256\n").await;
     assert_eq!(counts(&row), [2, 1, 0, 1]);
-    let row =
-        import(&ada, json!({"entity": "tag", "key": "id", "format": "json"}), json!([{"id": old, "name": "older"}]).to_string())
-            .await;
+    let row = import(
+        &ada,
+        json!({"entity": "tag", "key": "id", "format": "json"}),
+        json!([{"id": old.to_uppercase(), "name": "older"}]).to_string(),
+    )
+    .await;
     assert_eq!(
         (counts(&row), &ada.get(&format!("/api/tag/{old}")).await.is(200).json["data"]["attributes"]["name"]),
         ([1, 0, 1, 0], &json!("older"))
@@ -143,6 +146,8 @@ async fn files_that_are_none_are_told_where_they_break() {
         ("json", b"[{\"title\": \"a\"}, 7]", "Row 2: an object is wanted"),
         ("json", b"{\"title\": \"a\"}\n{\"title\": ", "Row 2: it is no JSON"),
         ("xlsx", b"PK\x03\x04 no workbook", "no XLSX file"),
+        ("xlsx", &bomb(), "no XLSX file of at most"),
+        ("csv", (0..1001).map(|n| n.to_string()).collect::<Vec<_>>().join(",").as_bytes(), "at most 1000 columns"),
         ("xlsx", b"", "no XLSX file"),
     ] {
         let row = import(&ada, json!({"format": format}), content).await;
@@ -150,6 +155,11 @@ async fn files_that_are_none_are_told_where_they_break() {
         assert!(row["faults"].to_string().contains(words), "{words} in {row}");
     }
     assert!(ada.get("/api/ticket").await.is(200).ids().is_empty());
+    // What stands before the break is done, where each row stands on its own.
+    let broken = import(&ada, json!({"mode": "each"}), "title,weight\na,1\nb,2\nc\n").await;
+    assert_eq!((broken["state"].as_str(), counts(&broken)), (Some("done"), [2, 2, 0, 1]), "{broken}");
+    let unknown = import(&ada, json!({"key": "id", "format": "json"}), json!([{"id": ada.id, "title": "x"}]).to_string()).await;
+    assert!(unknown["faults"].to_string().contains("There is no row of this `id`"), "{unknown}");
     let nothing = import(&ada, json!({}), "").await;
     assert_eq!((nothing["state"].as_str(), counts(&nothing)), (Some("done"), [0, 0, 0, 0]));
     let secret = import(&ada, json!({}), "title,code\na,geheim\n").await;
@@ -221,6 +231,40 @@ async fn a_large_file_is_sent_and_fetched_part_by_part_and_comes_back_the_same()
     let id = again.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
     send(&ada, &id, csv.text.into_bytes()).await.is(204);
     assert_eq!(counts(&over(&ada, &id).await), [1500, 1500, 0, 0]);
+}
+
+/// Few bytes that unpack to many.
+fn bomb() -> Vec<u8> {
+    let mut file = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
+    file.start_file("xl/sharedStrings.xml", zip::write::SimpleFileOptions::default()).expect("begun");
+    for _ in 0..300 {
+        std::io::Write::write_all(&mut file, &vec![b'A'; 1 << 20]).expect("written");
+    }
+    file.finish().expect("finished").into_inner()
+}
+
+#[tokio::test]
+async fn an_import_is_done_in_the_transaction_of_its_rows() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    world.sql("create table seen (state text, rows bigint)").await;
+    world
+        .sql(
+            "create function see() returns trigger language plpgsql as $$ begin insert into seen \
+             select new.state, count(*) from tag where xmin::text = pg_current_xact_id()::xid::text; return new; end $$",
+        )
+        .await;
+    world.sql("create trigger see before update on transfer for each row execute function see()").await;
+    let row = import(&ada, json!({"entity": "tag"}), "name\na\nb\nc\n").await;
+    assert_eq!(counts(&row), [3, 3, 0, 0]);
+    assert_eq!(
+        world.sql("select 1 from seen where state = 'done' and rows = 3").await.len(),
+        1,
+        "who dies afterwards has done it"
+    );
+    world.sql("update task set state = 'waiting', done_at = null, next_at = now() where kind = 'transfer'").await;
+    while world.sql("select 1 from task where kind = 'transfer' and state = 'done'").await.is_empty() {}
+    assert_eq!(world.sql("select 1 from tag").await.len(), 3, "and nobody does it again");
 }
 
 #[tokio::test]

@@ -30,6 +30,11 @@ async fn request(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
         run.ask_after_commit(&request).await?;
         return Ok(Json::Null);
     }
-    let answer = run.app.outgoing.send(&request, &run.asked.id.to_string()).await?;
+    if run.asked.is_rehearsal {
+        let words = "What asks other servers can't be rehearsed.";
+        return Err(Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")]));
+    }
+    let key = run.key(&request);
+    let answer = run.app.outgoing.send(&request, &key).await?;
     Ok(json!({"status": answer.status, "body": answer.body}))
 }

@@ -11,6 +11,7 @@ use crate::action::value::Template;
 use crate::config::Config;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
+use crate::permission::Right;
 use crate::plan::Pick;
 use crate::plan::change::{Change, LinkChange, Target, Verb};
 use crate::request::Query;
@@ -97,7 +98,11 @@ impl<'a> Run<'a> {
             // What a row was or became is told to who may read it.
             let entity = self.deed.planner.entity(event["entity"].as_str().unwrap_or_default())?;
             let id = event["id"].as_str().and_then(uuid).unwrap_or_default();
-            if self.deed.readable(entity, &[id]).await?.is_empty() {
+            let is_readable = match event["name"] == "delete" {
+                true => was_readable(event, &self.scope["caller"]),
+                false => !self.deed.readable(entity, &[id]).await?.is_empty(),
+            };
+            if !is_readable {
                 *event = json!({"entity": event["entity"], "id": event["id"], "name": event["name"]});
             }
         }
@@ -139,6 +144,15 @@ impl<'a> Run<'a> {
         }
         Ok(change)
     }
+}
+
+/// Whether a row that is gone was the caller's to read, as far as the row itself says: of grants nothing is known any more.
+fn was_readable(event: &Json, caller: &Json) -> bool {
+    let bits = event["before"]["permission"].as_i64().unwrap_or(0);
+    let holds = |class: i64| bits & i64::from(Right::Read.bit()) << class != 0;
+    let is_owner = caller["id"].is_string() && event["before"]["owner"] == caller["id"];
+    let is_administrator = caller["groups"].as_array().is_some_and(|groups| groups.contains(&json!("administrators")));
+    is_administrator || holds(0) || is_owner && holds(7)
 }
 
 pub(super) fn words(message: &Json) -> String {

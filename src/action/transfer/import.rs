@@ -157,12 +157,13 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
         count(&mut tally, &steps);
         number += 1;
         // How far it is, is no part of the whole: it is told while it isn't certain yet.
-        transfer.note(&tally.progress(), "running").await?;
+        _ = transfer.note(&tally.progress(), "running").await;
     }
     let heard = hear(transfer.means, transfer.call, deed).await;
     let done = match heard {
         Ok(mut deed) => {
-            transfer.note_in(&mut deed, &tally.progress()).await?;
+            // With the rows themselves: whoever dies after this leaves nothing to be done again.
+            transfer.note_in(&mut deed, &tally.progress(), "done").await?;
             deed.commit().await
         }
         Err(error) => Err(error),
@@ -185,7 +186,14 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
 async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
     while let Some(batch) = rows.recv().await {
-        let mut lines = batch.map_err(unreadable)?;
+        let mut lines = match batch {
+            Ok(lines) => lines,
+            Err(words) => {
+                // What stands before it is done, and stays.
+                tally.fail(tally.done + 1, &[Fault::new("bad-file", words)]);
+                return Ok(());
+            }
+        };
         lines.retain(|line| line.number > tally.done); // a node before us did the others
         if lines.is_empty() {
             continue;
@@ -216,7 +224,7 @@ async fn some(transfer: &Transfer<'_>, lines: &[Line], tally: &mut Tally) -> Res
         let mut next = Tally { faults: tally.faults.clone(), ..*tally };
         count(&mut next, &steps);
         next.done = lines.last().map_or(next.done, |line| line.number);
-        transfer.note_in(&mut deed, &next.progress()).await?;
+        transfer.note_in(&mut deed, &next.progress(), "running").await?;
         deed.commit().await?;
         Ok(next)
     };
@@ -248,7 +256,15 @@ async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Line])
         let there = key(transfer, line).and_then(|key| known.get(&key)).copied();
         match there {
             Some(id) => Step::Update(change(transfer, line, id, false), Expected::Any),
-            None => Step::Create(change(transfer, line, Uuid::now_v7(), true)),
+            None => {
+                let sent = key(transfer, line).filter(|_| transfer.key.as_deref() == Some("id"));
+                let chosen = sent.as_deref().and_then(uuid).filter(|_| transfer.entity.client_ids);
+                let mut made = change(transfer, line, chosen.unwrap_or_else(Uuid::now_v7), true);
+                if sent.is_some() && chosen.is_none() {
+                    made.faults.push(Fault::new("no-row", "There is no row of this `id` that you know of.").at("/data/id"));
+                }
+                Step::Create(made)
+            }
         }
     });
     Ok(steps.collect())
@@ -259,6 +275,9 @@ fn key(transfer: &Transfer<'_>, line: &Line) -> Option<String> {
     let name = transfer.key.as_ref()?;
     let value = line.values.get(name).filter(|value| !value.is_null())?;
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    if name == "id" {
+        return Some(text.parse::<Uuid>().map_or(text, |id| id.to_string())); // however it is written
+    }
     let folds = transfer.entity.column(name).is_some_and(|c| matches!(c.kind, Kind::Email | Kind::Name));
     Some(if folds { text.to_lowercase() } else { text })
 }
@@ -272,8 +291,11 @@ async fn known<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Line])
     }
     let keys: Vec<Json> = match transfer.entity.column(name).map(|c| &c.kind) {
         Some(kind) => keys.iter().map(|key| typed(kind, key)).collect(),
-        None => keys,
+        None => keys.iter().filter_map(|key| key.as_str()?.parse::<Uuid>().ok()).map(|id| json!(id)).collect(),
     };
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
     let most = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     let plan = planner(transfer).search(transfer.entity, Some(json!({"in": [name, keys]})), &[], most);
     let ids = deed.search(plan).await?;

@@ -2,13 +2,16 @@
 //!
 //! In charge of: bytes → rows, on a thread of its own, so many at a time; and bounds on what a small file may unfold into.
 
+use std::collections::HashSet;
 use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{DataRef, Reader as _, Xlsx};
 use serde_json::{Map, Value as Json};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use uuid::Uuid;
+use zip::ZipArchive;
 
 use super::BATCH;
 use crate::statement::transfer;
@@ -18,6 +21,8 @@ use crate::store::Store;
 const COLUMNS: usize = 1000;
 /// Most bytes of a cell, or of a row in JSON.
 const CELL: usize = 1 << 20;
+/// Most bytes that a workbook unpacks to: its texts stand in memory.
+const UNFOLDED: u64 = 200 << 20;
 
 /// A row of a file: its number, the first is 1, and its values. Of CSV and XLSX they are text; nothing is null.
 #[derive(Debug)]
@@ -63,12 +68,16 @@ pub fn read(store: &Store, id: Uuid, format: &str) -> mpsc::Receiver<Batch> {
     let format = format.to_owned();
     tokio::task::spawn_blocking(move || {
         let mut lines = Lines { send: send.clone(), waiting: vec![], number: 0 };
-        let read = match format.as_str() {
+        // A file that makes a library panic is broken, and not at its end.
+        let read = catch_unwind(AssertUnwindSafe(|| match format.as_str() {
             "csv" => csv(parts, &mut lines),
             "json" => json(parts, &mut lines),
             _ => xlsx(parts, &mut lines),
-        };
-        let read = read.and_then(|()| lines.flush());
+        }));
+        let read = read.unwrap_or_else(|_| Err(lines.broken("it can't be read")));
+        if !matches!(read, Err(Stop::Unwanted)) {
+            _ = lines.flush();
+        }
         if let Err(Stop::Broken(words)) = read {
             _ = send.blocking_send(Err(words));
         }
@@ -115,7 +124,8 @@ fn cell(text: &str) -> Json {
 }
 
 fn names(columns: Vec<String>) -> Result<Vec<String>, Stop> {
-    let twice = columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)).map(|(_, name)| name);
+    let mut known = HashSet::new();
+    let twice = columns.iter().take(COLUMNS).find(|name| !known.insert(name.as_str()));
     match twice {
         Some(name) => Err(Stop::Broken(format!("The column `{}` stands twice in the first row.", crate::error::short(name)))),
         None if columns.len() > COLUMNS => Err(Stop::Broken(format!("A table has at most {COLUMNS} columns."))),
@@ -164,6 +174,9 @@ fn xlsx(mut parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
     let broken = || Stop::Broken("It is no XLSX file that can be read.".to_owned());
     let mut bytes = vec![];
     parts.read_to_end(&mut bytes).map_err(|_| broken())?;
+    if unfolded(&bytes).is_none_or(|size| size > UNFOLDED) {
+        return Err(Stop::Broken(format!("It is no XLSX file of at most {UNFOLDED} bytes when it is unpacked.")));
+    }
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|_| broken())?;
     let sheet = book.sheet_names().first().cloned().ok_or_else(broken)?;
     let mut cells = book.worksheet_cells_reader(&sheet).map_err(|_| broken())?;
@@ -193,6 +206,20 @@ fn xlsx(mut parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
         row[column] = sheet_cell(found.get_value());
     }
     end(row, &mut columns)
+}
+
+/// How many bytes an archive unpacks to, as far as we would go; what it says of itself is not believed.
+fn unfolded(bytes: &[u8]) -> Option<u64> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
+    let mut size = 0;
+    for at in 0..archive.len() {
+        let mut part = archive.by_index(at).ok()?.take(UNFOLDED + 1 - size);
+        size += std::io::copy(&mut part, &mut std::io::sink()).ok()?;
+        if size > UNFOLDED {
+            break;
+        }
+    }
+    Some(size)
 }
 
 fn sheet_cell(value: &DataRef<'_>) -> Json {

@@ -34,7 +34,10 @@ pub async fn receive<B: Buf>(
     let (mut body, mut part, mut number, mut size) = (std::pin::pin!(body), BytesMut::new(), 0, 0);
     let most = app.config.limits.file;
     while let Some(piece) = body.next().await {
-        let mut piece = piece.map_err(|_| Error::Unreadable(vec![Fault::new("broken-body", "The body broke off.")]))?;
+        let Ok(mut piece) = piece else {
+            store.read(&transfer::clear(upload)).await?;
+            return Err(Error::Unreadable(vec![Fault::new("broken-body", "The body broke off.")]));
+        };
         size += piece.remaining();
         if size > most {
             store.read(&transfer::clear(upload)).await?;
@@ -87,6 +90,9 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         ("export", "failed") => return Err(conflict("This export failed; its row says why.")),
         ("export", _) => return Err(conflict("This export isn't done yet; its row says how far it is.")),
         _ => return Err(conflict("This is no export.")),
+    }
+    if deed.scope.run(&transfer::part(id, 0)).await?.is_empty() {
+        return Err(conflict("This file is gone; export again."));
     }
     let store = app.store.clone();
     let (parts, received) = mpsc::channel(1);
