@@ -262,14 +262,15 @@ fn subject(action: &Action, call: &Call) -> Result<Option<Uuid>> {
     if action.subject == SubjectUse::None {
         return if call.subject.is_some() { Err(Error::NotFound) } else { Ok(None) };
     }
-    let named = call.attributes.get(&format!("{}_id", action.entity)).and_then(Json::as_str);
-    if named.is_some() && call.subject.is_some() && named != call.subject.as_deref() {
+    let named = call.attributes.get(&format!("{}_id", action.entity)).filter(|id| !id.is_null());
+    let is_other = |path: &String| named.is_some_and(|named| named.as_str() != Some(path));
+    if call.subject.as_ref().is_some_and(is_other) {
         let words = format!("`{}_id` is not the row that the path names.", action.entity);
         return Err(Error::Unreadable(vec![Fault::new("wrong-id", words).at(format!("/attributes/{}_id", action.entity))]));
     }
-    let sent = call.subject.as_deref().or(named);
+    let sent = call.subject.as_deref().or(named.and_then(Json::as_str));
     Ok(match (sent, action.subject) {
-        (None, SubjectUse::Optional) => None,
+        (None, SubjectUse::Optional) if named.is_none() => None,
         (sent, _) => Some(sent.and_then(uuid).unwrap_or_default()),
     })
 }
