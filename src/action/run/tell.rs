@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::Run;
 use crate::access::{self, Source};
+use crate::account::password::policy;
 use crate::action::directive::{Directive, cookie};
 use crate::action::parameters::misfit;
 use crate::action::value::Template;
@@ -15,7 +16,7 @@ use crate::permission::Right;
 use crate::plan::Pick;
 use crate::plan::change::{Change, LinkChange, Target, Verb};
 use crate::request::Query;
-use crate::request::body::uuid;
+use crate::request::body::{step, uuid};
 use crate::request::media::Form;
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
@@ -131,7 +132,12 @@ impl<'a> Run<'a> {
             }
             let value = match (template, entity.column(name).map(|c| &c.kind)) {
                 // A password goes in as its hash, made before the transaction.
-                (Template::Path(input), Some(Kind::Password)) => self.hashes.get(input).cloned().unwrap_or_default(),
+                (Template::Path(input), Some(Kind::Password)) => {
+                    if !is_new {
+                        self.require_unguessable(entity, id, input).await?;
+                    }
+                    self.hashes.get(input).cloned().unwrap_or_default()
+                }
                 (template, kind) => match (template.render(&self.tellable(template).await?)?, kind) {
                     (Json::String(text), Some(Kind::Encrypted)) => Json::String(self.app.seal.seal_text("column", &text)),
                     (value, _) => value,
@@ -143,6 +149,18 @@ impl<'a> Run<'a> {
             change.complete(entity, [true, true]);
         }
         Ok(change)
+    }
+
+    /// The password policy once more, now that it is known whose it is: their name and address are no passwords of theirs.
+    async fn require_unguessable(&mut self, entity: &Entity, id: Uuid, input: &str) -> Result<()> {
+        let row = self.values(entity, &[id]).await?.pop().unwrap_or_default();
+        let lines = entity.columns.iter().filter(|column| column.kind.is_line());
+        let words: Vec<&str> = lines.filter_map(|column| row[&column.name].as_str()).collect();
+        let Some(password) = self.scope.get(input).and_then(Json::as_str) else { return Ok(()) };
+        policy(password, &words).map_err(|words| {
+            let fault = Fault::new("weak-password", format!("`{input}` {words}."));
+            Error::Invalid(vec![fault.at(format!("/attributes{}", step(input)))])
+        })
     }
 }
 
