@@ -26,6 +26,8 @@ async fn issue(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let minutes = with.get("minutes").and_then(Json::as_u64).unwrap_or(15);
     let several = with.get("several").and_then(Json::as_bool).unwrap_or(false);
     let user = uuid(&text(with, "user")).unwrap_or_default().to_string();
+    // One after the other, each seeing what the one before kept: else of several at once several would be the newest.
+    run.deed.scope.run(&account::lock_user(&user)).await?;
     let kept = account::issue(
         &hash(&token),
         &user,
