@@ -192,6 +192,11 @@ impl Action {
         self.outcomes.iter().flat_map(Outcome::all)
     }
 
+    /// Whether it works on subjects that the caller may peek but not execute.
+    pub fn lifts_execute(&self) -> bool {
+        self.rights.iter().any(|(lift, rights)| *lift == Lift::Subject && rights.contains(&Right::Execute))
+    }
+
     /// Whether it checks or hands out secrets.
     pub fn is_secret(&self) -> bool {
         self.outcomes().any(|o| matches!(&o.deed, Deed::Perform { performer, .. } if performer.is_secret))

@@ -183,7 +183,8 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     let entity = planner.entity(&action.entity)?;
     let subject = subject(action, call)?;
     // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
-    let caller = may_execute(Source::Store(means.store), entity, &action.name, subject, call.caller).await?;
+    let caller =
+        may_execute(Source::Store(means.store), entity, &action.name, subject, action.lifts_execute(), call.caller).await?;
     if !action.listens.is_empty() {
         let message = "This action listens to events: it isn't called.".to_owned();
         return Err(Error::Failed { status: 409, message });
@@ -212,7 +213,9 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
             true => Deed::begin_reading(means.store, planner, call.caller).await?,
             false => Deed::begin(means.store, planner, call.caller, &origin).await?,
         };
-        let caller = may_execute(Source::Scope(&mut deed.scope), entity, &action.name, subject, call.caller).await?;
+        let caller =
+            may_execute(Source::Scope(&mut deed.scope), entity, &action.name, subject, action.lifts_execute(), call.caller)
+                .await?;
         let mut run =
             Run { scope: scope.clone(), checked: checked.clone(), ..Run::bare(means, action, call, deed, caller, hashes) };
         if let Some(kept) = run.deed.done_before(once).await? {
@@ -520,7 +523,7 @@ impl<'a> Run<'a> {
         }
         let entity = self.deed.planner.entity(&called.entity)?;
         let source = Source::Scope(&mut self.deed.scope);
-        may_execute(source, entity, &called.name, subject, self.asked.caller).await?;
+        may_execute(source, entity, &called.name, subject, called.lifts_execute(), self.asked.caller).await?;
         let mut scope = input::inputs(called, sent)?;
         for known in ["now", "config", "caller"] {
             scope.insert(known.to_owned(), self.scope.get(known).cloned().unwrap_or_default());
