@@ -29,6 +29,20 @@ async fn a_search_finds_by_the_callers_rule_in_order_and_bounds() {
 }
 
 #[tokio::test]
+async fn a_peeked_value_is_not_served_through_an_actions_template() {
+    let world = World::new().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &["editors"]).await);
+    // the newsroom's `publish` tells the subject's title
+    let make =
+        async |group: i32| ada.make("article", json!({"title": "secret title", "permission": 16256 + group}), json!({})).await;
+    let (peeked, readable) = (make(16384 + 524_288).await, make(16384 + 32768 + 524_288).await);
+    let refused = bob.act(&format!("article/{peeked}/publish"), json!({})).await.is(403);
+    assert!(!refused.text.contains("secret title"));
+    assert_eq!(world.sql("select 1 from article where status = 'published'").await.len(), 0, "rolled back");
+    assert!(bob.act(&format!("article/{readable}/publish"), json!({})).await.is(200).text.contains("Published secret title"));
+}
+
+#[tokio::test]
 async fn what_is_copied_is_what_may_be_read() {
     let world = World::of(ODD).await;
     let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);

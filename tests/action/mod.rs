@@ -1,10 +1,9 @@
-//! Actions: the default ones, by the words that the documentation promises.
+//! Actions: the default ones, a file each, and what runs them.
 
-mod accounts;
+mod default;
 mod engine;
 mod events;
 mod files;
-mod groups;
 mod performers;
 mod schedule;
 mod states;

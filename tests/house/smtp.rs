@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -37,6 +39,25 @@ impl Letter {
     pub fn header(&self, name: &str) -> String {
         let line = self.text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
         line.unwrap_or_else(|| panic!("no {name} in {}", self.text)).to_owned()
+    }
+
+    /// What it says, if it has one part.
+    pub fn words(&self) -> String {
+        let (head, body) = self.text.split_once("\r\n\r\n").expect("a body");
+        match head.lines().find_map(|line| line.strip_prefix("Content-Transfer-Encoding: ")) {
+            Some("base64") => String::from_utf8(STANDARD.decode(body.replace("\r\n", "")).expect("base64")).expect("text"),
+            Some("quoted-printable") => {
+                let parts = body.replace("=\r\n", "");
+                let mut parts = parts.split('=');
+                let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+                for part in parts {
+                    bytes.push(u8::from_str_radix(&part[..2], 16).expect("a byte"));
+                    bytes.extend(&part.as_bytes()[2..]);
+                }
+                String::from_utf8(bytes).expect("text")
+            }
+            _ => body.to_owned(),
+        }
     }
 
     /// The token of the link in it.

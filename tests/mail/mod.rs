@@ -1,6 +1,5 @@
-//! Letters: what is sent, what waits, what becomes of what can't be sent.
+//! Letters: what they say, what is sent, what waits, what becomes of what can't be sent.
 
-mod accounts;
-mod groups;
-mod outbox;
+mod letters;
+pub mod outbox;
 mod signed;

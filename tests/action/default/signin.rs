@@ -1,0 +1,138 @@
+//! user_account/signin: a session and its token, for who knows the password; everybody else is told the same.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::hostile::{self, required, secret};
+use super::*;
+
+#[tokio::test]
+async fn c2_c14_who_knows_the_password_is_let_in_to_the_letter() {
+    let (world, _smtp) = with_mail().await;
+    let guest = world.guest();
+    guest.act("user_account/signup", person("ada")).await.is(200);
+    let agent = "Mozilla/5.0 {{7*7}} <script>";
+    let request = guest.request(reqwest::Method::POST, "/action/user_account/signin").header("User-Agent", agent);
+    let body = json!({"attributes": {"email": " ADA@example.org ", "password": PASSWORD}});
+    let answer = guest.send(request.body(body.to_string())).await.is(200);
+    let token = stored(&answer, "token").expect("a token");
+    let set = json!({"ResponseType": "client.store.set", "Attributes": {"key": "token", "value": token}});
+    assert_eq!(answer.json, json!([set, success("Logged in"), home()]));
+    let claims = world.app.tokens.verify(&token).expect("good");
+    assert_eq!((claims.email.as_str(), claims.exp - claims.iat, claims.iss.as_str()), ("ada@example.org", 3600, "rowhouse"));
+    let mut ada = world.guest();
+    ada.token = Some(token);
+    let session = ada.get("/api/session").await.is(200);
+    assert_eq!((session.all("device"), session.all("ip")), (vec![json!(agent)], vec![json!("127.0.0.1")]));
+    let twice = sign_in(&world, "ada@example.org", PASSWORD).await.ok().expect("a session beside it");
+    assert_eq!(twice.get("/api/session").await.is(200).ids().len(), 2);
+}
+
+#[tokio::test]
+async fn only_who_asks_is_remembered() {
+    let (world, _smtp) = with_mail().await;
+    signed_up(&world, "ada").await;
+    for (remember, is_kept) in [(json!(true), true), (json!(false), false), (json!(null), false)] {
+        let body = json!({"email": "ada@example.org", "password": PASSWORD, "remember": remember});
+        let answer = world.guest().act("user_account/signin", body).await.is(200);
+        let kinds: Vec<_> = answer.json.as_array().expect("a list").iter().map(|d| d["ResponseType"].clone()).collect();
+        let wanted = ["client.store.set", "client.store.set", "client.notify", "client.redirect"];
+        assert_eq!(kinds, if is_kept { &wanted[..] } else { &wanted[1..] });
+        assert_eq!(stored(&answer, "refresh_token").is_some_and(|token| token.len() >= 43), is_kept);
+    }
+}
+
+#[tokio::test]
+async fn v13_v14_v16_wrong_passwords_are_counted_and_answered_alike() {
+    let (world, _smtp) = with_mail().await;
+    let guest = world.guest();
+    for name in ["ada", "barred"] {
+        guest.act("user_account/signup", person(name)).await.is(200);
+    }
+    world.sql("update user_account set permission = 16256 where name = 'barred'").await;
+    let try_in =
+        async |email: &str, password: &str| guest.act("user_account/signin", json!({"email": email, "password": password})).await;
+    let wrong = try_in("ada@example.org", "wrong").await.is(401);
+    assert_eq!(wrong.json[0]["Attributes"]["message"], "Wrong e-mail or password");
+    for (email, password) in
+        [("nobody@example.org", "wrong"), ("barred@example.org", PASSWORD), ("{{email}}%@example.org", "' or true --")]
+    {
+        assert_eq!(try_in(email, password).await.is(401).text, wrong.text);
+    }
+    let hashed = world.app.hasher.done();
+    join_all((0..50).map(|_| try_in("ada@example.org", "wrong"))).await;
+    assert_eq!(world.app.hasher.done() - hashed, 50, "each costs one hash");
+    assert_eq!(try_in("ADA@example.org", PASSWORD).await.is(401).text, wrong.text, "not checked any more");
+    assert!(world.sql("select 1 from session").await.is_empty());
+}
+
+#[tokio::test]
+async fn v17_every_bad_sign_in_costs_one_hash_and_the_same_statements() {
+    let world = World::with(|config| config.limits.signin_per_account = 3).await;
+    let guest = world.guest();
+    for name in ["ada", "barred", "inactive", "locked", "without"] {
+        guest.act("user_account/signup", person(name)).await.is(200);
+    }
+    world.sql("update user_account set permission = 16256 where name = 'barred'").await;
+    world.sql("update user_account set active = false where name = 'inactive'").await;
+    world.sql("update user_account set password = null where name = 'without'").await;
+    for _ in 0..4 {
+        guest.act("user_account/signin", json!({"email": "locked@example.org", "password": "wrong"})).await.is(401);
+    }
+    let mut seen = vec![];
+    for name in ["ada", "nobody", "barred", "inactive", "locked", "without"] {
+        let before = world.app.hasher.done();
+        world.wire.listen();
+        let password = if name == "locked" { PASSWORD } else { "wrong" };
+        let said =
+            guest.act("user_account/signin", json!({"email": format!("{name}@example.org"), "password": password})).await.is(401);
+        seen.push((name, said.text, world.app.hasher.done() - before, world.wire.executed()));
+    }
+    for (name, text, hashes, statements) in &seen {
+        assert_eq!((text, *hashes, *statements), (&seen[0].1, 1, seen[0].3), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn v18_an_address_that_tries_too_often_waits() {
+    let world = World::with(|config| config.limits.signin_per_address = 3).await;
+    let guest = world.guest();
+    for n in 0..3 {
+        guest.act("user_account/signin", json!({"email": format!("{n}@example.org"), "password": "x"})).await.is(401);
+    }
+    let refused = guest.act("user_account/signin", json!({"email": "a@example.org", "password": "x"})).await.is(429);
+    assert!(!refused.header("retry-after").is_empty());
+}
+
+#[tokio::test]
+async fn v5_what_is_no_sign_in_opens_nothing_and_a_good_one_goes_on() {
+    let (world, _smtp) = with_mail().await;
+    let guest = world.guest();
+    guest.act("user_account/signup", person("ada")).await.is(200);
+    let good = json!({"email": "ada@example.org", "password": PASSWORD});
+    let inputs = [("email", required(hostile::address())), ("password", required(secret())), ("remember", hostile::flag())];
+    hostile::refuses_bad_inputs(&world, &guest, "user_account/signin", &good, &inputs).await;
+    hostile::takes_no_subject(&world, &world.user("bob", &[]).await, "user_account/signin", &good).await;
+    for empty in ["ada", "nobody"] {
+        let body = json!({"email": format!("{empty}@example.org"), "password": ""});
+        guest.act("user_account/signin", body).await.is(422); // the same without asking whether there is one
+    }
+    let bodies = [
+        "{",
+        "[]",
+        "null",
+        "{\"attributes\":7}",
+        "{\"email\":\"a@b\",\"email\":\"a@b\"}",
+        "{\"email\":\"a@b.c\",\"password\":\"wrong\"}",
+        "",
+    ];
+    let all = join_all((0..140).map(|n| {
+        let request = guest.request(reqwest::Method::POST, "/action/user_account/signin");
+        guest.send(request.header("Content-Type", "application/json").body(bodies[n % bodies.len()]))
+    }));
+    for answer in all.await {
+        assert!((400..500).contains(&answer.status), "{}: {}", answer.status, answer.text);
+    }
+    world.sql("delete from rowhouse.attempt").await;
+    guest.act("user_account/signin", good).await.is(200);
+}
