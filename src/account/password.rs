@@ -100,7 +100,7 @@ pub fn policy(password: &str, context: &[&str]) -> Result<(), String> {
         return Err("must have at least 8 characters".to_owned());
     }
     let mut words: Vec<&str> =
-        context.iter().flat_map(|w| w.split(['@', ' ', '.']).chain([*w])).filter(|w| w.len() > 2).collect();
+        context.iter().flat_map(|w| w.split(['@', ' ', '.']).chain(w.split('@')).chain([*w])).filter(|w| w.len() > 2).collect();
     words.push("rowhouse");
     match zxcvbn::zxcvbn(password, &words).guesses_log10() < 6.0 {
         true => Err("is too easy to guess: take a longer or rarer one".to_owned()),
@@ -145,6 +145,7 @@ mod tests {
         for bad in ["short", "password1", "qwerty123456", "rowhouse", "aaaaaaaaaaaa", "ada@example.org", "12345678"] {
             assert!(policy(bad, &["ada@example.org", "Ada"]).is_err(), "{bad}");
         }
+        assert!(policy("quixotry.vaults", &["quixotry.vaults@example.org"]).is_err(), "what stands before the @, whole");
         for good in ["correct horse", "größere Häuser überall", "xK9#mQ2$vL"] {
             assert!(policy(good, &["ada@example.org"]).is_ok(), "{good}");
         }
