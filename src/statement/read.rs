@@ -398,7 +398,6 @@ impl<'s> Speller<'s> {
         linked
     }
 
-    /// Puts everything together, with the slots of all branches laid out over each other.
     /// A column of `a`: bits of the entities that relationships lead to and that the caller may read. Links to others are left
     /// out (`permissions.md` §4).
     fn open(&mut self, kinds: &mut Vec<Wire>) -> Option<String> {
@@ -415,6 +414,7 @@ impl<'s> Speller<'s> {
         Some(format!(", (select coalesce(sum(case w.name{bits} else 0 end), 0)::bigint from world w where {held}) as open"))
     }
 
+    /// Puts everything together, with the slots of all branches laid out over each other.
     fn finish(mut self, who: &str, head: &str) -> (Statement, Layout<'s>) {
         let mut kinds: Vec<Wire> = vec![]; // the slots, in order
         let mut placed: Vec<Vec<usize>> = vec![];

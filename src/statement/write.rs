@@ -12,8 +12,6 @@ use crate::schema::{ADMINISTRATORS, Column, Entity, Link, Relation, quote};
 
 /// In a row's verdict, beside the seven rights: the caller may change permission, owner and grants.
 pub const CHMOD: i64 = 128;
-/// In a row's verdict: the row is the caller's own user row.
-pub const SELF: i64 = 256;
 /// In a row's verdict: the row is the caller's.
 pub const OWNED: i64 = 512;
 /// In a row's verdict: the row is granted to a group of the caller's.
@@ -49,12 +47,7 @@ pub fn judge(
         .collect();
     let t = entity.subject("t");
     let held = Right::ALL.iter().map(|r| format!("case when {} then {} else 0 end", rule(*r, t), r.bit()));
-    let more = [
-        (CHMOD, chmod("t")),
-        (SELF, "t.id = a.id".to_owned()),
-        (OWNED, belongs(&[Class::Owner], t)),
-        (GRANTED, belongs(&[Class::Group], t)),
-    ];
+    let more = [(CHMOD, chmod("t")), (OWNED, belongs(&[Class::Owner], t)), (GRANTED, belongs(&[Class::Group], t))];
     let more = more.map(|(bit, held)| format!("case when {held} then {bit} else 0 end"));
     statement.sql = format!(
         "with {who}, a as materialized (select * from who), rows as materialized (select t.* from a cross join lateral \
