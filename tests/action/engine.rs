@@ -88,6 +88,21 @@ async fn a_declared_right_reaches_the_subject_and_no_further() {
 }
 
 #[tokio::test]
+async fn a_row_that_an_input_names_is_there_only_for_who_may_peek_it() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let (hidden, peeked) = (
+        ada.make("order", json!({"permission": 16256}), json!({})).await,
+        ada.make("order", json!({"permission": 16256 + 1}), json!({})).await,
+    );
+    bob.act("order/point", json!({"other": peeked})).await.is(200);
+    let refused = bob.act("order/point", json!({"other": hidden})).await.is(404);
+    let missing = bob.act("order/point", json!({"other": "00000000-0000-7000-8000-00000000dead"})).await.is(404);
+    assert_eq!(refused.text, missing.text, "what is hidden is not there");
+    ada.act("order/point", json!({"other": hidden})).await.is(200);
+}
+
+#[tokio::test]
 async fn the_list_of_actions_is_one_statement_and_draws_forms() {
     let world = World::of(ODD).await;
     let ada = world.user("ada", &[]).await;
