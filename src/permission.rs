@@ -200,6 +200,7 @@ mod tests {
         assert_eq!(all(Right::Execute), [32, 4096, 524_288]);
         assert_eq!(all(Right::Refer), [64, 8192, 1_048_576]);
         assert_eq!(Permission::NONE.with(Class::Owner, &Right::ALL).bits(), 16256);
+        assert_eq!(Permission::NONE.with(Class::Owner, &[Right::Read, Right::Read]).bits(), 256, "named twice, held once");
         assert_eq!(Permission::NONE.with(Class::Group, &Right::ALL).bits(), Permission::GROUP);
         assert_eq!(Class::ALL.iter().fold(Permission::NONE, |p, c| p.with(*c, &Right::ALL)).bits(), Permission::MAX);
     }
