@@ -72,6 +72,8 @@ async fn chmod_is_for_owners_and_administrators_and_update_is_not_enough() {
     let change = |attributes: Json| json!({"data": {"type": "article", "id": article, "attributes": attributes}});
     eve.patch(&url, change(json!({"title": "by eve"}))).await.is(200);
     eve.patch(&url, change(json!({"permission": 2_097_151}))).await.is(403);
+    let shown = eve.get(&url).await.is(200).json["data"]["attributes"]["permission"].clone();
+    eve.patch(&url, change(json!({"title": "by eve again", "permission": shown}))).await.is(200); // sent back as it is
     ada.patch(&url, change(json!({"permission": 256 + 128}))).await.is(200);
     ada.patch(&url, change(json!({"permission": 16256}))).await.is(403); // the owner has no update any more
     world.administrator().await.patch(&url, change(json!({"permission": 16256}))).await.is(200);
@@ -87,6 +89,43 @@ async fn chmod_is_for_owners_and_administrators_and_update_is_not_enough() {
     let mine = json!({"data": {"type": "article", "attributes": {"title": "x"}, "relationships": {"owner": owner(ada.id)}}});
     eve.post("/api/article", mine.clone()).await.is(403);
     ada.post("/api/article", mine).await.is(201);
+}
+
+#[tokio::test]
+async fn a_change_of_links_alone_asks_what_they_ask_and_any_other_asks_update() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let article = ada.make("article", json!({"title": "x", "permission": 16256 - 1024}), json!({})).await; // but no update
+    let url = format!("/api/article/{article}");
+    let made = ada.get(&url).await.is(200).json["data"]["attributes"]["created_at"].clone();
+    let patch = async |attributes: Json, relationships: Json| {
+        let body = json!({"data": {"type": "article", "id": article, "attributes": attributes, "relationships": relationships}});
+        let request = ada.request(reqwest::Method::PATCH, &url).header("If-Match", "\"7-0\"");
+        ada.send(request.header("Content-Type", "application/vnd.api+json").body(body.to_string())).await
+    };
+    let (nothing, grants) = (json!({}), json!({"usergroups": {"data": []}}));
+    for attributes in [json!({}), json!({"title": "y"}), json!({"created_at": made}), json!({"no such": 1})] {
+        patch(attributes.clone(), nothing.clone()).await.is(403);
+        // grants are the owner's to change without update: but for the version, nothing is wrong with them
+        patch(attributes.clone(), grants.clone()).await.is(if attributes == nothing { 412 } else { 403 });
+    }
+    ada.patch(&url, json!({"data": {"type": "article", "id": article, "relationships": grants}})).await.is(200);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_change_is_told_who_may_link_what_it_links() {
+    let world = World::new().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let article = ada.make("article", json!({"title": "x"}), json!({})).await;
+    let url = format!("/api/article/{article}");
+    let hidden = bob.make("tag", json!({"name": "hidden", "permission": 16256}), json!({})).await;
+    let open = bob.make("tag", json!({"name": "open"}), json!({})).await;
+    let change = |attributes: Json, tag: &str| json!({"data": {"type": "article", "id": article, "attributes": attributes, "relationships": {"tags": {"data": [{"type": "tag", "id": tag}]}}}});
+    ada.patch(&url, change(json!({"words": -1}), &hidden)).await.is(404);
+    ada.patch(&url, change(json!({"words": -1}), &open)).await.is(422);
+    ada.patch(&url, change(json!({"words": 1}), &open)).await.is(200);
+    world.sql("update tag set permission = 2").await;
+    ada.patch(&url, change(json!({"words": 2}), &open)).await.is(200); // what is linked already isn't linked anew
 }
 
 #[tokio::test]
