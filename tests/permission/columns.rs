@@ -148,6 +148,10 @@ async fn a_column_is_set_by_whom_it_names() {
     let mut admin = world.administrator().await;
     admin.hears_canaries = true;
     admin.patch(&url, set("boss", json!("x"))).await.is(200);
+    // an action may set what it declares, whoever calls it
+    world.sql("update \"case\" set permission = permission | 32").await;
+    eve.act(&format!("case/{one}/appoint"), json!({})).await.is(200);
+    assert!(world.sql(&format!("select boss = 'eve' from \"case\" where id = '{one}'")).await[0].bool(0));
     // on create: the owner's are the creator's; the group's are whose group it comes to; a default is nobody's deed
     let make = |attributes: Json| json!({"data": {"type": "case", "attributes": attributes}});
     eve.post("/api/case", make(json!({"own": "mine"}))).await.is(201);
