@@ -86,7 +86,8 @@ fn overlooked(schema: &Schema, folder: &Path) -> Vec<Complaint> {
             let Ok(path) = path.strip_prefix(folder) else { continue };
             let steps: Vec<String> = path.iter().map(|step| step.to_string_lossy().into_owned()).collect();
             let shown = steps.join("/");
-            if steps.len() != depth + 2 {
+            let is_one = place.rsplit_once('.').is_some_and(|(_, ending)| shown.ends_with(&format!(".{ending}")));
+            if steps.len() != depth + 2 || !is_one {
                 complain(shown, format!("it would be overlooked here: a file is {place}"));
             } else if below == "actions" && !names.contains(&steps[1].as_str()) {
                 let hint = crate::yaml::nearest(&steps[1], &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
@@ -104,8 +105,12 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
         let path = entry.path();
         match path.is_dir() {
             true => found.extend(files(&path)),
-            false if path.extension().is_some_and(|x| x == "yaml" || x == "yml" || x == "hbs") => found.push(path),
-            false => {}
+            false => {
+                let ending = path.extension().map(|x| x.to_string_lossy().to_lowercase()).unwrap_or_default();
+                if matches!(ending.as_str(), "yaml" | "yml" | "hbs") {
+                    found.push(path);
+                }
+            }
         }
     }
     found.sort();
@@ -142,11 +147,8 @@ fn read(folder: &Path, below: &str) -> Result<Vec<File>, Complaint> {
         Err(e) => return Err(complain(below, e.to_string())),
     };
     let mut files = vec![];
-    for entry in entries.flatten().filter(|e| e.path().extension().is_some_and(|x| x == "yaml" || x == "yml")) {
+    for entry in entries.flatten().filter(|e| e.path().extension().is_some_and(|x| x == "yaml")) {
         let path = format!("{below}/{}", entry.file_name().to_string_lossy());
-        if path.ends_with(".yml") {
-            return Err(complain(&path, "schema files end in .yaml".to_owned()));
-        }
         let text = fs::read_to_string(entry.path()).map_err(|e| complain(&path, e.to_string()))?;
         files.push(File { path, text });
     }

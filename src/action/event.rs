@@ -62,23 +62,23 @@ impl<'a> Event<'a> {
     /// Of a note: entity, row, verb, before, after.
     fn of(schema: &'a Schema, row: &Row) -> Option<Event<'a>> {
         let json = |at| row.text(at).and_then(|text| serde_json::from_str(text).ok());
-        Event::new(schema.entity(row.text(0)?)?, row.uuid(1)?, row.text(2)?, json(3)?, json(4)?)
+        Event::new(schema.entity(row.text(0)?)?, row.uuid(1)?, row.text(2)?, &json(3)?, &json(4)?)
     }
 
     /// Of a task's payload.
     pub fn told(schema: &'a Schema, payload: &Json) -> Option<Event<'a>> {
         let entity = schema.entity(payload["entity"].as_str()?)?;
         let id = payload["id"].as_str().and_then(|id| id.parse().ok())?;
-        Event::new(entity, id, payload["verb"].as_str()?, payload["before"].clone(), payload["after"].clone())
+        Event::new(entity, id, payload["verb"].as_str()?, &payload["before"], &payload["after"])
     }
 
-    fn new(entity: &'a Entity, id: Uuid, verb: &str, before: Json, after: Json) -> Option<Event<'a>> {
+    fn new(entity: &'a Entity, id: Uuid, verb: &str, before: &Json, after: &Json) -> Option<Event<'a>> {
         let happening = Happening::ALL.into_iter().find(|h| h.word() == verb)?;
-        // A column that is nobody's, or not everybody's, is none of a listener's either.
-        let is_open = |name: &str| entity.served(name).is_some_and(|c| !c.is_limited()) || entity.relation(name).is_some();
-        let open = |values: Json| match values {
-            Json::Object(map) => map.into_iter().filter(|(name, _)| is_open(name)).collect::<Map<_, _>>().into(),
-            other => other,
+        // A column that is nobody's, or not everybody's, is none of a listener's either. Before it was made, and after it
+        // was deleted, everything in a row is null: so conditions may compare.
+        let is_open = |name: &&str| entity.served(name).is_none_or(|column| !column.is_limited());
+        let open = |values: &Json| -> Json {
+            entity.values().filter(is_open).map(|name| (name.to_owned(), values[name].clone())).collect::<Map<_, _>>().into()
         };
         Some(Event { entity, id, happening, before: open(before), after: open(after) })
     }

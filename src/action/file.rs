@@ -4,12 +4,12 @@
 
 use super::event;
 use super::machine;
-use super::outcome::{Scope, read_outcome};
+use super::outcome::{Meaning, Scope, read_outcome};
 use super::performer::{Gives, Performer};
 use super::schedule::Schedule;
 use super::{Action, Actions, Deed, Input, InputKind, Lift, Outcome, SubjectUse};
 use crate::mail::Letters;
-use crate::schema::file::{File, bounds, grants, kind, permission, rights, spelled_out};
+use crate::schema::file::{File, bounds, grants, kind, member_name, permission, rights, spelled_out};
 use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Entity, Policy, Schema};
 use crate::yaml::{self, Complaint, Key, Mark, Reader, Tree, Value};
@@ -93,6 +93,9 @@ pub fn load(schema: &Schema, letters: Letters, files: &[File]) -> Result<Actions
 
 fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, name): (&str, &str), tree: &Tree) -> Action {
     let entity = known_entity(reader, schema, Mark::default(), entity_name);
+    if let Err(words) = member_name(name) {
+        reader.complain(Mark::default(), words);
+    }
     let mut action = Action {
         entity: entity_name.to_owned(),
         name: name.to_owned(),
@@ -148,8 +151,12 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
     let moves = entity.and_then(|e| e.states.as_ref()).is_some_and(|m| m.events.iter().any(|event| event.name == name));
     let mut scope = Scope { letters: letters.collect(), moves, ..Scope::default() };
     for input in &action.inputs {
-        let row = if let InputKind::Row(entity) = &input.kind { schema.entity(entity) } else { None };
-        scope.names.push((input.name.clone(), row));
+        let meaning = match &input.kind {
+            InputKind::Row(entity) => schema.entity(entity).map_or(Meaning::Anything, Meaning::Row),
+            InputKind::Value(Kind::Json) => Meaning::Anything,
+            InputKind::Value(_) => Meaning::Values(&[]),
+        };
+        scope.names.push((input.name.clone(), meaning));
         scope.inputs.push(input.name.clone());
         if matches!(input.kind, InputKind::Value(Kind::Uuid)) {
             scope.ids.push(input.name.clone());
@@ -158,15 +165,19 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
             scope.passwords.push(input.name.clone());
         }
     }
-    scope.names.push(("caller".to_owned(), schema.entity("user_account")));
-    scope.names.extend(["now", "config"].map(|n| (n.to_owned(), None)));
-    if entries.iter().any(|(key, _)| key.name == "on") {
-        scope.names.push(("event".to_owned(), None));
+    let find = |name: &str| entries.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
+    let users = schema.system("user_account");
+    scope.names.push(("caller".to_owned(), Meaning::Known(users, vec!["id", "email", "name", "groups"])));
+    scope.names.push(("now".to_owned(), Meaning::Values(&[])));
+    scope.names.push(("config".to_owned(), Meaning::Values(&["public"])));
+    if let Some(value) = find("on") {
+        action.listens = event::read(reader, schema, value, &action);
+        let entities = action.listens.iter().filter_map(|listener| schema.entity(&listener.entity)).collect();
+        scope.names.push(("event".to_owned(), Meaning::Event(entities)));
     }
     if action.subject != SubjectUse::None {
-        scope.names.push(("subject".to_owned(), entity));
+        scope.names.push(("subject".to_owned(), entity.map_or(Meaning::Anything, Meaning::Row)));
     }
-    let find = |name: &str| entries.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
     match find("outcomes") {
         Some(outcomes) => {
             for item in reader.list(outcomes) {
@@ -184,7 +195,7 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
                 reader.complain(outcomes.mark, "a safe action only reads, responds and fails");
             }
             let is_answer = |o: &Outcome| matches!(o.deed, Deed::Respond { .. } | Deed::RespondRow { .. } | Deed::Call { .. });
-            if !action.outcomes().any(is_answer) && reader.complaints.is_empty() {
+            if !action.outcomes().any(is_answer) && action.listens.is_empty() && reader.complaints.is_empty() {
                 reader.complain(outcomes.mark, "an action answers something: add a respond");
             }
         }
@@ -207,11 +218,11 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
         reader.complain(user.mark, "`run_as` means nothing without `schedule`");
     }
     if let Some(value) = find("on") {
-        action.listens = event::read(reader, schema, value, &action);
         if action.inputs.iter().any(|i| i.required && i.default.is_none()) {
             reader.complain(value.mark, "nobody sends inputs to an action that listens");
         }
-        if action.is_secret() {
+        let checks = |performer: &Performer| performer.takes_proof || !matches!(performer.gives, Gives::Values(_));
+        if action.outcomes().any(|o| matches!(o.deed, Deed::Perform { performer, .. } if checks(performer))) {
             reader.complain(value.mark, "an action that listens has nobody whose password or token it could check");
         }
     }
@@ -275,6 +286,23 @@ fn wrong_calls(actions: &Actions, path: &str, entity: &str, name: &str) -> Vec<C
             }
             (true, SubjectUse::None) => reader.complain(*mark, format!("{entity}/{name} has no subject")),
             _ => {}
+        }
+        let is_sure = |o: &&Outcome| o.when.is_none(); // what is called under a condition may end
+        if is_sure(&outcome) && action.outcomes.iter().any(|o| std::ptr::eq(o, outcome)) {
+            let (mut met, mut waiting) = (vec![], vec![called]);
+            while let Some(at) = waiting.pop() {
+                if met.iter().any(|other| std::ptr::eq(*other, at)) {
+                    continue;
+                }
+                met.push(at);
+                waiting.extend(at.outcomes.iter().filter(is_sure).filter_map(|o| match &o.deed {
+                    Deed::Call { entity, action, .. } => actions.find(entity, action),
+                    _ => None,
+                }));
+            }
+            if met.iter().any(|at| std::ptr::eq(*at, action)) {
+                reader.complain(*mark, "it would call itself without end: say `when`");
+            }
         }
     }
     reader.complaints

@@ -3,6 +3,7 @@
 //! In charge of: every name of an outcome against the inputs and the earlier outcomes; `check` holds it against the schema.
 
 mod check;
+mod scope;
 
 use serde_json::Value as Json;
 
@@ -10,9 +11,10 @@ use super::file::known_entity;
 use super::performer::{Gives, PERFORMERS};
 use super::value::{self, Template};
 use super::{Deed, Outcome, directive};
-use crate::schema::{Entity, LinkRule, Schema};
-use crate::yaml::{Mark, Reader, Tree, Value};
+use crate::schema::{LinkRule, Schema};
+use crate::yaml::{Reader, Tree, Value};
 use check::{check_complete, check_fields, check_parameters, check_performer, condition, order, unused};
+pub use scope::{Meaning, Scope};
 
 const DEEDS: &[&str] = &["create", "update", "delete", "read", "link", "unlink", "perform", "respond", "each", "call", "fail"];
 const OUTCOME_KEYS: &[&str] = &[
@@ -41,27 +43,6 @@ const OUTCOME_KEYS: &[&str] = &[
     "one",
     "else_fail",
 ];
-/// What names mean while a file is read: an entity's row, or something else.
-#[derive(Default)]
-pub struct Scope<'s> {
-    /// The names, and the entity of those that stand for one row.
-    pub names: Vec<(String, Option<&'s Entity>)>,
-    /// Those that stand for the rows that a read found, and their entity.
-    pub lists: Vec<(String, &'s Entity)>,
-    /// The letters that there are, and the values that each needs.
-    pub letters: Vec<(String, Vec<String>)>,
-    /// Those that callers send.
-    pub inputs: Vec<String>,
-    /// Inputs of type uuid: enough to remove a link to.
-    pub ids: Vec<String>,
-    /// Passwords that are being chosen.
-    pub passwords: Vec<String>,
-    /// Those that prove who somebody is.
-    pub proofs: Vec<String>,
-    /// Whether the action is an event of a state machine.
-    pub moves: bool,
-}
-
 /// Reads one outcome, and adds its result to the names.
 pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Scope<'s>, tree: &Tree) -> Option<Outcome> {
     let entries = reader.keys(tree, OUTCOME_KEYS);
@@ -74,16 +55,16 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
     let name = find("as").map(|n| reader.text(n).to_owned());
     let when = find("when").map(|w| {
         let text = if let Value::Bool(b) = w.value { b.to_string() } else { reader.text(w).to_owned() };
-        match value::names(&text) {
-            Ok(names) => names.iter().for_each(|n| scope.check(reader, w.mark, n)),
+        match value::paths(&text) {
+            Ok(paths) => paths.iter().for_each(|n| scope.check(reader, w.mark, n)),
             Err(words) => reader.complain(w.mark, words),
         }
         text
     });
     let else_fail = find("else_fail").map(|e| failure(reader, scope, e));
-    let mut is_list = false;
     let with = |reader: &mut Reader, key: &str| find(key).map(|tree| templates(reader, scope, tree)).unwrap_or_default();
-    let (made, row) = match deed.name.as_str() {
+    let nothing = Meaning::Values(&[]);
+    let (made, meaning) = match deed.name.as_str() {
         "create" => {
             let entity = known_entity(reader, schema, what.mark, what.as_text());
             let with = with(reader, "with");
@@ -93,19 +74,19 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             if let Some(owner) = &owner {
                 scope.check_maker(reader, what.mark, owner);
             }
-            (Deed::Create { entity: what.as_text().to_owned(), with, owner }, entity)
+            (Deed::Create { entity: what.as_text().to_owned(), with, owner }, entity.map_or(Meaning::Anything, Meaning::Row))
         }
         "update" => {
             let row = reader.text(what).to_owned();
             let entity = scope.check_changed(reader, what.mark, &row);
             let with = with(reader, "with");
             check_fields(reader, scope, entity, what.mark, &with);
-            (Deed::Update { row, with }, entity)
+            (Deed::Update { row, with }, entity.map_or(Meaning::Anything, Meaning::Row))
         }
         "delete" => {
             let row = reader.text(what).to_owned();
             scope.check_changed(reader, what.mark, &row);
-            (Deed::Delete { row }, None)
+            (Deed::Delete { row }, nothing)
         }
         "read" => {
             let entity = known_entity(reader, schema, what.mark, what.as_text());
@@ -113,8 +94,8 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
             let one = find("one").is_some_and(|o| reader.bool(o));
             let most = find("limit").map(|l| reader.int(l, 1..=100_000));
             let sort = find("sort").map(|s| order(reader, schema, entity, s)).unwrap_or_default();
-            is_list = !one;
-            (Deed::Read { entity: what.as_text().to_owned(), condition, sort, most, one }, entity)
+            let meaning = entity.map_or(Meaning::Anything, if one { Meaning::Row } else { Meaning::List });
+            (Deed::Read { entity: what.as_text().to_owned(), condition, sort, most, one }, meaning)
         }
         word @ ("link" | "unlink") => {
             let path = reader.text(what).to_owned();
@@ -134,7 +115,7 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 reader.complain(*mark, "`permission` is for a link to usergroups: the bits of the grant's own");
             }
             let permission = permission.map(|(_, p)| p);
-            (Deed::Link { row: row.to_owned(), relation: relation.to_owned(), to, is_added: word == "link", permission }, None)
+            (Deed::Link { row: row.to_owned(), relation: relation.to_owned(), to, is_added: word == "link", permission }, nothing)
         }
         "perform" => {
             let text = reader.text(what).to_owned();
@@ -167,12 +148,19 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 Template::Literal(Json::String(entity)) if name == "entity" => Some(entity.clone()),
                 _ => None,
             });
-            let row = match (performer.gives, named) {
-                (Gives::Value, _) => None,
-                (_, Some(entity)) => known_entity(reader, schema, what.mark, &entity),
-                _ => schema.entity("user_account"),
+            let of = named.map_or(schema.entity("user_account"), |named| known_entity(reader, schema, what.mark, &named));
+            let meaning = match (performer.gives, of) {
+                (Gives::Values(names), _) => Meaning::Values(names),
+                (Gives::User, Some(entity)) if entity.name == "user_account" => {
+                    Meaning::Known(entity, vec!["id", "email", "name", "data"])
+                }
+                (Gives::User, Some(entity)) => {
+                    Meaning::Known(entity, ["id", "data"].into_iter().chain(entity.values()).collect())
+                }
+                (Gives::Proof, Some(entity)) => Meaning::Known(entity, vec!["id", "email", "name"]),
+                (_, None) => Meaning::Anything,
             };
-            (Deed::Perform { performer, with }, row)
+            (Deed::Perform { performer, with }, meaning)
         }
         "respond" => {
             let directive = reader.text(what).to_owned();
@@ -184,13 +172,13 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                     if directive == "client.file.download" && is_sent("content") == is_sent("url") {
                         reader.complain(what.mark, "a file comes by exactly one of `content` and `url`");
                     }
-                    (Deed::Respond { directive: known, with }, None)
+                    (Deed::Respond { directive: known, with }, nothing)
                 }
                 None if directive == "row" => {
                     let row = find("with").and_then(|w| reader.keys(w, &["row"]).iter().find(|(k, _)| k.name == "row"));
                     let (mark, row) = row.map_or((what.mark, String::new()), |(_, v)| (v.mark, reader.text(v).to_owned()));
                     scope.check_row(reader, mark, &row);
-                    (Deed::RespondRow { row }, None)
+                    (Deed::RespondRow { row }, nothing)
                 }
                 None => {
                     let names: Vec<_> = directive::DIRECTIVES.iter().map(|d| d.name).chain(["row"]).collect();
@@ -205,24 +193,19 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 let text = reader.text(value).to_owned();
                 if key.name == "in" { list = text } else { each = text }
             }
-            let row = scope.lists.iter().find(|(n, _)| *n == list).map(|(_, entity)| *entity);
-            if row.is_none() {
-                let names: Vec<_> = scope.lists.iter().map(|(n, _)| n.as_str()).collect();
-                reader.unknown(what.mark, "list", &list, &names);
-            }
+            let row = scope.list(reader, what.mark, &list);
             if each.is_empty() || scope.names.iter().any(|(n, _)| *n == each) {
                 reader.complain(what.mark, "`as` gives each row a name of its own");
             }
             let before = scope.names.len();
-            scope.names.push((each.clone(), row));
+            scope.names.push((each.clone(), row.map_or(Meaning::Anything, Meaning::Row)));
             let steps = find("do").map(|steps| reader.list(steps)).unwrap_or_default();
             let outcomes: Vec<_> = steps.iter().filter_map(|step| read_outcome(reader, schema, scope, step)).collect();
             scope.names.truncate(before); // what is named inside is nothing outside
-            scope.lists.retain(|(n, _)| scope.names.iter().any(|(name, _)| name == n));
             if outcomes.is_empty() {
                 reader.complain(what.mark, "`do` says what is done with each row");
             }
-            (Deed::Each { list, name: each, outcomes }, None)
+            (Deed::Each { list, name: each, outcomes }, nothing)
         }
         "call" => {
             let path = reader.text(what).to_owned();
@@ -239,19 +222,18 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
                 }
             }
             let (entity, action) = (entity.to_owned(), action.to_owned());
-            (Deed::Call { entity, action, subject, with, mark: what.mark }, None)
+            (Deed::Call { entity, action, subject, with, mark: what.mark }, nothing)
         }
         _ => {
             let (status, message) = failure(reader, scope, what);
-            (Deed::Fail { status, message }, None)
+            (Deed::Fail { status, message }, nothing)
         }
     };
     if let Some(name) = &name {
         if scope.names.iter().any(|(n, _)| n == name) {
             reader.complain(tree.mark, format!("`{name}` is a name already"));
         }
-        scope.names.push((name.clone(), row.filter(|_| !is_list)));
-        scope.lists.extend(row.filter(|_| is_list).map(|entity| (name.clone(), entity)));
+        scope.names.push((name.clone(), meaning));
     }
     unused(reader, entries, &deed.name);
     Some(Outcome { deed: made, name, when, else_fail })
@@ -263,8 +245,8 @@ fn templates(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> Vec<(String
 
 fn template(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> Template {
     let template = Template::read(tree.to_json());
-    match template.names() {
-        Ok(names) => names.iter().for_each(|name| scope.check(reader, tree.mark, name)),
+    match template.paths() {
+        Ok(paths) => paths.iter().for_each(|path| scope.check(reader, tree.mark, path)),
         Err(words) => reader.complain(tree.mark, words),
     }
     template
@@ -284,39 +266,4 @@ fn failure(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> (u16, Templat
         reader.complain(tree.mark, "`status` is missing: 400 to 499");
     }
     (status, message)
-}
-
-impl<'s> Scope<'s> {
-    fn check(&self, reader: &mut Reader, mark: Mark, name: &str) {
-        if !self.names.iter().any(|(n, _)| n == name) {
-            let names: Vec<_> = self.names.iter().map(|(n, _)| n.as_str()).collect();
-            reader.unknown(mark, "name", name, &names);
-        }
-    }
-
-    /// A name that must stand for a row.
-    fn check_row(&self, reader: &mut Reader, mark: Mark, name: &str) -> Option<&'s Entity> {
-        let found = self.names.iter().find(|(n, _)| n == name).and_then(|(_, row)| *row);
-        if found.is_none() {
-            let names: Vec<_> = self.names.iter().filter(|(_, r)| r.is_some()).map(|(n, _)| n.as_str()).collect();
-            reader.unknown(mark, "row", name, &names);
-        }
-        found
-    }
-
-    /// A row that is changed or deleted: a result, the subject or the caller, never what an input names.
-    fn check_changed(&self, reader: &mut Reader, mark: Mark, name: &str) -> Option<&'s Entity> {
-        if self.inputs.iter().any(|i| i == name) {
-            reader.complain(mark, format!("`{name}` is an input: read it first, or take a subject"));
-            return None;
-        }
-        self.check_row(reader, mark, name)
-    }
-
-    /// Who owns what is made: a user that is a result, the subject or the caller, never what an input names.
-    fn check_maker(&self, reader: &mut Reader, mark: Mark, name: &str) {
-        if self.check_changed(reader, mark, name).is_some_and(|e| e.name != "user_account") {
-            reader.complain(mark, format!("`{name}` is no user, so it can't own anything"));
-        }
-    }
 }

@@ -73,8 +73,8 @@ pub struct Performer {
 /// What a performer's result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gives {
-    /// A value.
-    Value,
+    /// A value that has these in it.
+    Values(&'static [&'static str]),
     /// A user.
     User,
     /// A user, and a proof that it is they who call.
@@ -100,7 +100,7 @@ const fn plain(name: &'static str, parameters: &'static [(&'static str, bool)], 
         parameters,
         properties: || json!({}),
         takes_values: false,
-        gives: Gives::Value,
+        gives: Gives::Values(&[]),
         takes_proof: false,
         tells: false,
         is_secret: false,

@@ -48,12 +48,20 @@ impl Template {
     /// # Errors
     /// Words for the file's author.
     pub fn names(&self) -> Result<Vec<String>, String> {
-        let root = |path: &str| path.split('.').next().unwrap_or_default().trim().to_owned();
+        let root = |path: String| path.split('.').next().unwrap_or_default().to_owned();
+        Ok(self.paths()?.into_iter().map(root).collect())
+    }
+
+    /// The paths that it takes, from a name on: `subject.title`; or what is wrong with it.
+    ///
+    /// # Errors
+    /// Words for the file's author.
+    pub fn paths(&self) -> Result<Vec<String>, String> {
         match self {
             Template::Literal(_) => Ok(vec![]),
-            Template::Path(path) => Ok(vec![root(path)]),
-            Template::List(items) => all_names(items.iter()),
-            Template::Map(items) => all_names(items.iter().map(|(_, t)| t)),
+            Template::Path(path) => Ok(vec![path.clone()]),
+            Template::List(items) => all_paths(items.iter()),
+            Template::Map(items) => all_paths(items.iter().map(|(_, t)| t)),
             Template::Text(text) => {
                 handlebars::Template::compile(text).map_err(|e| format!("not a template: {e}"))?;
                 let tags = text.split("{{").skip(1).filter_map(|t| t.split("}}").next()).map(str::trim);
@@ -61,9 +69,9 @@ impl Template {
                 let is_place = |t: &&str| matches!(*t, "@index" | "@key" | "@first" | "@last");
                 let named = tags.filter(|t| !t.starts_with(['/', '!']) && *t != "else" && !is_place(t)).map(|t| {
                     let block = ["#each ", "#if ", "#unless "].iter().find_map(|b| t.strip_prefix(b)).unwrap_or(t).trim();
-                    root(block.strip_prefix("@root.").unwrap_or(block))
+                    block.strip_prefix("@root.").unwrap_or(block).to_owned()
                 });
-                Ok(named.filter(|n| n != "this").collect())
+                Ok(named.filter(|path| path != "this" && !path.starts_with("this.")).collect())
             }
         }
     }
@@ -108,9 +116,9 @@ pub fn render(with: &[(String, Template)], scope: &Map<String, Json>) -> Result<
     with.iter().map(|(name, template)| Ok((name.clone(), template.render(scope)?))).collect()
 }
 
-fn all_names<'t>(templates: impl Iterator<Item = &'t Template>) -> Result<Vec<String>, String> {
-    let names: Result<Vec<_>, String> = templates.map(Template::names).collect();
-    Ok(names?.concat())
+fn all_paths<'t>(templates: impl Iterator<Item = &'t Template>) -> Result<Vec<String>, String> {
+    let paths: Result<Vec<_>, String> = templates.map(Template::paths).collect();
+    Ok(paths?.concat())
 }
 
 fn environment() -> Environment<'static> {
@@ -141,16 +149,16 @@ fn unknown_word(condition: &str) -> Option<String> {
     })
 }
 
-/// The names that a condition uses, or what is wrong with it.
+/// The paths that a condition takes, from a name on, or what is wrong with it.
 ///
 /// # Errors
 /// Words for the file's author.
-pub fn names(condition: &str) -> Result<Vec<String>, String> {
+pub fn paths(condition: &str) -> Result<Vec<String>, String> {
     let environment = environment();
     let expression = environment.compile_expression(condition).map_err(|e| format!("not a condition: {e}"))?;
     match unknown_word(condition) {
         Some(words) => Err(format!("not a condition: {words}")),
-        None => Ok(expression.undeclared_variables(false).into_iter().collect()),
+        None => Ok(expression.undeclared_variables(true).into_iter().collect()),
     }
 }
 
@@ -218,14 +226,14 @@ mod checks {
         assert!(!holds("s == 'x'", &scope()).expect("a condition"));
         assert!(holds("m", &scope()).is_err());
         assert_eq!(
-            names("a.b > c").map(|mut n| {
+            paths("a.b > c").map(|mut n| {
                 n.sort();
                 n
             }),
-            Ok(vec!["a".to_owned(), "c".to_owned()])
+            Ok(vec!["a.b".to_owned(), "c".to_owned()])
         );
-        assert!(names("a >").is_err());
-        assert!(names("a is empty").is_err() && names("a | first").is_err() && names("a == 'x is empty'").is_ok());
+        assert!(paths("a >").is_err());
+        assert!(paths("a is empty").is_err() && paths("a | first").is_err() && paths("a == 'x is empty'").is_ok());
         assert!(holds("o.nothing is not defined and s is startingwith 'gr' and s | length > 3", &scope()).expect("a condition"));
     }
 }

@@ -288,6 +288,12 @@ impl Entity {
         columns.chain(self.relations.iter().map(|r| r.name.as_str()))
     }
 
+    /// Names of what a row holds by itself, beside its id: the attributes that clients may be served, and to-one links.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        let columns = self.columns.iter().filter(|c| c.is_served()).map(|c| c.name.as_str());
+        columns.chain(self.relations.iter().filter(|r| !r.is_many()).map(|r| r.name.as_str()))
+    }
+
     /// The table, quoted.
     pub fn table(&self) -> String {
         format!("public.{}", quote(&self.name)) // so that no name of a statement's own stands before it

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::read::{gate, verdict, who};
 use super::{Statement, array};
 use crate::permission::{Right, Subject, rule};
-use crate::schema::{Entity, Link, quote};
+use crate::schema::{Entity, quote};
 
 /// In the verdict: the subject row grants execute.
 pub const SUBJECT: i64 = verdict::TARGET;
@@ -74,11 +74,7 @@ pub fn entities(session: Option<Uuid>) -> Statement {
 
 /// The attributes of rows and the ids of their to-one links as JSON, in the order of their ids here; secrets and hidden columns left out.
 pub fn values(entity: &Entity, ids: &[Uuid]) -> Statement {
-    let columns = entity.columns.iter().filter(|c| c.is_served());
-    let ones =
-        entity.relations.iter().filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None });
-    let names = columns.map(|c| c.name.as_str()).chain(ones);
-    let pairs: Vec<_> = names.map(|name| format!("'{}', t.{}", name.replace('\'', "''"), quote(name))).collect();
+    let pairs: Vec<_> = entity.values().map(|name| format!("'{}', t.{}", name.replace('\'', "''"), quote(name))).collect();
     let pairs: Vec<_> = pairs.chunks(40).map(|some| format!("jsonb_build_object({})", some.join(", "))).collect();
     let sql = format!(
         "select (jsonb_build_object('id', t.id) || {})::text from unnest($1::uuid[]) with ordinality as x (id, n) join {} t using (id) order by x.n",

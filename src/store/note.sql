@@ -1,6 +1,6 @@
 -- Notes what happens to rows. A table's trigger says for whom: entity, hidden columns, masked columns, columns of the history
 -- ('*' for all), listeners after the commit (verb:action), verbs that somebody hears before it.
--- Who changes, by which request and action, stands in the transaction's setting rowhouse.call.
+-- A history keeps what changed; listeners are told the whole row. Who changes, by which request and action, stands in the transaction's setting rowhouse.call.
 create or replace function rowhouse.note() returns trigger language plpgsql as $note$
 declare
   hidden constant text[] := string_to_array(tg_argv[1], ',') || array['version', 'updated_at'];
@@ -23,12 +23,8 @@ begin
     id := new.id;
   end if;
   changed := array(select k from jsonb_object_keys(was || becomes) k where was -> k is distinct from becomes -> k);
-  if tg_op = 'UPDATE' then
-    if changed = '{}' then
-      return null;
-    end if;
-    was := was - array(select k from jsonb_object_keys(was) k where k <> all(changed));
-    becomes := becomes - array(select k from jsonb_object_keys(becomes) k where k <> all(changed));
+  if tg_op = 'UPDATE' and changed = '{}' then
+    return null;
   end if;
   was := (select coalesce(jsonb_object_agg(key, case when key = any(masked) and value <> 'null' then '"***"' else value end), '{}') from jsonb_each(was));
   becomes := (select coalesce(jsonb_object_agg(key, case when key = any(masked) and value <> 'null' then '"***"' else value end), '{}') from jsonb_each(becomes));

@@ -10,17 +10,6 @@ async fn flow() -> World {
     World::of_with(FLOW, |config| config.outbox.poll = std::time::Duration::from_millis(50)).await
 }
 
-/// Waits until no task waits any more, by asking.
-async fn settled(world: &World) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while std::time::Instant::now() < deadline {
-        if world.sql("select 1 from task where state = 'waiting'").await.is_empty() {
-            return;
-        }
-    }
-    panic!("tasks wait for ever: {:?}", world.sql("select error from task where state = 'waiting'").await[0].text(0));
-}
-
 fn row(id: &str, attributes: Json) -> Json {
     json!({"data": {"type": "ticket", "id": id, "attributes": attributes}})
 }
@@ -85,7 +74,7 @@ async fn a_listener_after_runs_as_whose_change_it_was_in_order_and_once() {
     for node in [&world, &twins[0], &twins[1]] {
         node.run_tasks();
     }
-    settled(&world).await;
+    world.settled().await;
     let heard = ada.get("/api/entry?sort=created_at").await.is(200).all("text");
     let wanted =
         ["create by ada", "update by bob", "update by ada", "update by bob", "update by ada", "update by bob", "delete by ada"];
@@ -102,7 +91,7 @@ async fn what_was_refused_raises_nothing_and_who_was_barred_since_hears_nothing(
     ada.make("ticket", json!({"title": "x", "weight": 1}), json!({})).await;
     admin.act(&format!("user_account/{}/deactivate", ada.id), json!({})).await.is(200);
     world.run_tasks();
-    settled(&world).await;
+    world.settled().await;
     let dead = admin.get("/api/task?filter[state]=dead").await.is(200);
     assert_eq!(dead.all("error"), ["the user whose change it was is not active any more"]);
     assert!(admin.get("/api/entry").await.is(200).ids().is_empty());
@@ -111,7 +100,7 @@ async fn what_was_refused_raises_nothing_and_who_was_barred_since_hears_nothing(
     let task = dead.ids().remove(0);
     let again = json!({"data": {"type": "task", "id": task, "attributes": {"state": "waiting"}}});
     admin.patch(&format!("/api/task/{task}"), again).await.is(200);
-    settled(&world).await;
+    world.settled().await;
     assert_eq!(admin.get("/api/entry").await.is(200).all("text"), ["create by ada"]);
 }
 
@@ -122,7 +111,7 @@ async fn events_that_raise_each_other_after_the_commit_are_cut_by_depth_and_repo
     ada.make("tag", json!({"name": "echo"}), json!({})).await;
     ada.make("tag", json!({"name": "silent"}), json!({})).await;
     world.run_tasks();
-    settled(&world).await;
+    world.settled().await;
     assert_eq!(
         ada.get("/api/tag?sort=name&filter[name][starts]=echo").await.is(200).all("name"),
         ["echo", "echo!", "echo!!", "echo!!!", "echo!!!!"]
@@ -191,7 +180,7 @@ async fn what_the_database_deletes_along_is_noted_and_heard_too() {
     ada.delete(&format!("/api/ticket/{whole}")).await.is(204);
     assert_eq!(admin.get(&format!("/history/ticket/{part}")).await.is(200).all("verb"), ["delete", "create"]);
     world.run_tasks();
-    settled(&world).await;
+    world.settled().await;
     assert_eq!(ada.get("/api/entry").await.is(200).ids().len(), 4, "two made, two deleted");
 }
 
@@ -221,6 +210,6 @@ async fn what_is_made_and_gone_at_once_and_what_was_deleted_are_events_too() {
         .header("Content-Type", "application/vnd.api+json;ext=\"https://jsonapi.org/ext/atomic\"");
     ada.send(batch.body(operations.to_string())).await.is(200);
     world.run_tasks();
-    settled(&world).await;
+    world.settled().await;
     assert!(ada.get("/api/entry").await.is(200).all("text").contains(&json!("gone: to keep")));
 }

@@ -173,6 +173,57 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ("rights: { artikel: [read] }\noutcomes:\nR", ":1:11: unknown entity `artikel`; did you mean `article`?"),
         ("rights: { read.x: [read] }\noutcomes:\nR", ":1:11: unknown read outcome `x`"),
         ("rights: { article: [raed] }\noutcomes:\nR", ":1:21: unknown right `raed`; did you mean `read`?"),
+        // steps of paths, of whatever stands before them
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: \"{{subject.titel}}\" } }\nR",
+            ":3:39: unknown value of `subject` `titel`; did you mean `title`?",
+        ),
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: \"a {{subject.secret_note}}\" } }\nR",
+            ": unknown value of `subject` `secret_note`",
+        ),
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: x }, when: subject.staus == 'x' }\nR",
+            ": unknown value of `subject` `staus`; did you mean `status`?",
+        ),
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: \"{{subject.tags}}\" } }\nR",
+            ": unknown value of `subject` `tags`",
+        ),
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: \"{{subject.author.name}}\" } }\nR",
+            ": `subject.author` has nothing in it",
+        ),
+        (
+            "outcomes:\n  - { create: tag, with: { name: \"{{caller.pasword}}\" } }\nR",
+            ": unknown value of `caller` `pasword`; known: `id`, `email`, `name`, `groups`",
+        ),
+        (
+            "inputs: { a: { type: label } }\noutcomes:\n  - { create: tag, with: { name: \"{{a.b}}\" } }\nR",
+            ": `a` has nothing in it",
+        ),
+        ("outcomes:\n  - { create: tag, with: { name: \"{{config.secret}}\" } }\nR", ": unknown value of `config` `secret`"),
+        (
+            "outcomes:\n  - { perform: random, as: r, with: { length: 1 } }\n  - { create: tag, with: { name: \"{{r.text}}\" } }\nR",
+            ": `r` has nothing in it",
+        ),
+        (
+            "outcomes:\n  - { perform: http.request, as: r, with: { url: x } }\n  - { create: tag, with: { name: x }, when: r.statsu == 200 }\nR",
+            ": unknown value of `r` `statsu`; did you mean `status`?",
+        ),
+        (
+            "outcomes:\n  - { read: article, as: all }\n  - { each: { in: all, as: one }, do: [{ update: one, with: { title: \"{{one.titel}}\" } }] }\nR",
+            ": unknown value of `one` `titel`; did you mean `title`?",
+        ),
+        (
+            "on: { after_update: article }\noutcomes:\n  - { create: tag, with: { name: x }, when: event.befor.title == 'x' }\nR",
+            ": unknown value of `event` `befor`; did you mean `before`?",
+        ),
+        (
+            "on: { after_update: [article, comment] }\noutcomes:\n  - { create: tag, with: { name: \"{{event.after.titel}}\" } }\nR",
+            ": unknown value of `event.after` `titel`; did you mean `title`?",
+        ),
+        ("outcomes:\n  - { call: article/x }", ":2:13: it would call itself without end: say `when`"),
         ("outcomes: [", ": "),
         ("label: [x]\noutcomes:\nR", ":1:8: text is wanted here"),
     ];
@@ -215,6 +266,27 @@ fn the_actions_that_lift_anything() {
 }
 
 #[test]
+fn circles_of_calls_are_told_unless_they_may_end() {
+    let load = |files: &[(&str, &str)]| {
+        let file = |(name, text): &(&str, &str)| File { path: format!("actions/article/{name}.yaml"), text: (*text).to_owned() };
+        let files: Vec<_> = files.iter().map(file).collect();
+        let (schema, _) = rowhouse::project::load(std::path::Path::new("examples/newsroom")).expect("no complaints");
+        let loaded = file::load(&schema, Default::default(), &files).map(|_| ());
+        loaded.map_err(|complaints| complaints.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let to = |name: &str| format!("outcomes:\n  - {{ call: article/{name} }}");
+    let end = "outcomes:\n  - { respond: client.reload }";
+    let said = load(&[("a", to("b").as_str()), ("b", &to("c")), ("c", &to("b")), ("d", end)]).expect_err("a circle");
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(said[0].starts_with("actions/article/b.yaml:2:13: it would call itself"), "{said:#?}");
+    let may_end =
+        "inputs: { n: { type: integer } }\noutcomes:\n  - { call: article/b, when: n == 1 }\n  - { respond: client.reload }";
+    load(&[("a", to("b").as_str()), ("b", &to("c")), ("c", may_end), ("d", end)]).expect("no circle that has no end");
+    let said = load(&[("a b", end)]).expect_err("a name");
+    assert!(said[0].contains("`a b` can't be a name"), "{said:#?}");
+}
+
+#[test]
 fn files_that_would_be_overlooked_are_said_to_be() {
     let folder = std::env::temp_dir().join(format!("rowhouse-overlooked-{}", uuid::Uuid::now_v7()));
     for path in [
@@ -224,6 +296,9 @@ fn files_that_would_be_overlooked_are_said_to_be() {
         "actions/usergroup/old/x.yaml",
         "templates/loose.hbs",
         "templates/letter/old/text.hbs",
+        "templates/letter/text.HBS",
+        "schema/article.yml",
+        "actions/usergroup/Greet.YAML",
     ] {
         std::fs::create_dir_all(folder.join(path).parent().expect("a folder")).expect("a folder");
         std::fs::write(folder.join(path), "").expect("written");
@@ -238,8 +313,11 @@ fn files_that_would_be_overlooked_are_said_to_be() {
         "actions/usergroup/old/x.yaml: it would be overlooked",
         "templates/loose.hbs: it would be overlooked here: a file is templates/<letter>/<part>.hbs",
         "templates/letter/old/text.hbs: it would be overlooked",
+        "templates/letter/text.HBS: it would be overlooked",
+        "schema/article.yml: it would be overlooked here: a file is schema/<entity>.yaml",
+        "actions/usergroup/Greet.YAML: it would be overlooked",
     ] {
         assert!(said.iter().any(|s| s.starts_with(words)), "{words} in {said:#?}");
     }
-    assert_eq!(said.len(), 6);
+    assert_eq!(said.len(), 9);
 }

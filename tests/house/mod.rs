@@ -193,6 +193,17 @@ impl World {
         tokio::spawn(async move { rowhouse::start::tasks(&app, std::future::pending()).await });
     }
 
+    /// Waits until no task waits any more, by asking.
+    pub async fn settled(&self) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while std::time::Instant::now() < deadline {
+            if self.sql("select 1 from task where state = 'waiting'").await.is_empty() {
+                return;
+            }
+        }
+        panic!("tasks wait for ever: {:?}", self.sql("select error from task where state = 'waiting'").await[0].text(0));
+    }
+
     /// Runs SQL past all permissions: for setting scenes.
     pub async fn sql(&self, sql: &str) -> Vec<Row> {
         self.app.store.read(&once(sql)).await.expect("good SQL")

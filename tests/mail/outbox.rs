@@ -24,6 +24,7 @@ async fn with_timeout(timeout: Duration) -> (World, Smtp) {
         config.mail.timeout = timeout;
     })
     .await;
+    world.run_tasks();
     (world, smtp)
 }
 

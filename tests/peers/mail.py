@@ -74,6 +74,13 @@ def outbox():
     return {row["message_id"]: row for row in rows}
 
 
+def ask_for(letters):
+    """Asks for letters, and waits until they wait in the outbox."""
+    known = len(outbox())
+    at_once(forget, letters)
+    until("they are all in the outbox", lambda: len(outbox()) == known + len(letters))
+
+
 def count(state):
     return sum(row["state"] == state for row in outbox().values())
 
@@ -218,7 +225,7 @@ def kill_midway(victim, some):
     # The outbox is busy with one, and then takes as many as it can of the others.
     forget(some[0])
     until("a letter is under way", lambda: there() > known)
-    at_once(forget, some[1:])
+    ask_for(some[1:])
     before = copies()
     known = sum(before.values())
     let_through(known)
@@ -243,11 +250,11 @@ def main():
     root = next(d["Attributes"]["value"] for d in said if d["ResponseType"] == "client.store.set")
     at_once(sign_up, PEOPLE)
 
-    at_once(forget, PEOPLE[:20])
+    ask_for(PEOPLE[:20])
     until("the first twenty are sent", lambda: count("sent") == 20)
 
     kills = [kill_midway("box", PEOPLE[20:35])]
-    at_once(forget, PEOPLE[35:45])  # what is asked for meanwhile waits
+    ask_for(PEOPLE[35:45])  # what is asked for meanwhile waits
     until("none of them can be sent", lambda: all(row["state"] == "sent" or row["error"] for row in outbox().values()))
     start_box()
     kills.append(kill_midway("rowhouse", PEOPLE[45:]))

@@ -4,12 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json, json};
 
-use super::{Performer, plain, text};
+use super::{Gives, Performer, plain, text};
 use crate::action::run::Run;
 use crate::error::{Error, Fault, Result};
 
 /// Gives `name`, `contentType` and `content` (base64). Of rows that the caller may not read only the ids are in it.
 pub static PERFORMER: Performer = Performer {
+    gives: Gives::Values(&["name", "contentType", "content"]),
     tells: true,
     properties: || json!({"format": {"enum": ["csv", "json"]}, "columns": {"type": "array"}, "rows": {"type": "array"}}),
     ..plain("file.make", &[("name", true), ("format", true), ("rows", true), ("columns", false)], |_: &mut Run<'_>, with| {

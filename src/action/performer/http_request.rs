@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Performer, plain, text};
+use super::{Gives, Performer, plain, text};
 use crate::action::run::Run;
 use crate::error::{Error, Fault, Result};
 use crate::outgoing::Request;
 
 /// Gives `status` and `body`. With `after: commit` it waits in the outbox, is sent by any node, and gives nothing.
 pub static PERFORMER: Performer = Performer {
+    gives: Gives::Values(&["status", "body"]),
     outlives: true,
     properties: || {
         json!({

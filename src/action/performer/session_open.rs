@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::{Performer, plain};
+use super::{Gives, Performer, plain};
 use crate::account::token::{fresh, hash};
 use crate::action::run::Run;
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::statement::account;
 
 /// Gives the session's id and its access token; with `remember` a refresh token too, and the session lasts as long as that.
 pub static PERFORMER: Performer = Performer {
+    gives: Gives::Values(&["id", "token", "refresh_token"]),
     takes_proof: true,
     is_secret: true,
     properties: || json!({"remember": {"type": "boolean"}}),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{Performer, plain, session_open, text};
+use super::{Gives, Performer, plain, session_open, text};
 use crate::account::token::hash;
 use crate::action::run::Run;
 use crate::error::{Error, Result};
@@ -10,6 +10,7 @@ use crate::statement::account;
 
 /// Gives what `session.open` gives. The session before ends: its access token is worth nothing from now on.
 pub static PERFORMER: Performer = Performer {
+    gives: Gives::Values(&["id", "token", "refresh_token"]),
     is_secret: true,
     // One that was spent before is somebody's who shouldn't have it.
     failed: Some(|with| account::end_family(&hash(&text(with, "refresh_token")))),

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Performer, plain, text};
+use super::{Gives, Performer, plain, text};
 use crate::action::run::Run;
 use crate::error::Result;
 
 /// Gives `subject`, `text` and `html`. The values stand beside its parameters.
 pub static PERFORMER: Performer = Performer {
+    gives: Gives::Values(&["subject", "text", "html"]),
     takes_values: true,
     tells: true,
     ..plain("template.render", &[("template", true), ("language", false)], |run, with| Box::pin(render(run, with)))

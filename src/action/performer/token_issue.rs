@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Performer, plain, text};
+use super::{Gives, Performer, plain, text};
 use crate::account::token::{fresh, hash};
 use crate::action::run::Run;
 use crate::error::{Error, Result};
@@ -12,6 +12,7 @@ use crate::statement::account;
 /// Gives the token. Of one purpose a user's newest alone is good, unless there may be `several`:
 /// then the newest for each row and data.
 pub static PERFORMER: Performer = Performer {
+    gives: Gives::Values(&["token"]),
     is_secret: true,
     properties: || json!({"purpose": {"type": "string"}, "minutes": {"type": "integer", "minimum": 1, "maximum": 525_600}, "several": {"type": "boolean"}}),
     ..plain(

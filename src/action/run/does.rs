@@ -60,7 +60,8 @@ impl<'a> Run<'a> {
                         return Err(Error::Invalid(vec![fault.at("/attributes")]));
                     }
                 }
-                if performer.gives != Gives::Value {
+                let is_row = !matches!(performer.gives, Gives::Values(_));
+                if is_row {
                     // Who holds a token was sent it: what it tells of them is theirs to know.
                     let entity = match with.get("entity").and_then(Json::as_str) {
                         Some(entity) => self.deed.planner.entity(entity)?,
@@ -69,8 +70,7 @@ impl<'a> Run<'a> {
                     self.bind(outcome, entity, performer.gives == Gives::User);
                 }
                 let done = (performer.run)(self, &with).await?;
-                if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| performer.gives != Gives::Value)
-                {
+                if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| is_row) {
                     self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
                 }
                 Ok(done)

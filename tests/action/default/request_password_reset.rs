@@ -37,8 +37,30 @@ async fn v16_known_and_unknown_addresses_are_answered_alike() {
         assert!(world.sql(&format!("select 1 from rowhouse.token t where t::text like '%{link}%'")).await.is_empty(), "hashed");
         guest.act("user_account/reset_password", choose(&link, "battery staple")).await.is(200);
     }
+    world.settled().await;
     assert!(smtp.is_empty(), "nobody else is written to");
     assert_eq!(world.sql("select 1 from mail").await.len(), 2);
+}
+
+#[tokio::test]
+async fn v17_nothing_is_done_for_a_known_address_before_the_answer() {
+    let world = World::new().await;
+    for name in ["ada", "inactive"] {
+        world.user(name, &[]).await;
+    }
+    world.sql("update user_account set active = false where name = 'inactive'").await;
+    let statements = async |email: &str| {
+        world.wire.listen();
+        world.guest().act(ASK, json!({"email": email})).await.is(200);
+        world.wire.executed()
+    };
+    statements("nobody@example.org").await; // what is only done once
+    let unknown = statements("nobody@example.org").await;
+    for email in ["ada@example.org", "inactive@example.org"] {
+        assert_eq!(statements(email).await, unknown, "{email}");
+    }
+    assert!(world.sql("select 1 from rowhouse.token union all select 1 from mail").await.is_empty(), "but it waits");
+    assert_eq!(world.sql("select 1 from task where state = 'waiting'").await.len(), 4);
 }
 
 #[tokio::test]
@@ -55,10 +77,11 @@ async fn the_newest_link_alone_is_good_and_lasts_half_an_hour() {
         "select 1 from rowhouse.token where expires_at between now() + interval '29 minutes' and now() + interval '30 minutes'";
     assert_eq!(world.sql(late).await.len(), 1);
     world.guest().act("user_account/reset_password", choose(&new, "battery staple")).await.is(200);
-    let quiet = World::with(|config| config.limits.action_rate = false).await;
-    signed_up(&quiet, "ada").await;
-    assert_eq!(fifty(&[&quiet.guest()], ASK, &good).await, [(200, 50)].into());
-    assert_eq!(quiet.sql("select 1 from rowhouse.token").await.len(), 1, "one is good of fifty");
+    assert_eq!(fifty(&[&world.guest()], ASK, &good).await, [(200, 50)].into());
+    world.settled().await;
+    assert_eq!(world.sql("select 1 from rowhouse.token where purpose = 'reset_password'").await.len(), 1, "one is good of fifty");
+    assert_eq!(world.sql("select 1 from mail").await.len(), 52);
+    assert!(world.sql("select 1 from reset_request").await.is_empty(), "what was asked for is not kept");
 }
 
 #[tokio::test]

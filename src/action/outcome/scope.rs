@@ -1,0 +1,136 @@
+//! What the names of an action file mean where they stand.
+//!
+//! In charge of: that a name is known, and that it has inside what a path speaks of: `subject.title`, `link.token`.
+
+use crate::schema::Entity;
+use crate::schema::kind::Kind;
+use crate::yaml::{Mark, Reader};
+
+/// What is known while a file is read.
+#[derive(Default)]
+pub struct Scope<'s> {
+    /// The names, and what they stand for.
+    pub names: Vec<(String, Meaning<'s>)>,
+    /// The letters that there are, and the values that each needs.
+    pub letters: Vec<(String, Vec<String>)>,
+    /// Those that callers send.
+    pub inputs: Vec<String>,
+    /// Inputs of type uuid: enough to remove a link to.
+    pub ids: Vec<String>,
+    /// Passwords that are being chosen.
+    pub passwords: Vec<String>,
+    /// Those that prove who somebody is.
+    pub proofs: Vec<String>,
+    /// Whether the action is an event of a state machine.
+    pub moves: bool,
+}
+
+/// What a name stands for.
+#[derive(Clone)]
+pub enum Meaning<'s> {
+    /// A row.
+    Row(&'s Entity),
+    /// A row of which these are known.
+    Known(&'s Entity, Vec<&'s str>),
+    /// The rows that a read found.
+    List(&'s Entity),
+    /// What happened to a row of one of these.
+    Event(Vec<&'s Entity>),
+    /// A value that has these in it.
+    Values(&'static [&'static str]),
+    /// What somebody else sent.
+    Anything,
+}
+
+impl<'s> Meaning<'s> {
+    /// Whose row it is, if it is one.
+    pub fn row(&self) -> Option<&'s Entity> {
+        match self {
+            Meaning::Row(entity) | Meaning::Known(entity, _) => Some(entity),
+            _ => None,
+        }
+    }
+
+    /// What may follow in a path, step by step; nothing where that isn't known. An empty list ends it.
+    fn within(&self, steps: &[&str]) -> Option<Vec<&'s str>> {
+        let values = |entity: &'s Entity| std::iter::once("id").chain(entity.values());
+        let (known, rest): (Vec<&str>, _) = match (self, steps) {
+            (Meaning::Event(_), []) => (vec!["entity", "id", "name", "before", "after"], None),
+            (Meaning::Event(entities), ["before" | "after", rest @ ..]) if rest.len() < 2 => {
+                (entities.iter().flat_map(|entity| values(entity)).collect(), None)
+            }
+            (Meaning::Row(entity), []) => (values(entity).collect(), None),
+            (Meaning::Known(_, known), []) => (known.clone(), None),
+            (Meaning::Values(known), []) => (known.to_vec(), None),
+            (Meaning::Row(entity), [column, ..]) => (vec![], entity.column(column)),
+            _ => return None,
+        };
+        match rest.is_some_and(|column| column.kind == Kind::Json) {
+            true => None,
+            false => Some(known),
+        }
+    }
+}
+
+impl<'s> Scope<'s> {
+    /// Holds a path against the names, step by step.
+    pub fn check(&self, reader: &mut Reader, mark: Mark, path: &str) {
+        let steps: Vec<&str> = path.split('.').collect();
+        let Some((_, meaning)) = self.names.iter().find(|(name, _)| name == steps[0]) else {
+            let names: Vec<_> = self.names.iter().map(|(n, _)| n.as_str()).collect();
+            return reader.unknown(mark, "name", steps[0], &names);
+        };
+        for at in 1..steps.len() {
+            match meaning.within(&steps[1..at]) {
+                Some(known) if known.is_empty() => {
+                    return reader.complain(mark, format!("`{}` has nothing in it", steps[..at].join(".")));
+                }
+                Some(known) if !known.contains(&steps[at]) => {
+                    return reader.unknown(mark, &format!("value of `{}`", steps[..at].join(".")), steps[at], &known);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A name that must stand for a row.
+    pub fn check_row(&self, reader: &mut Reader, mark: Mark, name: &str) -> Option<&'s Entity> {
+        let found = self.names.iter().find(|(n, _)| n == name).and_then(|(_, meaning)| meaning.row());
+        if found.is_none() {
+            let names: Vec<_> = self.names.iter().filter(|(_, m)| m.row().is_some()).map(|(n, _)| n.as_str()).collect();
+            reader.unknown(mark, "row", name, &names);
+        }
+        found
+    }
+
+    /// A row that is changed or deleted: a result, the subject or the caller, never what an input names.
+    pub fn check_changed(&self, reader: &mut Reader, mark: Mark, name: &str) -> Option<&'s Entity> {
+        if self.inputs.iter().any(|i| i == name) {
+            reader.complain(mark, format!("`{name}` is an input: read it first, or take a subject"));
+            return None;
+        }
+        self.check_row(reader, mark, name)
+    }
+
+    /// Who owns what is made: a user that is a result, the subject or the caller, never what an input names.
+    pub fn check_maker(&self, reader: &mut Reader, mark: Mark, name: &str) {
+        if self.check_changed(reader, mark, name).is_some_and(|e| e.name != "user_account") {
+            reader.complain(mark, format!("`{name}` is no user, so it can't own anything"));
+        }
+    }
+
+    /// The rows that a name stands for, all of which `each` goes through.
+    pub fn list(&self, reader: &mut Reader, mark: Mark, name: &str) -> Option<&'s Entity> {
+        let lists: Vec<_> = self
+            .names
+            .iter()
+            .filter_map(|(name, meaning)| if let Meaning::List(entity) = meaning { Some((name.as_str(), *entity)) } else { None })
+            .collect();
+        let found = lists.iter().find(|(list, _)| *list == name).map(|(_, entity)| *entity);
+        if found.is_none() {
+            let names: Vec<_> = lists.iter().map(|(n, _)| *n).collect();
+            reader.unknown(mark, "list", name, &names);
+        }
+        found
+    }
+}
