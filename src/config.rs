@@ -99,6 +99,7 @@ pub struct Mail {
 pub struct Outbox {
     pub poll: Duration,
     pub tries: i64,
+    pub keep: Duration,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -216,6 +217,7 @@ pub const KEYS: &[Key] = &[
     hidden("mail.dkim_key", "", "the key for that: RSA as PKCS#1 PEM, or the 32 bytes of an Ed25519 key in base64", |c, v| { c.mail.dkim_key = (!v.is_empty()).then(|| Secret::new(v)); Ok(()) }),
     key("outbox.poll", "2s", "how often the outbox (letters and tasks) is looked at, beside when something is put in here", |c, v| duration(v).map(|v| c.outbox.poll = v)),
     key("outbox.tries", "12", "how often a letter or a task is tried before it is dead", |c, v| number(v, 1, 100).map(|v| c.outbox.tries = v)),
+    key("outbox.keep", "90d", "how long a letter that was sent and a task that is done are still shown", |c, v| duration(v).map(|v| c.outbox.keep = v)),
     key("outgoing.private", "", "networks that http.request may reach although they aren't public, comma separated", |c, v| list(v, "a network such as 10.0.0.0/8").map(|v| c.outgoing.private = v)),
     key("outgoing.timeout", "5s", "longest that http.request waits for another server", |c, v| duration(v).map(|v| c.outgoing.timeout = v)),
     key("outgoing.answer", "1048576", "most bytes of another server's answer", |c, v| number(v, 0, 1 << 30).map(|v| c.outgoing.answer = v)),

@@ -33,13 +33,23 @@ pub struct Outbox {
     lease: Duration,
     at_once: usize,
     tries: i64,
+    keep: Duration,
 }
 
 impl Outbox {
     /// `longest`: the time that doing one row may take; then it is given up for now. `lease`: after which others think that
     /// nobody does it, unless whoever does says otherwise. `at_once`: how many rows are done at a time.
     pub fn new(queue: Queue, settings: &config::Outbox, longest: Duration, lease: Duration, at_once: usize) -> Outbox {
-        Outbox { queue, wake: Notify::new(), poll: settings.poll, longest, lease, at_once, tries: settings.tries }
+        Outbox {
+            queue,
+            wake: Notify::new(),
+            poll: settings.poll,
+            longest,
+            lease,
+            at_once,
+            tries: settings.tries,
+            keep: settings.keep,
+        }
     }
 
     /// Says that there may be something to do.
@@ -83,7 +93,7 @@ impl Outbox {
             .await
             .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }));
         let statement = match done {
-            Ok(()) => outbox::done(self.queue, id),
+            Ok(()) => outbox::done(self.queue, id, self.keep.as_secs()),
             Err(Undone { words, is_final }) => {
                 let is_dead = is_final || tries >= self.tries;
                 tracing::warn!(%id, tries, is_dead, words, "what waits in the outbox was not done");

@@ -45,7 +45,8 @@ async fn move_rows(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
     let payload: Json = row.text(4).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| never("it names no transfer"))?;
     let claim = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(0));
-    let done = as_user(means, row, transfer::LONGEST, async |call| transfer::run(means, call, claim, id).await).await;
+    let done =
+        as_user(means, row.uuid(6), row, transfer::LONGEST, async |call| transfer::run(means, call, claim, id).await).await;
     if let Err(Undone { words, is_final: true }) = &done {
         means.store.read(&crate::statement::transfer::fail(id, words)).await.map_err(told)?;
     }
@@ -80,21 +81,26 @@ async fn listen(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
     if usize::try_from(depth).is_ok_and(|depth| depth > means.config.limits.call_depth) {
         return Err(never(format!("events lead to each other more than {} deep", means.config.limits.call_depth)));
     }
-    if row.uuid(6).is_none() && payload["guest"] != true {
-        return Err(never("nobody knows whose change it was"));
-    }
-    as_user(means, row, Duration::from_mins(1), async |call| event::run(means, action, call, &event, row.uuid(6), depth).await)
+    let user = row.uuid(6);
+    // Who deleted themselves is nobody any more: what is heard of it has the rights of anybody.
+    let is_gone = match user {
+        Some(user) => means.store.read(&account::known(user)).await.map_err(told)?.is_empty(),
+        None => false,
+    };
+    let user = user.filter(|_| !is_gone);
+    as_user(means, user, row, Duration::from_mins(1), async |call| event::run(means, action, call, &event, user, depth).await)
         .await
 }
 
 /// Does a task as the user whose it is, in a session of its own; as a guest where it is nobody's.
 async fn as_user(
     means: &Means<'_>,
+    user: Option<Uuid>,
     row: &Row,
     longest: Duration,
     does: impl AsyncFnOnce(&Call) -> Result<(), Error>,
 ) -> Result<(), Undone> {
-    let (user, session) = (row.uuid(6), Uuid::now_v7());
+    let session = Uuid::now_v7();
     let mut caller = Caller::default();
     if let Some(user) = user {
         let opened = means.store.read(&statement::open_for(session, user, longest.as_secs())).await.map_err(told)?;

@@ -60,6 +60,11 @@ pub fn end_sessions(user: Uuid) -> Statement {
     Statement::fixed(sql, vec![Some(user.to_string())])
 }
 
+/// A row where there is such a user, whatever became of them.
+pub fn known(user: Uuid) -> Statement {
+    Statement::fixed("select 1 from user_account where id = $1", vec![Some(user.to_string())])
+}
+
 /// Locks a user's row, as a link to it would not.
 pub fn lock_user(user: &str) -> Statement {
     Statement::fixed("select 1 from user_account where id = $1::uuid for no key update", vec![Some(user.to_owned())])

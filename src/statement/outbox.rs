@@ -74,13 +74,15 @@ pub fn claim(queue: Queue, seconds: u64, most: usize) -> Statement {
     Statement::fixed(sql, vec![Some(seconds.to_string()), Some(most.to_string())])
 }
 
-/// It is done: its secrets are wiped.
-pub fn done(queue: Queue, id: Uuid) -> Statement {
+/// It is done: its secrets are wiped. Some that were done so many seconds ago are swept.
+pub fn done(queue: Queue, id: Uuid, keep: u64) -> Statement {
     let Queue { table, done, .. } = queue;
     let sql = format!(
-        "update {table} set state = '{done}', {done}_at = now(), sealed = null, error = null, version = version + 1, updated_at = now() where id = $1"
+        "with old as (delete from {table} where id in (select t.id from {table} t where t.created_at < now() - make_interval(secs => $2::double precision) \
+         and t.{done}_at < now() - make_interval(secs => $2::double precision) order by t.created_at limit 20 for update skip locked)) \
+         update {table} set state = '{done}', {done}_at = now(), sealed = null, error = null, version = version + 1, updated_at = now() where id = $1"
     );
-    Statement::fixed(sql, vec![Some(id.to_string())])
+    Statement::fixed(sql, vec![Some(id.to_string()), Some(keep.to_string())])
 }
 
 /// It was not done, at this try: again in so many seconds, or, where that is of no use, never. If it was claimed again since,

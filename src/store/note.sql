@@ -44,7 +44,7 @@ begin
   end if;
   insert into public.task (id, permission, kind, name, line, payload, caller, depth, state, tries, next_at, created_at)
   select gen_random_uuid(), 0, 'event', split_part(l, ':', 2), tg_argv[0] || '/' || id,
-    jsonb_build_object('entity', tg_argv[0], 'id', id, 'verb', verb, 'before', was, 'after', becomes, 'guest', not call ? 'session'),
+    jsonb_build_object('entity', tg_argv[0], 'id', id, 'verb', verb, 'before', was, 'after', becomes),
     who, coalesce((call ->> 'depth')::integer, 0) + 1, 'waiting', 0, now(), clock_timestamp()
   from unnest(string_to_array(tg_argv[4], ',')) l where split_part(l, ':', 1) = verb;
   return null;

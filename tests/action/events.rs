@@ -213,3 +213,22 @@ async fn what_is_made_and_gone_at_once_and_what_was_deleted_are_events_too() {
     world.settled().await;
     assert!(ada.get("/api/entry").await.is(200).all("text").contains(&json!("gone: to keep")));
 }
+
+#[tokio::test]
+async fn what_is_heard_of_who_is_gone_is_nobodys() {
+    let world = flow().await;
+    let word = json!("correct horse");
+    let guest = world.guest();
+    let ada = json!({"name": "ada", "email": "ada@example.org", "password": word, "passwordConfirm": word});
+    guest.act("user_account/signup", ada).await.is(200);
+    let mut ada = world.guest();
+    let said = guest.act("user_account/signin", json!({"email": "ada@example.org", "password": word})).await.is(200);
+    let token = said.json.as_array().expect("a list").iter().find(|d| d["Attributes"]["key"] == "token").expect("a token");
+    ada.token = token["Attributes"]["value"].as_str().map(str::to_owned);
+    let id = ada.get("/api/user_account/mine").await.is(200).json["data"]["id"].as_str().expect("an id").to_owned();
+    ada.act("user_account/delete_me", json!({"password": word})).await.is(200);
+    world.run_tasks();
+    world.settled().await;
+    let heard = world.sql("select text, owner is null from entry").await;
+    assert_eq!((heard.len(), heard[0].text(0), heard[0].bool(1)), (1, Some(format!("delete {id}").as_str()), true));
+}

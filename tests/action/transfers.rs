@@ -123,6 +123,14 @@ async fn rows_that_are_there_already_are_updated_by_a_unique_column_if_they_may_
     );
     let row = import(&bob, json!({"entity": "tag", "key": "name", "mode": "each"}), "name,permission\nbob's,\nold,16256\n").await;
     assert_eq!(counts(&row), [2, 1, 0, 1]);
+    // A key that comes again finds what the row before it made.
+    for (mode, name) in [("all", "twice"), ("each", "again")] {
+        let file = format!("name,permission\n{name},16256\nother {name},\n{name},16258\n{name},16259\n");
+        let row = import(&ada, json!({"entity": "tag", "key": "name", "mode": mode}), file).await;
+        assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [4, 2, 2, 0]), "{row}");
+        let kept = world.sql(&format!("select permission::text from tag where name = '{name}'")).await;
+        assert_eq!(kept[0].text(0), Some("16259"));
+    }
     let row = import(
         &ada,
         json!({"entity": "tag", "key": "id", "format": "json"}),
@@ -145,6 +153,9 @@ async fn files_that_are_none_are_told_where_they_break() {
         ("csv", b"title\n\xff\xfe\n", "Row 1: it is no UTF-8"),
         ("json", b"[{\"title\": \"a\"}, 7]", "Row 2: an object is wanted"),
         ("json", b"{\"title\": \"a\"}\n{\"title\": ", "Row 2: it is no JSON"),
+        ("json", b"[{\"title\": \"a\"}", "Row 2: it is no JSON"),
+        ("json", b"\"a\"", "Row 1: an object is wanted"),
+        ("json", b"[[{\"title\": \"a\"}]]", "Row 1: an object is wanted"),
         ("xlsx", b"PK\x03\x04 no workbook", "no XLSX file"),
         ("xlsx", &bomb(), "no XLSX file of at most"),
         ("csv", (0..1001).map(|n| n.to_string()).collect::<Vec<_>>().join(",").as_bytes(), "at most 1000 columns"),
@@ -164,6 +175,36 @@ async fn files_that_are_none_are_told_where_they_break() {
     assert_eq!((nothing["state"].as_str(), counts(&nothing)), (Some("done"), [0, 0, 0, 0]));
     let secret = import(&ada, json!({}), "title,code\na,geheim\n").await;
     assert!(secret["faults"].to_string().contains("`code` can't be imported") && !secret.to_string().contains("geheim"));
+}
+
+#[tokio::test]
+async fn lists_and_lines_of_json_are_read_row_by_row() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    let rows: Vec<_> = (0..250).map(|n| json!({"title": format!("größe {n} \"]}}"), "weight": n + 100, "nothing": null})).collect();
+    let known = |row: &Json| json!({"title": row["title"], "weight": row["weight"]}).to_string();
+    let lines: Vec<_> = rows.iter().map(known).collect();
+    let files = [
+        format!("\u{feff}[{}]", lines.join(" ,\n")),
+        lines.join("\n"),
+        format!("\u{feff}[{}]\n{}\n[]", lines[..100].join(","), lines[100..].join(" ")),
+    ];
+    for file in files {
+        let row = import(&ada, json!({"format": "json"}), file).await;
+        assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [250, 250, 0, 0]), "{row}");
+        assert_eq!(world.sql("select 1 from ticket where title = 'größe ' || weight::integer - 100 || ' \"]}'").await.len(), 250);
+        world.sql("delete from ticket").await;
+    }
+    let row = import(&ada, json!({"format": "json"}), "").await;
+    assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [0, 0, 0, 0]), "{row}");
+    let row = import(&ada, json!({"format": "json"}), json!(rows).to_string()).await;
+    assert!(row["faults"].to_string().contains("nothing"), "what no column is called is told: {row}");
+    let started = ada.act("world/import_data", json!({"entity": "ticket", "format": "json"})).await.is(200);
+    let id = started.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
+    let huge = json!([{"title": "a"}, {"title": "x".repeat(1_100_000)}]).to_string();
+    send(&ada, &id, huge.into_bytes()).await.is(204);
+    let row = over(&ada, &id).await;
+    assert!(row["faults"].to_string().contains("Row 2: a row has at most 1048576 bytes"), "{row}");
 }
 
 #[tokio::test]

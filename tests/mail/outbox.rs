@@ -207,3 +207,28 @@ async fn without_smtp_letters_wait_and_a_rolled_back_action_sends_none() {
     admin.act("user_account/invite", taken).await.is(409);
     assert_eq!(admin.get("/api/mail").await.ids().len(), 1);
 }
+
+#[tokio::test]
+async fn what_was_sent_long_ago_is_swept_and_nothing_else() {
+    let (world, mut smtp) = with_mail().await;
+    let ada = world.user("ada", &[]).await;
+    for (state, made, sent) in [
+        ("sent", 200, "now() - interval '100 days'"),
+        ("sent", 200, "now() - interval '80 days'"),
+        ("sent", 80, "now() - interval '80 days'"),
+        ("dead", 200, "null"),
+    ] {
+        let columns = "id, permission, created_at, \"to\", letter, message_id, state, sent_at, tries, next_at";
+        let values = format!(
+            "gen_random_uuid(), 0, now() - interval '{made} days', 'a@example.org', 'x', 'x', '{state}', {sent}, 1, now() - interval '{made} days'"
+        );
+        world.sql(&format!("insert into mail ({columns}, values) values ({values}, '{{}}')")).await;
+    }
+    ask(&ada).await;
+    smtp.letter().await;
+    until(&world, "state = 'dead' or sent_at > now() - interval '90 days'").await;
+    until(&world, "state <> 'waiting'").await;
+    let left = world.sql("select state, count(*)::text from mail group by 1 order by 1").await;
+    let left: Vec<_> = left.iter().map(|row| (row.text(0), row.text(1))).collect();
+    assert_eq!(left, [(Some("dead"), Some("1")), (Some("sent"), Some("3"))]);
+}

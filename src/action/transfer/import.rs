@@ -2,7 +2,7 @@
 //!
 //! In charge of: all or nothing, or each on its own; and what is told of each row that can't be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
@@ -78,7 +78,7 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     loop {
         match all(transfer, single).await? {
             Ok(tally) => return Ok(tally.progress()),
-            Err((batch, _)) if single.is_none() => single = Some(batch),
+            Err((Some(batch), _)) if single.is_none() => single = Some(batch),
             Err((_, tally)) => return Ok(tally.progress()),
         }
     }
@@ -108,15 +108,11 @@ async fn begin<'a>(transfer: &Transfer<'a>) -> Result<Deed<'a>> {
     Deed::begin(transfer.means.store, planner(transfer), transfer.call.caller, &origin).await
 }
 
-fn unreadable(words: String) -> Error {
-    Error::Invalid(vec![Fault::new("bad-file", words)])
-}
-
 async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
     let mut is_asked = false;
     while let Some(batch) = rows.recv().await {
-        for line in batch.map_err(unreadable)? {
+        for line in batch? {
             let change = change(transfer, &line, Uuid::nil(), transfer.key.is_none());
             if !is_asked {
                 // Whoever may not so much as use the entity is told nothing of the form.
@@ -138,24 +134,26 @@ fn wrong(change: &Change<'_>) -> Option<Vec<Fault>> {
     (!faults.is_empty()).then_some(faults)
 }
 
-/// All rows in one transaction. `single`: the batch whose rows go one by one. Where it fails: which batch, and the tally.
-async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, (usize, Tally)>> {
+/// All rows in one transaction. `single`: the batch whose rows go one by one. Where it fails: which batch, unless it was a
+/// listener that refused in the end, and the tally.
+async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, (Option<usize>, Tally)>> {
     let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
     let (mut deed, mut tally, mut number) = (begin(transfer).await?, Tally::default(), 0);
     while let Some(batch) = rows.recv().await {
-        let lines = batch.map_err(unreadable)?;
-        let steps = steps(transfer, &mut deed, &lines).await?;
-        let pace = if single == Some(number) { Pace::Single } else { Pace::Batches };
-        if let Err((at, error)) = deed.all(&steps, pace).await {
-            if error.status() >= 500 {
-                return Err(error);
+        for lines in apart(transfer, batch?) {
+            let steps = steps(transfer, &mut deed, &lines).await?;
+            let pace = if single == Some(number) { Pace::Single } else { Pace::Batches };
+            if let Err((at, error)) = deed.all(&steps, pace).await {
+                if error.status() >= 500 {
+                    return Err(error);
+                }
+                let mut failed = Tally::default();
+                failed.fail(lines[at].number, &error.faults());
+                return Ok(Err((Some(number), failed)));
             }
-            let mut failed = Tally::default();
-            failed.fail(lines[at].number, &error.faults());
-            return Ok(Err((number, failed)));
+            count(&mut tally, &steps);
+            number += 1;
         }
-        count(&mut tally, &steps);
-        number += 1;
         // How far it is, is no part of the whole: it is told while it isn't certain yet.
         _ = transfer.note(&tally.progress(), "running").await;
     }
@@ -176,7 +174,7 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
         Err(error) if error.status() < 500 => {
             let mut failed = Tally::default();
             failed.fail(0, &error.faults());
-            Ok(Err((usize::MAX, failed)))
+            Ok(Err((None, failed)))
         }
         Err(error) => Err(error),
     }
@@ -188,29 +186,43 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     while let Some(batch) = rows.recv().await {
         let mut lines = match batch {
             Ok(lines) => lines,
-            Err(words) => {
+            Err(error) if error.status() >= 500 => return Err(error),
+            Err(error) => {
                 // What stands before it is done, and stays.
-                tally.fail(tally.done + 1, &[Fault::new("bad-file", words)]);
+                tally.fail(tally.done + 1, &error.faults());
                 return Ok(());
             }
         };
         lines.retain(|line| line.number > tally.done); // a node before us did the others
-        if lines.is_empty() {
-            continue;
-        }
-        if some(transfer, &lines, tally).await?.is_ok() {
-            continue;
-        }
-        for line in lines {
-            let line = [line];
-            if let Err(error) = some(transfer, &line, tally).await? {
-                tally.fail(line[0].number, &error.faults());
-                tally.done = line[0].number;
-                transfer.note(&tally.progress(), "running").await?;
+        for lines in apart(transfer, lines) {
+            if some(transfer, &lines, tally).await?.is_ok() {
+                continue;
+            }
+            for line in lines {
+                let line = [line];
+                if let Err(error) = some(transfer, &line, tally).await? {
+                    tally.fail(line[0].number, &error.faults());
+                    tally.done = line[0].number;
+                    transfer.note(&tally.progress(), "running").await?;
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Rows, parted where a key comes again: the second finds what the first made.
+fn apart(transfer: &Transfer<'_>, lines: Vec<Line>) -> Vec<Vec<Line>> {
+    let (mut parts, mut known) = (vec![], HashSet::new());
+    for line in lines {
+        let is_new = key(transfer, &line).is_none_or(|key| known.insert(key));
+        if parts.is_empty() || !is_new {
+            known = key(transfer, &line).into_iter().collect();
+            parts.push(vec![]);
+        }
+        parts.last_mut().map(|part: &mut Vec<Line>| part.push(line));
+    }
+    parts
 }
 
 /// Some rows in one transaction, together with the note that they are done.
@@ -234,7 +246,7 @@ async fn some(transfer: &Transfer<'_>, lines: &[Line], tally: &mut Tally) -> Res
             transfer.means.wake(true, true);
             Ok(Ok(()))
         }
-        Err(error @ (Error::Internal(_) | Error::Unavailable(_))) => Err(error),
+        Err(error @ (Error::Internal(_) | Error::Unavailable(_) | Error::Again)) => Err(error),
         Err(error) => Ok(Err(error)),
     }
 }

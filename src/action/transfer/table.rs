@@ -2,11 +2,17 @@
 //!
 //! In charge of: bytes → rows, on a thread of its own, so many at a time; and bounds on what a small file may unfold into.
 
+use std::cell::Cell;
 use std::collections::HashSet;
-use std::io::{Cursor, Read};
+use std::fmt;
+use std::io::{self, BufRead as _, BufReader, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use calamine::{DataRef, Reader as _, Xlsx};
+use serde::Deserialize as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -14,6 +20,7 @@ use uuid::Uuid;
 use zip::ZipArchive;
 
 use super::BATCH;
+use crate::error::{Error, Fault};
 use crate::statement::transfer;
 use crate::store::Store;
 
@@ -33,8 +40,11 @@ pub struct Line {
     pub values: Map<String, Json>,
 }
 
-/// A batch of rows, or what is wrong with the file.
-pub type Batch = Result<Vec<Line>, String>;
+/// A batch of rows; or what is wrong with the file (422), or that it can't be had now (503).
+pub type Batch = Result<Vec<Line>, Error>;
+
+/// Of a reader's errors: the database was away. All others say that the file is broken.
+const AWAY: io::ErrorKind = io::ErrorKind::NotConnected;
 
 /// A file's bytes, fetched part by part.
 struct Parts {
@@ -46,12 +56,12 @@ struct Parts {
 }
 
 impl Read for Parts {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.part.read(into)? {
                 0 => {
                     let found = self.runtime.block_on(self.store.read(&transfer::part(self.id, self.number)));
-                    let found = found.map_err(|_| std::io::Error::other("the database is away"))?;
+                    let found = found.map_err(|_| io::Error::from(AWAY))?;
                     let Some(bytes) = found.first().and_then(|row| row.raw(0)) else { return Ok(0) };
                     (self.part, self.number) = (Cursor::new(bytes.to_vec()), self.number + 1);
                 }
@@ -78,9 +88,11 @@ pub fn read(store: &Store, id: Uuid, format: &str) -> mpsc::Receiver<Batch> {
         if !matches!(read, Err(Stop::Unwanted)) {
             _ = lines.flush();
         }
-        if let Err(Stop::Broken(words)) = read {
-            _ = send.blocking_send(Err(words));
-        }
+        _ = match read {
+            Err(Stop::Broken(words)) => send.blocking_send(Err(Error::Invalid(vec![Fault::new("bad-file", words)]))),
+            Err(Stop::Away) => send.blocking_send(Err(Error::Unavailable(1))),
+            _ => Ok(()),
+        };
     });
     receive
 }
@@ -88,6 +100,8 @@ pub fn read(store: &Store, id: Uuid, format: &str) -> mpsc::Receiver<Batch> {
 /// Why reading ends early.
 enum Stop {
     Broken(String),
+    /// The file can't be had now.
+    Away,
     /// Nobody listens any more.
     Unwanted,
 }
@@ -135,18 +149,21 @@ fn names(columns: Vec<String>) -> Result<Vec<String>, Stop> {
 
 fn csv(parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(parts);
-    let broken = |e: csv::Error| match e.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} cells, and the first row has {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "it is no UTF-8".to_owned(),
-        _ => "it can't be read".to_owned(),
+    let broken = |e: csv::Error, place: String| {
+        Stop::Broken(match e.kind() {
+            csv::ErrorKind::Io(e) if e.kind() == AWAY => return Stop::Away,
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("{place}: it has {len} cells, and the first row has {expected_len}.")
+            }
+            csv::ErrorKind::Utf8 { .. } => format!("{place}: it is no UTF-8."),
+            _ => format!("{place}: it can't be read."),
+        })
     };
-    let columns = reader.headers().map_err(|e| Stop::Broken(format!("The first row, the columns' names: {}.", broken(e))))?;
+    let columns = reader.headers().map_err(|e| broken(e, "The first row, the columns' names".to_owned()))?;
     // Spreadsheets put a mark before the first name.
     let columns = names(columns.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect())?;
     let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|e| lines.broken(broken(e)))? {
+    while reader.read_record(&mut record).map_err(|e| broken(e, format!("Row {}", lines.number + 1)))? {
         if record.iter().any(|text| text.len() > CELL) {
             return Err(lines.broken(format!("a cell has at most {CELL} bytes")));
         }
@@ -155,17 +172,83 @@ fn csv(parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
     Ok(())
 }
 
-fn json(parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
-    let values = serde_json::Deserializer::from_reader(std::io::BufReader::new(parts)).into_iter::<Json>();
-    for value in values {
-        let value = value.map_err(|_| lines.broken("it is no JSON"))?;
-        let items = if let Json::Array(items) = value { items } else { vec![value] };
-        for item in items {
-            match item {
-                Json::Object(values) => lines.push(values)?,
-                _ => return Err(lines.broken("an object is wanted")),
-            }
+/// Bytes up to a bound that whoever takes them sets anew.
+struct Bounded<R> {
+    inner: R,
+    left: Rc<Cell<usize>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.left.set(self.left.get().checked_sub(read).ok_or(io::ErrorKind::FileTooLarge)?);
+        Ok(read)
+    }
+}
+
+/// A row, or a list of rows, each of which is handed on before the next is read.
+struct Rows<'l> {
+    lines: &'l mut Lines,
+    left: &'l Cell<usize>,
+    stop: &'l mut Option<Stop>,
+}
+
+impl Rows<'_> {
+    fn push<E: serde::de::Error>(&mut self, values: Map<String, Json>) -> Result<(), E> {
+        self.left.set(CELL);
+        self.lines.push(values).map_err(|stop| {
+            *self.stop = Some(stop);
+            E::custom("nobody listens")
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Rows<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rows<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
+        let values = Map::deserialize(MapAccessDeserializer::new(map))?;
+        self.push(values)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(value) = list.next_element::<Json>()? {
+            let Json::Object(values) = value else { return Err(A::Error::custom("an object")) };
+            self.push(values)?;
         }
+        Ok(())
+    }
+}
+
+fn json(parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
+    let left = Rc::new(Cell::new(CELL));
+    let mut reader = BufReader::new(Bounded { inner: parts, left: Rc::clone(&left) });
+    if reader.fill_buf().map_err(|_| Stop::Away)?.starts_with("\u{feff}".as_bytes()) {
+        reader.consume(3); // spreadsheets put a mark before everything
+    }
+    let mut values = serde_json::Deserializer::from_reader(reader);
+    while values.end().is_err() {
+        let mut stop = None;
+        let read = Rows { lines, left: &left, stop: &mut stop }.deserialize(&mut values);
+        read.map_err(|e| match (stop, e.io_error_kind(), e.classify()) {
+            (Some(stop), ..) => stop,
+            (_, Some(AWAY), _) => Stop::Away,
+            (_, Some(_), _) => lines.broken(format!("a row has at most {CELL} bytes")),
+            (.., serde_json::error::Category::Data) => lines.broken("an object is wanted"),
+            _ => lines.broken("it is no JSON"),
+        })?;
     }
     Ok(())
 }
@@ -173,7 +256,7 @@ fn json(parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
 fn xlsx(mut parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
     let broken = || Stop::Broken("It is no XLSX file that can be read.".to_owned());
     let mut bytes = vec![];
-    parts.read_to_end(&mut bytes).map_err(|_| broken())?;
+    parts.read_to_end(&mut bytes).map_err(|_| Stop::Away)?;
     if unfolded(&bytes).is_none_or(|size| size > UNFOLDED) {
         return Err(Stop::Broken(format!("It is no XLSX file of at most {UNFOLDED} bytes when it is unpacked.")));
     }
@@ -214,7 +297,7 @@ fn unfolded(bytes: &[u8]) -> Option<u64> {
     let mut size = 0;
     for at in 0..archive.len() {
         let mut part = archive.by_index(at).ok()?.take(UNFOLDED + 1 - size);
-        size += std::io::copy(&mut part, &mut std::io::sink()).ok()?;
+        size += io::copy(&mut part, &mut io::sink()).ok()?;
         if size > UNFOLDED {
             break;
         }
