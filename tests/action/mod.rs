@@ -5,6 +5,7 @@ mod engine;
 mod events;
 mod files;
 mod performers;
+mod quiet;
 mod schedule;
 mod states;
 mod transfers;

@@ -181,7 +181,8 @@ async fn files_that_are_none_are_told_where_they_break() {
 async fn lists_and_lines_of_json_are_read_row_by_row() {
     let world = flow().await;
     let ada = world.user("ada", &[]).await;
-    let rows: Vec<_> = (0..250).map(|n| json!({"title": format!("größe {n} \"]}}"), "weight": n + 100, "nothing": null})).collect();
+    let rows: Vec<_> =
+        (0..250).map(|n| json!({"title": format!("größe {n} \"]}}"), "weight": n + 100, "nothing": null})).collect();
     let known = |row: &Json| json!({"title": row["title"], "weight": row["weight"]}).to_string();
     let lines: Vec<_> = rows.iter().map(known).collect();
     let files = [
