@@ -112,47 +112,74 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
         listens: vec![],
     };
     let entries = reader.keys(tree, KEYS);
+    let find = |name: &str| entries.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
     for (key, value) in entries {
-        match key.name.as_str() {
-            "label" => action.label = reader.text(value).to_owned(),
-            "description" => action.description = reader.text(value).to_owned(),
-            "permission" => action.policy.permission = permission(reader, value),
-            "grants" => {
-                action.policy.grants = grants(reader, value);
-                for grant in action.policy.grants.iter().filter(|grant| !schema.groups.contains(&grant.group)) {
-                    reader.unknown(value.mark, "group that a schema file names", &grant.group, &schema.groups);
-                }
-            }
-            "limit" => action.limit = limit(reader, value),
-            "safe" => action.is_safe = reader.bool(value),
-            "subject" => {
-                action.subject = match reader.text(value) {
-                    "none" => SubjectUse::None,
-                    "optional" => SubjectUse::Optional,
-                    "required" => SubjectUse::Required,
-                    other => {
-                        let other = other.to_owned();
-                        reader.unknown(value.mark, "subject", &other, &["none", "optional", "required"]);
-                        SubjectUse::None
-                    }
-                }
-            }
-            "inputs" => {
-                for (key, value) in reader.map(value) {
-                    let input = read_input(reader, schema, key, value);
-                    action.inputs.push(input);
-                }
-            }
-            _ => {}
-        }
+        head(reader, schema, &mut action, &key.name, value);
     }
     check_equals(reader, entries, &action);
+    if let Some(value) = find("on") {
+        action.listens = event::read(reader, schema, value, &action);
+    }
     let letters = letters.names().into_iter().map(|name| (name.to_owned(), letters.values(name)));
     let moves = entity.and_then(|e| e.states.as_ref()).is_some_and(|m| m.events.iter().any(|event| event.name == name));
     let mut scope = Scope { letters: letters.collect(), moves, ..Scope::default() };
+    known_from_the_start(schema, entity, &action, &mut scope);
+    match find("outcomes") {
+        Some(outcomes) => {
+            for item in reader.list(outcomes) {
+                action.outcomes.extend(read_outcome(reader, schema, &mut scope, item));
+            }
+            check_outcomes(reader, outcomes.mark, &action);
+        }
+        None => reader.complain(tree.mark, "`outcomes` is missing"),
+    }
+    check_by_itself(reader, &mut action, [find("schedule"), find("run_as"), find("on")]);
+    if let Some(value) = find("rights") {
+        for (key, value) in reader.map(value) {
+            let lift = lift(reader, schema, &action, key);
+            action.rights.push((lift, rights(reader, value)));
+        }
+    }
+    action
+}
+
+/// What stands above the outcomes and needs nothing else to be known.
+fn head(reader: &mut Reader, schema: &Schema, action: &mut Action, key: &str, value: &Tree) {
+    match key {
+        "label" => action.label = reader.text(value).to_owned(),
+        "description" => action.description = reader.text(value).to_owned(),
+        "permission" => action.policy.permission = permission(reader, value),
+        "grants" => {
+            action.policy.grants = grants(reader, value);
+            for grant in action.policy.grants.iter().filter(|grant| !schema.groups.contains(&grant.group)) {
+                reader.unknown(value.mark, "group that a schema file names", &grant.group, &schema.groups);
+            }
+        }
+        "limit" => action.limit = limit(reader, value),
+        "safe" => action.is_safe = reader.bool(value),
+        "subject" => match reader.text(value) {
+            "none" => action.subject = SubjectUse::None,
+            "optional" => action.subject = SubjectUse::Optional,
+            "required" => action.subject = SubjectUse::Required,
+            other => {
+                let other = other.to_owned();
+                reader.unknown(value.mark, "subject", &other, &["none", "optional", "required"]);
+            }
+        },
+        "inputs" => {
+            for (key, value) in reader.map(value) {
+                action.inputs.push(read_input(reader, schema, key, value));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The names that outcomes may use before there is any result.
+fn known_from_the_start<'s>(schema: &'s Schema, entity: Option<&'s Entity>, action: &Action, scope: &mut Scope<'s>) {
     for input in &action.inputs {
         let meaning = match &input.kind {
-            InputKind::Row(entity) => schema.entity(entity).map_or(Meaning::Anything, Meaning::Row),
+            InputKind::Row(entity) => Meaning::one(schema.entity(entity)),
             InputKind::Value(Kind::Json) => Meaning::Anything,
             InputKind::Value(_) => Meaning::Values(&[]),
         };
@@ -165,60 +192,56 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
             scope.passwords.push(input.name.clone());
         }
     }
-    let find = |name: &str| entries.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
     let users = schema.system("user_account");
-    scope.names.push(("caller".to_owned(), Meaning::Known(users, vec!["id", "email", "name", "groups"])));
-    scope.names.push(("now".to_owned(), Meaning::Values(&[])));
-    scope.names.push(("config".to_owned(), Meaning::Values(&["public"])));
-    if let Some(value) = find("on") {
-        action.listens = event::read(reader, schema, value, &action);
-        let entities = action.listens.iter().filter_map(|listener| schema.entity(&listener.entity)).collect();
-        scope.names.push(("event".to_owned(), Meaning::Event(entities)));
+    let mut add = |name: &str, meaning| scope.names.push((name.to_owned(), meaning));
+    add("caller", Meaning::Known(users, vec!["id", "email", "name", "groups"]));
+    add("now", Meaning::Values(&[]));
+    add("config", Meaning::Values(&["public"]));
+    if !action.listens.is_empty() {
+        add("event", Meaning::Event(action.listens.iter().filter_map(|listener| schema.entity(&listener.entity)).collect()));
     }
     if action.subject != SubjectUse::None {
-        scope.names.push(("subject".to_owned(), entity.map_or(Meaning::Anything, Meaning::Row)));
+        add("subject", Meaning::one(entity));
     }
-    match find("outcomes") {
-        Some(outcomes) => {
-            for item in reader.list(outcomes) {
-                if let Some(outcome) = read_outcome(reader, schema, &mut scope, item) {
-                    action.outcomes.push(outcome);
-                }
-            }
-            let writes = |o: &&Outcome| {
-                !matches!(
-                    o.deed,
-                    Deed::Read { .. } | Deed::Respond { .. } | Deed::RespondRow { .. } | Deed::Each { .. } | Deed::Fail { .. }
-                )
-            };
-            if action.is_safe && action.outcomes().any(|o| writes(&o)) {
-                reader.complain(outcomes.mark, "a safe action only reads, responds and fails");
-            }
-            let is_answer = |o: &Outcome| matches!(o.deed, Deed::Respond { .. } | Deed::RespondRow { .. } | Deed::Call { .. });
-            if !action.outcomes().any(is_answer) && action.listens.is_empty() && reader.complaints.is_empty() {
-                reader.complain(outcomes.mark, "an action answers something: add a respond");
-            }
-        }
-        None => reader.complain(tree.mark, "`outcomes` is missing"),
+}
+
+fn check_outcomes(reader: &mut Reader, mark: Mark, action: &Action) {
+    let reads = |o: &Outcome| {
+        matches!(
+            o.deed,
+            Deed::Read { .. } | Deed::Respond { .. } | Deed::RespondRow { .. } | Deed::Each { .. } | Deed::Fail { .. }
+        )
+    };
+    if action.is_safe && !action.outcomes().all(reads) {
+        reader.complain(mark, "a safe action only reads, responds and fails");
     }
-    if let Some(value) = find("schedule") {
-        let run_as = find("run_as").map(|user| reader.text(user).to_owned()).unwrap_or_default();
-        if !run_as.contains('@') {
+    let is_answer = |o: &Outcome| matches!(o.deed, Deed::Respond { .. } | Deed::RespondRow { .. } | Deed::Call { .. });
+    if !action.outcomes().any(is_answer) && action.listens.is_empty() && reader.complaints.is_empty() {
+        reader.complain(mark, "an action answers something: add a respond");
+    }
+}
+
+/// What runs by itself has nobody who sends it anything.
+fn check_by_itself(reader: &mut Reader, action: &mut Action, [schedule, run_as, on]: [Option<&Tree>; 3]) {
+    let needs_inputs = action.inputs.iter().any(|i| i.required && i.default.is_none());
+    if let Some(value) = schedule {
+        let user = run_as.map(|user| reader.text(user).to_owned()).unwrap_or_default();
+        if !user.contains('@') {
             reader.complain(value.mark, "`run_as` is missing: the e-mail of the user that it runs as");
         }
-        if action.subject == SubjectUse::Required || action.inputs.iter().any(|i| i.required && i.default.is_none()) {
-            reader
-                .complain(value.mark, "an action that runs by itself has neither a subject nor inputs that it can't do without");
+        if action.subject == SubjectUse::Required || needs_inputs {
+            let words = "an action that runs by itself has neither a subject nor inputs that it can't do without";
+            reader.complain(value.mark, words);
         }
-        match Schedule::read(reader.text(value), &run_as) {
+        match Schedule::read(reader.text(value), &user) {
             Ok(schedule) => action.schedule = Some(schedule),
             Err(words) => reader.complain(value.mark, words),
         }
-    } else if let Some(user) = find("run_as") {
+    } else if let Some(user) = run_as {
         reader.complain(user.mark, "`run_as` means nothing without `schedule`");
     }
-    if let Some(value) = find("on") {
-        if action.inputs.iter().any(|i| i.required && i.default.is_none()) {
+    if let Some(value) = on {
+        if needs_inputs {
             reader.complain(value.mark, "nobody sends inputs to an action that listens");
         }
         let checks = |performer: &Performer| performer.takes_proof || !matches!(performer.gives, Gives::Values(_));
@@ -226,36 +249,28 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
             reader.complain(value.mark, "an action that listens has nobody whose password or token it could check");
         }
     }
-    if let Some(value) = find("rights") {
-        for (key, value) in reader.map(value) {
-            let found = rights(reader, value);
-            let lift = match key.name.split_once('.') {
-                Some(("read", name)) => {
-                    let reads: Vec<_> = action
-                        .outcomes()
-                        .filter(|o| {
-                            matches!(
-                                o.deed,
-                                Deed::Read { .. } | Deed::Perform { performer: Performer { gives: Gives::User, .. }, .. }
-                            )
-                        })
-                        .filter_map(|o| o.name.clone())
-                        .collect();
-                    if !reads.iter().any(|r| r == name) {
-                        reader.unknown(key.mark, "read outcome", name, &reads);
-                    }
-                    Lift::Read(name.to_owned())
-                }
-                _ if key.name == "subject" => Lift::Subject,
-                _ => {
-                    known_entity(reader, schema, key.mark, &key.name);
-                    Lift::Entity(key.name.clone())
-                }
+}
+
+/// For which rows a declared right holds: `subject`, `read.<as>`, or an entity.
+fn lift(reader: &mut Reader, schema: &Schema, action: &Action, key: &Key) -> Lift {
+    match key.name.split_once('.') {
+        Some(("read", name)) => {
+            let finds = |o: &&Outcome| match &o.deed {
+                Deed::Perform { performer, .. } => performer.gives == Gives::User,
+                deed => matches!(deed, Deed::Read { .. }),
             };
-            action.rights.push((lift, found));
+            let reads: Vec<_> = action.outcomes().filter(finds).filter_map(|o| o.name.as_deref()).collect();
+            if !reads.contains(&name) {
+                reader.unknown(key.mark, "read outcome", name, &reads);
+            }
+            Lift::Read(name.to_owned())
+        }
+        _ if key.name == "subject" => Lift::Subject,
+        _ => {
+            known_entity(reader, schema, key.mark, &key.name);
+            Lift::Entity(key.name.clone())
         }
     }
-    action
 }
 
 /// What is wrong with an action's calls of others, which are known only when all are read.

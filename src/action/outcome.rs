@@ -11,8 +11,8 @@ use super::file::known_entity;
 use super::performer::{Gives, PERFORMERS};
 use super::value::{self, Template};
 use super::{Deed, Outcome, directive};
-use crate::schema::{LinkRule, Schema};
-use crate::yaml::{Reader, Tree, Value};
+use crate::schema::{Entity, LinkRule, Schema};
+use crate::yaml::{Key, Reader, Tree, Value};
 use check::{check_complete, check_fields, check_parameters, check_performer, condition, order, unused};
 pub use scope::{Meaning, Scope};
 
@@ -43,6 +43,21 @@ const OUTCOME_KEYS: &[&str] = &[
     "one",
     "else_fail",
 ];
+/// An outcome that is being read: its keys, what stands behind the deed's word, and what its result is to be called.
+struct Item<'r, 't, 's> {
+    reader: &'r mut Reader,
+    schema: &'s Schema,
+    scope: &'r mut Scope<'s>,
+    entries: &'t [(Key, Tree)],
+    what: &'t Tree,
+    name: Option<String>,
+}
+
+/// What an outcome does, and what its result is.
+type Read<'s> = (Deed, Meaning<'s>);
+
+const NOTHING: Meaning<'static> = Meaning::Values(&[]);
+
 /// Reads one outcome, and adds its result to the names.
 pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Scope<'s>, tree: &Tree) -> Option<Outcome> {
     let entries = reader.keys(tree, OUTCOME_KEYS);
@@ -62,171 +77,21 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
         text
     });
     let else_fail = find("else_fail").map(|e| failure(reader, scope, e));
-    let with = |reader: &mut Reader, key: &str| find(key).map(|tree| templates(reader, scope, tree)).unwrap_or_default();
-    let nothing = Meaning::Values(&[]);
+    let mut item = Item { reader: &mut *reader, schema, scope: &mut *scope, entries, what, name: name.clone() };
     let (made, meaning) = match deed.name.as_str() {
-        "create" => {
-            let entity = known_entity(reader, schema, what.mark, what.as_text());
-            let with = with(reader, "with");
-            check_fields(reader, scope, entity, what.mark, &with);
-            check_complete(reader, entity, what.mark, &with);
-            let owner = find("owner").map(|o| reader.text(o).to_owned());
-            if let Some(owner) = &owner {
-                scope.check_maker(reader, what.mark, owner);
-            }
-            (Deed::Create { entity: what.as_text().to_owned(), with, owner }, entity.map_or(Meaning::Anything, Meaning::Row))
-        }
-        "update" => {
-            let row = reader.text(what).to_owned();
-            let entity = scope.check_changed(reader, what.mark, &row);
-            let with = with(reader, "with");
-            check_fields(reader, scope, entity, what.mark, &with);
-            (Deed::Update { row, with }, entity.map_or(Meaning::Anything, Meaning::Row))
-        }
-        "delete" => {
-            let row = reader.text(what).to_owned();
-            scope.check_changed(reader, what.mark, &row);
-            (Deed::Delete { row }, nothing)
-        }
-        "read" => {
-            let entity = known_entity(reader, schema, what.mark, what.as_text());
-            let condition = find("where").map(|tree| condition(reader, scope, schema, entity, tree));
-            let one = find("one").is_some_and(|o| reader.bool(o));
-            let most = find("limit").map(|l| reader.int(l, 1..=100_000));
-            let sort = find("sort").map(|s| order(reader, schema, entity, s)).unwrap_or_default();
-            let meaning = entity.map_or(Meaning::Anything, if one { Meaning::Row } else { Meaning::List });
-            (Deed::Read { entity: what.as_text().to_owned(), condition, sort, most, one }, meaning)
-        }
-        word @ ("link" | "unlink") => {
-            let path = reader.text(what).to_owned();
-            let (row, relation) = path.split_once('.').unwrap_or((&path, ""));
-            let entity = scope.check_row(reader, what.mark, row);
-            if let Some(entity) = entity.filter(|e| e.relation(relation).is_none_or(|r| !r.is_many())) {
-                let names: Vec<_> = entity.relations.iter().filter(|r| r.is_many()).map(|r| r.name.as_str()).collect();
-                reader.unknown(what.mark, "to-many relation", relation, &names);
-            }
-            let to = find("to").map(|t| reader.text(t).to_owned()).unwrap_or_default();
-            if !(word == "unlink" && scope.ids.contains(&to)) {
-                scope.check_row(reader, what.mark, &to);
-            }
-            let permission = find("permission").map(|p| (p.mark, template(reader, scope, p)));
-            let is_grant = entity.and_then(|e| e.relation(relation)).is_some_and(|r| r.rule == LinkRule::Grant);
-            if let Some((mark, _)) = permission.as_ref().filter(|_| !is_grant || word == "unlink") {
-                reader.complain(*mark, "`permission` is for a link to usergroups: the bits of the grant's own");
-            }
-            let permission = permission.map(|(_, p)| p);
-            (Deed::Link { row: row.to_owned(), relation: relation.to_owned(), to, is_added: word == "link", permission }, nothing)
-        }
-        "perform" => {
-            let text = reader.text(what).to_owned();
-            let Some(performer) = PERFORMERS.iter().find(|p| p.name == text) else {
-                let names: Vec<_> = PERFORMERS.iter().map(|p| p.name).collect();
-                reader.unknown(what.mark, "performer", &text, &names);
-                return None;
-            };
-            let with = with(reader, "with");
-            check_performer(reader, what.mark, performer, scope, &with);
-            if performer.takes_proof {
-                let proof = with.iter().find(|(n, _)| n == "user").map(|(_, t)| t.clone());
-                if !matches!(&proof, Some(Template::Literal(Json::String(p))) if scope.proofs.contains(p)) {
-                    reader
-                        .complain(what.mark, format!("{text} takes only a proof: `user` names a password.check of this action"));
-                }
-            }
-            if performer.gives == Gives::Proof {
-                if !scope.proofs.is_empty() {
-                    reader.complain(what.mark, "an action checks one password");
-                }
-                let early = with.iter().filter_map(|(_, t)| t.names().ok()).flatten();
-                for name in early.filter(|n| *n != "caller" && !scope.inputs.contains(n) && *n != "config" && *n != "now") {
-                    reader
-                        .complain(what.mark, format!("a password is checked before `{name}` is known: take an input or caller"));
-                }
-                scope.proofs.push(name.clone().unwrap_or_default());
-            }
-            let named = with.iter().find_map(|(name, template)| match template {
-                Template::Literal(Json::String(entity)) if name == "entity" => Some(entity.clone()),
-                _ => None,
-            });
-            let of = named.map_or(schema.entity("user_account"), |named| known_entity(reader, schema, what.mark, &named));
-            let meaning = match (performer.gives, of) {
-                (Gives::Values(names), _) => Meaning::Values(names),
-                (Gives::User, Some(entity)) if entity.name == "user_account" => {
-                    Meaning::Known(entity, vec!["id", "email", "name", "data"])
-                }
-                (Gives::User, Some(entity)) => {
-                    Meaning::Known(entity, ["id", "data"].into_iter().chain(entity.values()).collect())
-                }
-                (Gives::Proof, Some(entity)) => Meaning::Known(entity, vec!["id", "email", "name"]),
-                (_, None) => Meaning::Anything,
-            };
-            (Deed::Perform { performer, with }, meaning)
-        }
-        "respond" => {
-            let directive = reader.text(what).to_owned();
-            match directive::find(&directive) {
-                Some(known) => {
-                    let with = with(reader, "with");
-                    check_parameters(reader, what.mark, known.attributes, &(known.properties)(), &with);
-                    let is_sent = |name: &str| with.iter().any(|(n, _)| n == name);
-                    if directive == "client.file.download" && is_sent("content") == is_sent("url") {
-                        reader.complain(what.mark, "a file comes by exactly one of `content` and `url`");
-                    }
-                    (Deed::Respond { directive: known, with }, nothing)
-                }
-                None if directive == "row" => {
-                    let row = find("with").and_then(|w| reader.keys(w, &["row"]).iter().find(|(k, _)| k.name == "row"));
-                    let (mark, row) = row.map_or((what.mark, String::new()), |(_, v)| (v.mark, reader.text(v).to_owned()));
-                    scope.check_row(reader, mark, &row);
-                    (Deed::RespondRow { row }, nothing)
-                }
-                None => {
-                    let names: Vec<_> = directive::DIRECTIVES.iter().map(|d| d.name).chain(["row"]).collect();
-                    reader.unknown(what.mark, "directive", &directive, &names);
-                    return None;
-                }
-            }
-        }
-        "each" => {
-            let (mut list, mut each) = (String::new(), String::new());
-            for (key, value) in reader.keys(what, &["in", "as"]) {
-                let text = reader.text(value).to_owned();
-                if key.name == "in" { list = text } else { each = text }
-            }
-            let row = scope.list(reader, what.mark, &list);
-            if each.is_empty() || scope.names.iter().any(|(n, _)| *n == each) {
-                reader.complain(what.mark, "`as` gives each row a name of its own");
-            }
-            let before = scope.names.len();
-            scope.names.push((each.clone(), row.map_or(Meaning::Anything, Meaning::Row)));
-            let steps = find("do").map(|steps| reader.list(steps)).unwrap_or_default();
-            let outcomes: Vec<_> = steps.iter().filter_map(|step| read_outcome(reader, schema, scope, step)).collect();
-            scope.names.truncate(before); // what is named inside is nothing outside
-            if outcomes.is_empty() {
-                reader.complain(what.mark, "`do` says what is done with each row");
-            }
-            (Deed::Each { list, name: each, outcomes }, nothing)
-        }
-        "call" => {
-            let path = reader.text(what).to_owned();
-            let (entity, action) = path.split_once('/').unwrap_or((&path, ""));
-            let of = known_entity(reader, schema, what.mark, entity);
-            let with = with(reader, "with");
-            let subject = find("subject").map(|s| reader.text(s).to_owned());
-            if let Some(subject) = &subject {
-                let row = scope.check_row(reader, what.mark, subject);
-                if let (Some(row), Some(of)) = (row, of)
-                    && row.at != of.at
-                {
-                    reader.complain(what.mark, format!("`{subject}` is a row of {}, not of {}", row.name, of.name));
-                }
-            }
-            let (entity, action) = (entity.to_owned(), action.to_owned());
-            (Deed::Call { entity, action, subject, with, mark: what.mark }, nothing)
-        }
+        "create" => item.create(),
+        "update" => item.update(),
+        "delete" => item.delete(),
+        "read" => item.read(),
+        "link" => item.link(true),
+        "unlink" => item.link(false),
+        "perform" => item.perform()?,
+        "respond" => item.respond()?,
+        "each" => item.each(),
+        "call" => item.call(),
         _ => {
             let (status, message) = failure(reader, scope, what);
-            (Deed::Fail { status, message }, nothing)
+            (Deed::Fail { status, message }, NOTHING)
         }
     };
     if let Some(name) = &name {
@@ -239,8 +104,197 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
     Some(Outcome { deed: made, name, when, else_fail })
 }
 
-fn templates(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> Vec<(String, Template)> {
-    reader.map(tree).iter().map(|(key, value)| (key.name.clone(), template(reader, scope, value))).collect()
+impl<'t, 's> Item<'_, 't, 's> {
+    fn find(&self, name: &str) -> Option<&'t Tree> {
+        self.entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let found = self.find(name)?;
+        Some(self.reader.text(found).to_owned())
+    }
+
+    fn with(&mut self) -> Vec<(String, Template)> {
+        let Some(tree) = self.find("with") else { return vec![] };
+        let (reader, scope) = (&mut *self.reader, &*self.scope);
+        reader.map(tree).iter().map(|(key, value)| (key.name.clone(), template(reader, scope, value))).collect()
+    }
+
+    fn entity(&mut self, name: &str) -> Option<&'s Entity> {
+        known_entity(self.reader, self.schema, self.what.mark, name)
+    }
+
+    fn complain(&mut self, words: impl Into<String>) {
+        self.reader.complain(self.what.mark, words);
+    }
+
+    fn create(&mut self) -> Read<'s> {
+        let entity = self.entity(self.what.as_text());
+        let with = self.with();
+        check_fields(self.reader, self.scope, entity, self.what.mark, &with);
+        check_complete(self.reader, entity, self.what.mark, &with);
+        let owner = self.text("owner");
+        if let Some(owner) = &owner {
+            self.scope.check_maker(self.reader, self.what.mark, owner);
+        }
+        (Deed::Create { entity: self.what.as_text().to_owned(), with, owner }, Meaning::one(entity))
+    }
+
+    fn update(&mut self) -> Read<'s> {
+        let row = self.reader.text(self.what).to_owned();
+        let entity = self.scope.check_changed(self.reader, self.what.mark, &row);
+        let with = self.with();
+        check_fields(self.reader, self.scope, entity, self.what.mark, &with);
+        (Deed::Update { row, with }, Meaning::one(entity))
+    }
+
+    fn delete(&mut self) -> Read<'s> {
+        let row = self.reader.text(self.what).to_owned();
+        self.scope.check_changed(self.reader, self.what.mark, &row);
+        (Deed::Delete { row }, NOTHING)
+    }
+
+    fn read(&mut self) -> Read<'s> {
+        let entity = self.entity(self.what.as_text());
+        let condition = self.find("where").map(|tree| condition(self.reader, self.scope, self.schema, entity, tree));
+        let one = self.find("one").is_some_and(|o| self.reader.bool(o));
+        let most = self.find("limit").map(|l| self.reader.int(l, 1..=100_000));
+        let sort = self.find("sort").map(|s| order(self.reader, self.schema, entity, s)).unwrap_or_default();
+        let meaning = if one { Meaning::one(entity) } else { entity.map_or(Meaning::Anything, Meaning::List) };
+        (Deed::Read { entity: self.what.as_text().to_owned(), condition, sort, most, one }, meaning)
+    }
+
+    fn link(&mut self, is_added: bool) -> Read<'s> {
+        let path = self.reader.text(self.what).to_owned();
+        let (row, relation) = path.split_once('.').unwrap_or((&path, ""));
+        let entity = self.scope.check_row(self.reader, self.what.mark, row);
+        if let Some(entity) = entity.filter(|e| e.relation(relation).is_none_or(|r| !r.is_many())) {
+            let names: Vec<_> = entity.relations.iter().filter(|r| r.is_many()).map(|r| r.name.as_str()).collect();
+            self.reader.unknown(self.what.mark, "to-many relation", relation, &names);
+        }
+        let to = self.text("to").unwrap_or_default();
+        if is_added || !self.scope.ids.contains(&to) {
+            self.scope.check_row(self.reader, self.what.mark, &to);
+        }
+        let permission = self.find("permission").map(|p| (p.mark, template(self.reader, self.scope, p)));
+        let is_grant = entity.and_then(|e| e.relation(relation)).is_some_and(|r| r.rule == LinkRule::Grant);
+        if let Some((mark, _)) = permission.as_ref().filter(|_| !is_grant || !is_added) {
+            self.reader.complain(*mark, "`permission` is for a link to usergroups: the bits of the grant's own");
+        }
+        let permission = permission.map(|(_, p)| p);
+        (Deed::Link { row: row.to_owned(), relation: relation.to_owned(), to, is_added, permission }, NOTHING)
+    }
+
+    fn perform(&mut self) -> Option<Read<'s>> {
+        let text = self.reader.text(self.what).to_owned();
+        let Some(performer) = PERFORMERS.iter().find(|p| p.name == text) else {
+            let names: Vec<_> = PERFORMERS.iter().map(|p| p.name).collect();
+            self.reader.unknown(self.what.mark, "performer", &text, &names);
+            return None;
+        };
+        let with = self.with();
+        check_performer(self.reader, self.what.mark, performer, self.scope, &with);
+        if performer.takes_proof {
+            let proof = with.iter().find(|(n, _)| n == "user").map(|(_, t)| t);
+            if !matches!(proof, Some(Template::Literal(Json::String(p))) if self.scope.proofs.contains(p)) {
+                self.complain(format!("{text} takes only a proof: `user` names a password.check of this action"));
+            }
+        }
+        if performer.gives == Gives::Proof {
+            self.check_proof(&with);
+        }
+        let named = with.iter().find_map(|(name, template)| match template {
+            Template::Literal(Json::String(entity)) if name == "entity" => Some(entity.clone()),
+            _ => None,
+        });
+        let of = named.map_or(self.schema.entity("user_account"), |named| self.entity(&named));
+        let meaning = match (performer.gives, of) {
+            (Gives::Values(names), _) => Meaning::Values(names),
+            (Gives::User, Some(entity)) if entity.name == "user_account" => {
+                Meaning::Known(entity, vec!["id", "email", "name", "data"])
+            }
+            (Gives::User, Some(entity)) => Meaning::Known(entity, ["id", "data"].into_iter().chain(entity.values()).collect()),
+            (Gives::Proof, Some(entity)) => Meaning::Known(entity, vec!["id", "email", "name"]),
+            (_, None) => Meaning::Anything,
+        };
+        Some((Deed::Perform { performer, with }, meaning))
+    }
+
+    /// A password is checked once, and before the transaction: of what is known then.
+    fn check_proof(&mut self, with: &[(String, Template)]) {
+        if !self.scope.proofs.is_empty() {
+            self.complain("an action checks one password");
+        }
+        let names: Vec<String> = with.iter().filter_map(|(_, t)| t.names().ok()).flatten().collect();
+        for name in names.iter().filter(|n| !["caller", "config", "now"].contains(&n.as_str()) && !self.scope.inputs.contains(n))
+        {
+            let words = format!("a password is checked before `{name}` is known: take an input or caller");
+            self.reader.complain(self.what.mark, words);
+        }
+        self.scope.proofs.push(self.name.clone().unwrap_or_default());
+    }
+
+    fn respond(&mut self) -> Option<Read<'s>> {
+        let directive = self.reader.text(self.what).to_owned();
+        if directive == "row" {
+            let row = self.find("with").and_then(|w| self.reader.keys(w, &["row"]).iter().find(|(k, _)| k.name == "row"));
+            let (mark, row) = row.map_or((self.what.mark, String::new()), |(_, v)| (v.mark, self.reader.text(v).to_owned()));
+            self.scope.check_row(self.reader, mark, &row);
+            return Some((Deed::RespondRow { row }, NOTHING));
+        }
+        let Some(known) = directive::find(&directive) else {
+            let names: Vec<_> = directive::DIRECTIVES.iter().map(|d| d.name).chain(["row"]).collect();
+            self.reader.unknown(self.what.mark, "directive", &directive, &names);
+            return None;
+        };
+        let with = self.with();
+        check_parameters(self.reader, self.what.mark, known.attributes, &(known.properties)(), &with);
+        let is_sent = |name: &str| with.iter().any(|(n, _)| n == name);
+        if directive == "client.file.download" && is_sent("content") == is_sent("url") {
+            self.complain("a file comes by exactly one of `content` and `url`");
+        }
+        Some((Deed::Respond { directive: known, with }, NOTHING))
+    }
+
+    fn each(&mut self) -> Read<'s> {
+        let (mut list, mut each) = (String::new(), String::new());
+        for (key, value) in self.reader.keys(self.what, &["in", "as"]) {
+            let text = self.reader.text(value).to_owned();
+            if key.name == "in" { list = text } else { each = text }
+        }
+        let row = self.scope.list(self.reader, self.what.mark, &list);
+        if each.is_empty() || self.scope.names.iter().any(|(n, _)| *n == each) {
+            self.complain("`as` gives each row a name of its own");
+        }
+        let before = self.scope.names.len();
+        self.scope.names.push((each.clone(), Meaning::one(row)));
+        let steps = self.find("do").map(|steps| self.reader.list(steps)).unwrap_or_default();
+        let read = |step| read_outcome(self.reader, self.schema, self.scope, step);
+        let outcomes: Vec<_> = steps.iter().filter_map(read).collect();
+        self.scope.names.truncate(before); // what is named inside is nothing outside
+        if outcomes.is_empty() {
+            self.complain("`do` says what is done with each row");
+        }
+        (Deed::Each { list, name: each, outcomes }, NOTHING)
+    }
+
+    fn call(&mut self) -> Read<'s> {
+        let path = self.reader.text(self.what).to_owned();
+        let (entity, action) = path.split_once('/').unwrap_or((&path, ""));
+        let of = self.entity(entity);
+        let with = self.with();
+        let subject = self.text("subject");
+        if let Some(subject) = &subject {
+            let row = self.scope.check_row(self.reader, self.what.mark, subject);
+            if let (Some(row), Some(of)) = (row, of)
+                && row.at != of.at
+            {
+                self.complain(format!("`{subject}` is a row of {}, not of {}", row.name, of.name));
+            }
+        }
+        let (entity, action) = (entity.to_owned(), action.to_owned());
+        (Deed::Call { entity, action, subject, with, mark: self.what.mark }, NOTHING)
+    }
 }
 
 fn template(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> Template {

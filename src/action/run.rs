@@ -9,14 +9,13 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::event::{self, Event};
 use super::performer::password_check;
-use super::value::{holds, render};
-use super::{Action, Actions, Deed as Does, InputKind, Lift, Outcome, SubjectUse, input, task};
+use super::value::render;
+use super::{Action, Actions, Deed as Does, SubjectUse, input, task};
 use crate::access::write::Deed;
 use crate::access::{Source, may_execute};
 use crate::account::Caller;
@@ -28,7 +27,6 @@ use crate::error::{Error, Fault, Result};
 use crate::mail::post::Post;
 use crate::outbox::Outbox;
 use crate::outgoing::{Outgoing, Request};
-use crate::permission::Right;
 use crate::plan::Planner;
 use crate::request::body::uuid;
 use crate::request::once::Once;
@@ -37,8 +35,8 @@ use crate::statement::Statement;
 use crate::statement::event::Origin;
 use crate::statement::{account, action as statement, outbox};
 use crate::store::{Row, Store, twice};
-use tell::words;
 
+mod bind;
 mod does;
 mod tell;
 
@@ -375,62 +373,6 @@ impl<'a> Run<'a> {
         self.action.subject == SubjectUse::Required && self.scope.get("subject").is_none_or(Json::is_null)
     }
 
-    /// Binds the rows that are known from the start, and resolves those that inputs name.
-    async fn begin(&mut self, entity: &'a Entity, subject: Option<Uuid>) -> Result<()> {
-        let users = self.app.schema.system("user_account");
-        self.rows.insert("caller".to_owned(), Bound { entity: users, is_made: true }); // what everybody knows of themselves
-        self.rows.insert("subject".to_owned(), Bound { entity, is_made: false });
-        if let Some(id) = subject {
-            let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
-            self.scope.insert("subject".to_owned(), values);
-        } else if self.action.subject != SubjectUse::None {
-            self.scope.insert("subject".to_owned(), Json::Null);
-        }
-        self.lift_known(entity, subject);
-        for input in &self.action.inputs {
-            if let InputKind::Row(name) = &input.kind {
-                let entity = self.deed.planner.entity(name)?;
-                self.rows.insert(input.name.clone(), Bound { entity, is_made: false });
-                let Some(id) = self.id(&input.name) else { continue };
-                self.deed.require(entity, id, Right::Peek).await?;
-                let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
-                self.scope.insert(input.name.clone(), values);
-            }
-        }
-        Ok(())
-    }
-
-    /// Declared rights hold for the subject row and the caller's own user row from the start.
-    fn lift_known(&mut self, entity: &'a Entity, subject: Option<Uuid>) {
-        let action = self.action;
-        for (lift, rights) in &action.rights {
-            match lift {
-                Lift::Entity(name) => {
-                    self.deed.lifted.entities.push((name.clone(), rights.clone()));
-                    if let Some(id) = subject.filter(|_| *name == entity.name) {
-                        self.deed.lifted.rows.push((id, rights.clone()));
-                    }
-                    if let Some(id) = self.caller.filter(|_| name == "user_account") {
-                        self.deed.lifted.rows.push((id, rights.clone()));
-                    }
-                }
-                Lift::Subject => self.deed.lifted.rows.extend(subject.map(|id| (id, rights.clone()))),
-                Lift::Read(_) => {}
-            }
-        }
-    }
-
-    /// … and for rows made here, and found by a named read.
-    fn lift_new(&mut self, matches: impl Fn(&Lift) -> bool, id: Uuid) {
-        let rights = self.action.rights.iter().filter(|(lift, _)| matches(lift)).map(|(_, rights)| (id, rights.clone()));
-        self.deed.lifted.rows.extend(rights);
-    }
-
-    async fn values(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Json>> {
-        let rows = self.deed.scope.run(&statement::values(entity, ids)).await?;
-        Ok(rows.iter().map(|row| first_json(std::slice::from_ref(row))).collect())
-    }
-
     /// Puts a request to another server into the outbox.
     ///
     /// # Errors
@@ -450,97 +392,8 @@ impl<'a> Run<'a> {
         URL_SAFE_NO_PAD.encode(hash(&all))
     }
 
-    /// A row's values as files may speak of it, if it is there.
-    ///
-    /// # Errors
-    /// What the statement ran into.
-    pub async fn row_of(&mut self, entity: &str, id: Uuid) -> Result<Option<Json>> {
-        let entity = self.deed.planner.entity(entity)?;
-        Ok(self.values(entity, &[id]).await?.pop())
-    }
-
     /// The action's name, for the log.
     pub fn name(&self) -> String {
         format!("{}/{}", self.action.entity, self.action.name)
-    }
-
-    fn id(&self, name: &str) -> Option<Uuid> {
-        let id = self.scope.get(name)?.get("id")?.as_str()?;
-        Some(uuid(id).unwrap_or_default())
-    }
-
-    /// The row that a name stands for. A guest has no `caller`; what a skipped outcome would have found is not there.
-    fn row(&self, name: &str) -> Result<(&'a Entity, Uuid)> {
-        let missing = match name {
-            "caller" => Error::Unauthenticated { bad_token: self.asked.caller.sent_token, reason: None },
-            _ => Error::NotFound,
-        };
-        let bound = self.rows.get(name).ok_or_else(|| Error::internal("a name that stands for no row"))?;
-        Ok((bound.entity, self.id(name).ok_or(missing)?))
-    }
-
-    async fn outcome(&mut self, outcome: &'a Outcome) -> Result<()> {
-        let is_skipped = match &outcome.when {
-            Some(condition) => !holds(condition, &self.scope)?,
-            None => false,
-        };
-        // Rendered before: an error of PostgreSQL's leaves nothing to ask afterwards.
-        let otherwise = match &outcome.else_fail {
-            Some((status, message)) if !is_skipped => {
-                let told = self.tellable(message).await?;
-                Some((*status, message.render(&told)))
-            }
-            _ => None,
-        };
-        let result = if is_skipped { Ok(Json::Null) } else { self.does(outcome).await };
-        let result = match (result, otherwise) {
-            (Err(error), Some((status, message))) if (400..500).contains(&error.status()) => {
-                return Err(Error::Failed { status, message: words(&message?) });
-            }
-            (result, _) => result?,
-        };
-        if let Some(name) = &outcome.name {
-            self.scope.insert(name.clone(), result);
-        }
-        Ok(())
-    }
-
-    /// Outcomes in order; boxed, because outcomes hold others.
-    fn outcomes<'r>(&'r mut self, outcomes: &'a [Outcome]) -> BoxFuture<'r, Result<()>> {
-        Box::pin(async move {
-            for outcome in outcomes {
-                self.outcome(outcome).await?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Another action inside of this one: its own checks and names, and none of the rights that this one declares.
-    async fn call(&mut self, called: &'a Action, subject: Option<Uuid>, sent: &Map<String, Json>) -> Result<()> {
-        if self.depth >= self.app.config.limits.call_depth {
-            let words = format!("Actions call each other at most {} deep.", self.app.config.limits.call_depth);
-            return Err(Error::Invalid(vec![Fault::new("too-deep", words)]));
-        }
-        let entity = self.deed.planner.entity(&called.entity)?;
-        let source = Source::Scope(&mut self.deed.scope);
-        may_execute(source, entity, &called.name, subject, called.lifts_execute(), self.asked.caller).await?;
-        let mut scope = input::inputs(called, sent)?;
-        for known in ["now", "config", "caller"] {
-            scope.insert(known.to_owned(), self.scope.get(known).cloned().unwrap_or_default());
-        }
-        let outer = (self.action, std::mem::replace(&mut self.scope, scope));
-        let rows = std::mem::take(&mut self.rows);
-        let lifted = std::mem::take(&mut self.deed.lifted);
-        (self.action, self.depth) = (called, self.depth + 1);
-        self.begin(entity, subject).await?;
-        self.outcomes(&called.outcomes).await?;
-        (self.action, self.scope) = outer;
-        (self.rows, self.deed.lifted, self.depth) = (rows, lifted, self.depth - 1);
-        Ok(())
-    }
-    fn bind(&mut self, outcome: &Outcome, entity: &'a Entity, is_made: bool) {
-        if let Some(name) = &outcome.name {
-            self.rows.insert(name.clone(), Bound { entity, is_made });
-        }
     }
 }

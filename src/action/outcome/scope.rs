@@ -43,6 +43,11 @@ pub enum Meaning<'s> {
 }
 
 impl<'s> Meaning<'s> {
+    /// A row, if it is known of what.
+    pub fn one(entity: Option<&'s Entity>) -> Meaning<'s> {
+        entity.map_or(Meaning::Anything, Meaning::Row)
+    }
+
     /// Whose row it is, if it is one.
     pub fn row(&self) -> Option<&'s Entity> {
         match self {

@@ -1,21 +1,84 @@
 //! What each outcome does.
 
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::Run;
 use super::tell::{check_directive, nulls, words};
+use crate::access::{Source, may_execute};
+use crate::action::directive::Directive;
 use crate::action::parameters::misfit;
-use crate::action::performer::Gives;
-use crate::action::value::{Template, render};
-use crate::action::{Deed as Does, Lift, Outcome};
+use crate::action::performer::{Gives, Performer};
+use crate::action::value::{Template, holds, render};
+use crate::action::{Action, Deed as Does, Lift, Outcome, input};
 use crate::error::{Error, Fault, Result};
 use crate::plan::change::{LinkChange, Target, Verb, grant_bits};
 use crate::request::body::uuid;
 use crate::request::precondition::Expected;
 
 impl<'a> Run<'a> {
-    pub(super) async fn does(&mut self, outcome: &'a Outcome) -> Result<Json> {
+    async fn outcome(&mut self, outcome: &'a Outcome) -> Result<()> {
+        let is_skipped = match &outcome.when {
+            Some(condition) => !holds(condition, &self.scope)?,
+            None => false,
+        };
+        // Rendered before: an error of PostgreSQL's leaves nothing to ask afterwards.
+        let otherwise = match &outcome.else_fail {
+            Some((status, message)) if !is_skipped => {
+                let told = self.tellable(message).await?;
+                Some((*status, message.render(&told)))
+            }
+            _ => None,
+        };
+        let result = if is_skipped { Ok(Json::Null) } else { self.does(outcome).await };
+        let result = match (result, otherwise) {
+            (Err(error), Some((status, message))) if (400..500).contains(&error.status()) => {
+                return Err(Error::Failed { status, message: words(&message?) });
+            }
+            (result, _) => result?,
+        };
+        if let Some(name) = &outcome.name {
+            self.scope.insert(name.clone(), result);
+        }
+        Ok(())
+    }
+
+    /// Outcomes in order; boxed, because outcomes hold others.
+    pub(super) fn outcomes<'r>(&'r mut self, outcomes: &'a [Outcome]) -> BoxFuture<'r, Result<()>> {
+        Box::pin(async move {
+            for outcome in outcomes {
+                self.outcome(outcome).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Another action inside of this one: its own checks and names, and none of the rights that this one declares.
+    async fn call(&mut self, called: &'a Action, subject: Option<Uuid>, sent: &Map<String, Json>) -> Result<()> {
+        if self.depth >= self.app.config.limits.call_depth {
+            let words = format!("Actions call each other at most {} deep.", self.app.config.limits.call_depth);
+            return Err(Error::Invalid(vec![Fault::new("too-deep", words)]));
+        }
+        let entity = self.deed.planner.entity(&called.entity)?;
+        let source = Source::Scope(&mut self.deed.scope);
+        may_execute(source, entity, &called.name, subject, called.lifts_execute(), self.asked.caller).await?;
+        let mut scope = input::inputs(called, sent)?;
+        for known in ["now", "config", "caller"] {
+            scope.insert(known.to_owned(), self.scope.get(known).cloned().unwrap_or_default());
+        }
+        let outer = (self.action, std::mem::replace(&mut self.scope, scope));
+        let rows = std::mem::take(&mut self.rows);
+        let lifted = std::mem::take(&mut self.deed.lifted);
+        (self.action, self.depth) = (called, self.depth + 1);
+        self.begin(entity, subject).await?;
+        self.outcomes(&called.outcomes).await?;
+        (self.action, self.scope) = outer;
+        (self.rows, self.deed.lifted, self.depth) = (rows, lifted, self.depth - 1);
+        Ok(())
+    }
+
+    async fn does(&mut self, outcome: &'a Outcome) -> Result<Json> {
         match &outcome.deed {
             Does::Create { entity, with, owner } => {
                 let entity = self.deed.planner.entity(entity)?;
@@ -49,48 +112,8 @@ impl<'a> Run<'a> {
                 let verb = if *is_added { Verb::Add } else { Verb::Remove };
                 self.links(row, relation, to, verb, permission.as_ref()).await
             }
-            Does::Perform { performer, with } => {
-                let with = match performer.tells {
-                    true => render(with, &self.tellable(&Template::Map(with.clone())).await?)?,
-                    false => render(with, &self.scope)?,
-                };
-                for (name, value) in &with {
-                    if let Some(words) = misfit(&(performer.properties)()[name], value).filter(|_| !value.is_null()) {
-                        let fault = Fault::new("invalid", format!("`{name}` of {} {words}.", performer.name));
-                        return Err(Error::Invalid(vec![fault.at("/attributes")]));
-                    }
-                }
-                let is_row = !matches!(performer.gives, Gives::Values(_));
-                if is_row {
-                    // Who holds a token was sent it: what it tells of them is theirs to know.
-                    let entity = match with.get("entity").and_then(Json::as_str) {
-                        Some(entity) => self.deed.planner.entity(entity)?,
-                        None => self.app.schema.system("user_account"),
-                    };
-                    self.bind(outcome, entity, performer.gives == Gives::User);
-                }
-                let done = (performer.run)(self, &with).await?;
-                if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| is_row) {
-                    self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
-                }
-                Ok(done)
-            }
-            Does::Respond { directive: known, with } => {
-                self.told.clear();
-                let all = Template::Map(with.clone());
-                let mut attributes = all.render(&self.tellable(&all).await?)?;
-                let properties = (known.properties)();
-                for (name, value) in attributes.as_object_mut().into_iter().flatten() {
-                    // A number that stands where text is wanted means its text.
-                    if properties[name]["type"] == "string" && (value.is_number() || value.is_boolean()) {
-                        *value = value.to_string().into();
-                    }
-                }
-                check_directive(self.app.config, known, &attributes)?;
-                let told = std::mem::take(&mut self.told);
-                self.answer(json!({"ResponseType": known.name, "Attributes": attributes}), told);
-                Ok(Json::Null)
-            }
+            Does::Perform { performer, with } => self.performs(outcome, performer, with).await,
+            Does::Respond { directive, with } => self.responds(directive, with).await,
             Does::RespondRow { row } => {
                 let (entity, id) = self.row(row)?;
                 let resource = self.resource(entity, id).await?;
@@ -114,6 +137,50 @@ impl<'a> Run<'a> {
                 Err(Error::Failed { status: *status, message: words(&message) })
             }
         }
+    }
+
+    async fn performs(&mut self, outcome: &'a Outcome, performer: &Performer, with: &[(String, Template)]) -> Result<Json> {
+        let with = match performer.tells {
+            true => render(with, &self.tellable(&Template::Map(with.to_vec())).await?)?,
+            false => render(with, &self.scope)?,
+        };
+        for (name, value) in &with {
+            if let Some(words) = misfit(&(performer.properties)()[name], value).filter(|_| !value.is_null()) {
+                let fault = Fault::new("invalid", format!("`{name}` of {} {words}.", performer.name));
+                return Err(Error::Invalid(vec![fault.at("/attributes")]));
+            }
+        }
+        let is_row = !matches!(performer.gives, Gives::Values(_));
+        if is_row {
+            // Who holds a token was sent it: what it tells of them is theirs to know.
+            let entity = match with.get("entity").and_then(Json::as_str) {
+                Some(entity) => self.deed.planner.entity(entity)?,
+                None => self.app.schema.system("user_account"),
+            };
+            self.bind(outcome, entity, performer.gives == Gives::User);
+        }
+        let done = (performer.run)(self, &with).await?;
+        if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| is_row) {
+            self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
+        }
+        Ok(done)
+    }
+
+    async fn responds(&mut self, known: &Directive, with: &[(String, Template)]) -> Result<Json> {
+        self.told.clear();
+        let all = Template::Map(with.to_vec());
+        let mut attributes = all.render(&self.tellable(&all).await?)?;
+        let properties = (known.properties)();
+        for (name, value) in attributes.as_object_mut().into_iter().flatten() {
+            // A number that stands where text is wanted means its text.
+            if properties[name]["type"] == "string" && (value.is_number() || value.is_boolean()) {
+                *value = value.to_string().into();
+            }
+        }
+        check_directive(self.app.config, known, &attributes)?;
+        let told = std::mem::take(&mut self.told);
+        self.answer(json!({"ResponseType": known.name, "Attributes": attributes}), told);
+        Ok(Json::Null)
     }
 
     /// A search, as the caller; its rows get what the action declares for them.

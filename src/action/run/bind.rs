@@ -1,0 +1,100 @@
+//! Which rows the names of a running action stand for, and which of its declared rights hold for them.
+
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use super::{Bound, Run, first_json};
+use crate::action::{InputKind, Lift, Outcome, SubjectUse};
+use crate::error::{Error, Result};
+use crate::permission::Right;
+use crate::request::body::uuid;
+use crate::schema::Entity;
+use crate::statement::action as statement;
+
+impl<'a> Run<'a> {
+    /// Binds the rows that are known from the start, and resolves those that inputs name.
+    pub(super) async fn begin(&mut self, entity: &'a Entity, subject: Option<Uuid>) -> Result<()> {
+        let users = self.app.schema.system("user_account");
+        self.rows.insert("caller".to_owned(), Bound { entity: users, is_made: true }); // what everybody knows of themselves
+        self.rows.insert("subject".to_owned(), Bound { entity, is_made: false });
+        if let Some(id) = subject {
+            let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
+            self.scope.insert("subject".to_owned(), values);
+        } else if self.action.subject != SubjectUse::None {
+            self.scope.insert("subject".to_owned(), Json::Null);
+        }
+        self.lift_known(entity, subject);
+        for input in &self.action.inputs {
+            if let InputKind::Row(name) = &input.kind {
+                let entity = self.deed.planner.entity(name)?;
+                self.rows.insert(input.name.clone(), Bound { entity, is_made: false });
+                let Some(id) = self.id(&input.name) else { continue };
+                self.deed.require(entity, id, Right::Peek).await?;
+                let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
+                self.scope.insert(input.name.clone(), values);
+            }
+        }
+        Ok(())
+    }
+
+    /// Declared rights hold for the subject row and the caller's own user row from the start.
+    pub(super) fn lift_known(&mut self, entity: &'a Entity, subject: Option<Uuid>) {
+        let action = self.action;
+        for (lift, rights) in &action.rights {
+            match lift {
+                Lift::Entity(name) => {
+                    self.deed.lifted.entities.push((name.clone(), rights.clone()));
+                    if let Some(id) = subject.filter(|_| *name == entity.name) {
+                        self.deed.lifted.rows.push((id, rights.clone()));
+                    }
+                    if let Some(id) = self.caller.filter(|_| name == "user_account") {
+                        self.deed.lifted.rows.push((id, rights.clone()));
+                    }
+                }
+                Lift::Subject => self.deed.lifted.rows.extend(subject.map(|id| (id, rights.clone()))),
+                Lift::Read(_) => {}
+            }
+        }
+    }
+
+    /// … and for rows made here, and found by a named read.
+    pub(super) fn lift_new(&mut self, matches: impl Fn(&Lift) -> bool, id: Uuid) {
+        let rights = self.action.rights.iter().filter(|(lift, _)| matches(lift)).map(|(_, rights)| (id, rights.clone()));
+        self.deed.lifted.rows.extend(rights);
+    }
+
+    pub(super) async fn values(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Json>> {
+        let rows = self.deed.scope.run(&statement::values(entity, ids)).await?;
+        Ok(rows.iter().map(|row| first_json(std::slice::from_ref(row))).collect())
+    }
+
+    /// A row's values as files may speak of it, if it is there.
+    ///
+    /// # Errors
+    /// What the statement ran into.
+    pub async fn row_of(&mut self, entity: &str, id: Uuid) -> Result<Option<Json>> {
+        let entity = self.deed.planner.entity(entity)?;
+        Ok(self.values(entity, &[id]).await?.pop())
+    }
+
+    pub(super) fn id(&self, name: &str) -> Option<Uuid> {
+        let id = self.scope.get(name)?.get("id")?.as_str()?;
+        Some(uuid(id).unwrap_or_default())
+    }
+
+    /// The row that a name stands for. A guest has no `caller`; what a skipped outcome would have found is not there.
+    pub(super) fn row(&self, name: &str) -> Result<(&'a Entity, Uuid)> {
+        let missing = match name {
+            "caller" => Error::Unauthenticated { bad_token: self.asked.caller.sent_token, reason: None },
+            _ => Error::NotFound,
+        };
+        let bound = self.rows.get(name).ok_or_else(|| Error::internal("a name that stands for no row"))?;
+        Ok((bound.entity, self.id(name).ok_or(missing)?))
+    }
+
+    pub(super) fn bind(&mut self, outcome: &Outcome, entity: &'a Entity, is_made: bool) {
+        if let Some(name) = &outcome.name {
+            self.rows.insert(name.clone(), Bound { entity, is_made });
+        }
+    }
+}
