@@ -207,19 +207,7 @@ impl<'s> Planner<'s> {
         let mut root = Node::new(entity, guard, window);
         let is_linkage = guard == Guard::PEEK && matches!(pick, Pick::Related { .. });
         if is_linkage {
-            // What may only be peeked is neither sorted nor searched by its values.
-            let by_id = |(path, _): &(Vec<String>, bool)| path.len() == 1 && path[0] == "id";
-            if !query.filters.is_empty() || !query.sort.iter().all(by_id) {
-                let words = "Linkage is in the order of ids; sort and filter the related resources.";
-                faults.push(Fault::new("unknown-parameter", words).parameter(if query.filters.is_empty() {
-                    "sort"
-                } else {
-                    "filter"
-                }));
-            }
-            let descends = query.sort.first().is_some_and(|(_, descends)| *descends);
-            root.order = vec![Key { steps: vec![], column: None, descends }];
-            page::check_cursor(&mut root, &mut faults);
+            page::order_linkage(&mut root, query, &mut faults);
         } else if is_many {
             root.order = self.order(entity, &query.sort, "sort", &mut named, [&mut faults, &mut guest_faults]);
             page::check_cursor(&mut root, &mut faults);
@@ -236,22 +224,10 @@ impl<'s> Planner<'s> {
                 faults.push(Fault::new("unknown-parameter", "sort, filter and page are for collections."));
             }
         }
-        let mut linked = None;
-        if let (true, Some(include), Pick::Related { relation, .. }) = (is_linkage, &query.include, pick) {
-            let (ours, others): (Vec<_>, Vec<_>) = include.iter().partition(|path| path.first() == Some(&relation.name));
-            faults.extend(others.iter().map(|path| {
-                let words = format!(
-                    "Of this linkage `{}` can be included, and what that leads to; not `{}`.",
-                    relation.name,
-                    path.join(".")
-                );
-                Fault::new("unknown-relationship", words).parameter("include")
-            }));
-            let onwards = ours.iter().map(|path| path[1..].to_vec()).filter(|path| !path.is_empty()).collect();
-            let mut node = Node::new(entity, Guard::READ, Window::first(root.window.size));
-            self.includes(&mut node, &Query { include: Some(onwards), ..Query::default() }, &mut named, &mut faults);
-            linked = Some(node).filter(|_| !ours.is_empty());
-        }
+        let linked = match pick {
+            Pick::Related { relation, .. } if is_linkage => self.linked(&root, relation, query, &mut named, &mut faults),
+            _ => None,
+        };
         if guard == Guard::READ {
             self.includes(&mut root, query, &mut named, &mut faults);
             self.shape(&mut root, query, &mut named, [&mut faults, &mut guest_faults]);
@@ -267,7 +243,10 @@ impl<'s> Planner<'s> {
             self.check_fields(kind, names, [&mut faults, &mut guest_faults]);
         }
         self.fields(&mut root, query);
-        linked.iter_mut().for_each(|node| self.fields(node, query));
+        let linked = linked.map(|mut node| {
+            self.fields(&mut node, query);
+            node
+        });
         let has_client_shape =
             !query.filters.is_empty() || !query.sort.is_empty() || query.include.is_some() || !query.fields.is_empty();
         Plan {
@@ -283,6 +262,28 @@ impl<'s> Planner<'s> {
             walk: self.limits.walk,
             most_included: i64::try_from(self.limits.included_rows).unwrap_or(i64::MAX),
         }
+    }
+
+    /// The rows of linkage with what they lead to, where the request includes them (FE10).
+    fn linked(
+        &self,
+        root: &Node<'s>,
+        relation: &Relation,
+        query: &Query,
+        named: &mut Vec<&'s Entity>,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Node<'s>> {
+        let include = query.include.as_ref()?;
+        let (ours, others): (Vec<_>, Vec<_>) = include.iter().partition(|path| path.first() == Some(&relation.name));
+        faults.extend(others.iter().map(|path| {
+            let words =
+                format!("Of this linkage `{}` can be included, and what that leads to; not `{}`.", relation.name, path.join("."));
+            Fault::new("unknown-relationship", words).parameter("include")
+        }));
+        let onwards = ours.iter().map(|path| path[1..].to_vec()).filter(|path| !path.is_empty()).collect();
+        let mut node = Node::new(root.entity, Guard::READ, Window::first(root.window.size));
+        self.includes(&mut node, &Query { include: Some(onwards), ..Query::default() }, named, faults);
+        Some(node).filter(|_| !ours.is_empty())
     }
 
     fn order(

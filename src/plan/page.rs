@@ -126,6 +126,19 @@ fn bad_cursor(parameter: &str) -> Fault {
     Fault::new("bad-cursor", format!("`{parameter}` is no cursor of this collection and order.")).parameter(parameter)
 }
 
+/// Linkage comes in the order of ids: what may only be peeked is neither sorted nor searched by its values.
+pub fn order_linkage(root: &mut Node<'_>, query: &Query, faults: &mut Vec<Fault>) {
+    let by_id = |(path, _): &(Vec<String>, bool)| path.len() == 1 && path[0] == "id";
+    if !query.filters.is_empty() || !query.sort.iter().all(by_id) {
+        let words = "Linkage is in the order of ids; sort and filter the related resources.";
+        let parameter = if query.filters.is_empty() { "sort" } else { "filter" };
+        faults.push(Fault::new("unknown-parameter", words).parameter(parameter));
+    }
+    let descends = query.sort.first().is_some_and(|(_, descends)| *descends);
+    root.order = vec![Key { steps: vec![], column: None, descends }];
+    check_cursor(root, faults);
+}
+
 /// Checks that a cursor was made for this collection in this order, and that its values fit.
 pub fn check_cursor(node: &mut Node<'_>, faults: &mut Vec<Fault>) {
     let (binding, order) = (binding(node), &node.order);

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Draft, Place, spelled_out};
+use super::{Draft, DraftRelation, Place, spelled_out};
 use crate::permission::{Class, Permission, Right};
 use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Relation, Schema, Unique, Write};
@@ -37,112 +37,30 @@ fn system_columns() -> [Column; 4] {
     ]
 }
 
+/// Takes what is wrong, and where.
+type Complain<'c> = &'c mut dyn FnMut(&Place, String);
+
 /// Puts the drafts of all entities together: targets, inverses, groups, orders, cycles.
 pub(super) fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Complaint>) -> Schema {
     let by_name: HashMap<String, usize> = drafts.keys().enumerate().map(|(at, n)| (n.clone(), at)).collect();
-    let names: Vec<&String> = drafts.keys().collect();
     let mut complain = |place: &Place, words: String| {
         complaints.push(Complaint { file: place.file.clone(), line: place.mark.line, column: place.mark.column, words });
     };
-    let mut groups = vec!["administrators".to_owned(), "users".to_owned()];
     let mut entities: Vec<Entity> = vec![];
     let mut inverses: Vec<(Place, usize, Relation)> = vec![];
     for (at, (name, draft)) in drafts.iter().enumerate() {
-        let open = draft.permission.is_none() && draft.grants.is_none();
-        let users =
-            || vec![Grant { group: "users".to_owned(), permission: Some(Permission::NONE.with(Class::Group, &Right::ALL)) }];
-        let mut entity = Entity {
-            at,
-            name: name.clone(),
-            label: draft.label.clone().unwrap_or_else(|| spelled_out(name)),
-            description: draft.description.clone().unwrap_or_default(),
-            columns: draft.columns.iter().map(|(_, c)| c.clone()).chain(system_columns()).collect(),
-            relations: vec![],
-            policy: Policy {
-                permission: draft.permission.unwrap_or_default(),
-                grants: if open { users() } else { draft.grants.clone().unwrap_or_default() },
-            },
-            default_permission: draft.default_permission.unwrap_or_else(|| Permission::NONE.with(Class::Owner, &Right::ALL)),
-            default_groups: draft.default_groups.clone().unwrap_or_default(),
-            join_groups: draft.join_groups.clone().unwrap_or_default(),
-            default_order: vec![],
-            require_if_match: draft.require_if_match.unwrap_or(false),
-            client_ids: draft.client_ids.unwrap_or(false),
-            audit: draft.audit.unwrap_or(false),
-            states: draft.states.clone(),
-        };
-        if let Some(machine) = &entity.states {
-            for (mark, words) in machine.misfits(&entity.columns) {
-                complain(&Place { file: machine.file.clone(), mark }, words);
+        let mut made = entity(at, name, draft, &mut complain);
+        for (place, drawn) in &draft.relations {
+            if draft.columns.iter().any(|(_, c)| c.name == drawn.name) {
+                complain(place, format!("`{}` is a column and a relation (JSON:API: fields share one namespace)", drawn.name));
             }
-            // It begins where the machine says, and is moved by events alone.
-            for column in entity.columns.iter_mut().filter(|c| c.name == machine.column) {
-                (column.required, column.write, column.default) = (true, Write::System, Some(machine.initial.clone().into()));
-            }
+            let Some((relation, back)) = relation(&made, drawn, &by_name, &mut |words| complain(place, words)) else { continue };
+            inverses.extend(back.map(|back| (place.clone(), relation.target, back)));
+            made.relations.push(relation);
         }
-        let granted = entity.policy.grants.iter().chain(&entity.default_groups).map(|g| &g.group);
-        let fire = entity.states.iter().flat_map(|machine| &machine.events).flat_map(|event| &event.groups);
-        for group in granted.chain(&entity.join_groups).chain(fire) {
-            if !groups.contains(group) {
-                groups.push(group.clone());
-            }
-        }
-        for (place, relation) in &draft.relations {
-            if draft.columns.iter().any(|(_, c)| c.name == relation.name) {
-                complain(place, format!("`{}` is a column and a relation (JSON:API: fields share one namespace)", relation.name));
-            }
-            let Some(target) = by_name.get(&relation.target).copied() else {
-                let hint = yaml::nearest(&relation.target, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-                complain(place, format!("there is no entity `{}`{hint}", relation.target));
-                continue;
-            };
-            if name == "user_account" && relation.on_delete == Some(OnDelete::Cascade) {
-                complain(place, "users can't be deleted by cascade: the last administrator could go with them".to_owned());
-            }
-            if relation.default_caller && relation.target != "user_account" {
-                complain(place, "`default: caller` is for relations to user_account".to_owned());
-            }
-            let membership = name == "usergroup" && relation.name == "members";
-            let rule = match (relation.read_only, membership) {
-                (true, _) => LinkRule::System,
-                (_, true) => LinkRule::Membership,
-                _ => LinkRule::Declared,
-            };
-            let table = format!("{name}.{}", relation.name);
-            let (link, back) = match relation.many {
-                true => (
-                    Link::Through { table: table.clone(), near: "source", far: "target" },
-                    Link::Through { table, near: "target", far: "source" },
-                ),
-                false => (Link::One { column: relation.name.clone() }, Link::Inverse { column: relation.name.clone() }),
-            };
-            let default = if relation.required { OnDelete::Restrict } else { OnDelete::SetNull };
-            let made = Relation {
-                name: relation.name.clone(),
-                target,
-                link,
-                rule,
-                required: relation.required,
-                on_delete: relation.on_delete.unwrap_or(default),
-                default_caller: relation.default_caller,
-                inverse: relation.inverse.clone(),
-            };
-            if let Some(inverse) = &relation.inverse {
-                let back = Relation {
-                    name: inverse.clone(),
-                    target: at,
-                    link: back,
-                    required: false,
-                    default_caller: false,
-                    inverse: Some(relation.name.clone()),
-                    ..made.clone()
-                };
-                inverses.push((place.clone(), target, back));
-            }
-            entity.relations.push(made);
-        }
-        entities.push(entity);
+        entities.push(made);
     }
+    let groups = groups(&entities);
     for (place, at, relation) in inverses {
         let entity = &mut entities[at];
         let taken = entity.column(&relation.name).is_some() || entity.relation(&relation.name).is_some();
@@ -180,6 +98,113 @@ pub(super) fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Comp
     Schema { entities, by_name, groups }
 }
 
+/// An entity without its relations.
+fn entity(at: usize, name: &str, draft: &Draft, complain: Complain<'_>) -> Entity {
+    let open = draft.permission.is_none() && draft.grants.is_none();
+    let users = || vec![Grant { group: "users".to_owned(), permission: Some(Permission::NONE.with(Class::Group, &Right::ALL)) }];
+    let mut entity = Entity {
+        at,
+        name: name.to_owned(),
+        label: draft.label.clone().unwrap_or_else(|| spelled_out(name)),
+        description: draft.description.clone().unwrap_or_default(),
+        columns: draft.columns.iter().map(|(_, c)| c.clone()).chain(system_columns()).collect(),
+        relations: vec![],
+        policy: Policy {
+            permission: draft.permission.unwrap_or_default(),
+            grants: if open { users() } else { draft.grants.clone().unwrap_or_default() },
+        },
+        default_permission: draft.default_permission.unwrap_or_else(|| Permission::NONE.with(Class::Owner, &Right::ALL)),
+        default_groups: draft.default_groups.clone().unwrap_or_default(),
+        join_groups: draft.join_groups.clone().unwrap_or_default(),
+        default_order: vec![],
+        require_if_match: draft.require_if_match.unwrap_or(false),
+        client_ids: draft.client_ids.unwrap_or(false),
+        audit: draft.audit.unwrap_or(false),
+        states: draft.states.clone(),
+    };
+    if let Some(machine) = &entity.states {
+        for (mark, words) in machine.misfits(&entity.columns) {
+            complain(&Place { file: machine.file.clone(), mark }, words);
+        }
+        // It begins where the machine says, and is moved by events alone.
+        for column in entity.columns.iter_mut().filter(|c| c.name == machine.column) {
+            (column.required, column.write, column.default) = (true, Write::System, Some(machine.initial.clone().into()));
+        }
+    }
+    entity
+}
+
+/// The groups that files name, and those that are always there.
+fn groups(entities: &[Entity]) -> Vec<String> {
+    let mut groups = vec!["administrators".to_owned(), "users".to_owned()];
+    for entity in entities {
+        let granted = entity.policy.grants.iter().chain(&entity.default_groups).map(|g| &g.group);
+        let fire = entity.states.iter().flat_map(|machine| &machine.events).flat_map(|event| &event.groups);
+        for group in granted.chain(&entity.join_groups).chain(fire) {
+            if !groups.contains(group) {
+                groups.push(group.clone());
+            }
+        }
+    }
+    groups
+}
+
+/// A relation of an entity, and the way back if it has a name.
+fn relation(
+    of: &Entity,
+    drawn: &DraftRelation,
+    by_name: &HashMap<String, usize>,
+    complain: &mut dyn FnMut(String),
+) -> Option<(Relation, Option<Relation>)> {
+    let Some(target) = by_name.get(&drawn.target).copied() else {
+        let mut names: Vec<&String> = by_name.keys().collect();
+        names.sort_unstable();
+        let hint = yaml::nearest(&drawn.target, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+        complain(format!("there is no entity `{}`{hint}", drawn.target));
+        return None;
+    };
+    if of.name == "user_account" && drawn.on_delete == Some(OnDelete::Cascade) {
+        complain("users can't be deleted by cascade: the last administrator could go with them".to_owned());
+    }
+    if drawn.default_caller && drawn.target != "user_account" {
+        complain("`default: caller` is for relations to user_account".to_owned());
+    }
+    let rule = match (drawn.read_only, of.name == "usergroup" && drawn.name == "members") {
+        (true, _) => LinkRule::System,
+        (_, true) => LinkRule::Membership,
+        _ => LinkRule::Declared,
+    };
+    let table = format!("{}.{}", of.name, drawn.name);
+    let (link, back) = match drawn.many {
+        true => (
+            Link::Through { table: table.clone(), near: "source", far: "target" },
+            Link::Through { table, near: "target", far: "source" },
+        ),
+        false => (Link::One { column: drawn.name.clone() }, Link::Inverse { column: drawn.name.clone() }),
+    };
+    let default = if drawn.required { OnDelete::Restrict } else { OnDelete::SetNull };
+    let made = Relation {
+        name: drawn.name.clone(),
+        target,
+        link,
+        rule,
+        required: drawn.required,
+        on_delete: drawn.on_delete.unwrap_or(default),
+        default_caller: drawn.default_caller,
+        inverse: drawn.inverse.clone(),
+    };
+    let back = drawn.inverse.as_ref().map(|inverse| Relation {
+        name: inverse.clone(),
+        target: of.at,
+        link: back,
+        required: false,
+        default_caller: false,
+        inverse: Some(drawn.name.clone()),
+        ..made.clone()
+    });
+    Some((made, back))
+}
+
 fn system_relations(entity: &str, user: usize, group: usize) -> Vec<Relation> {
     let relation = |name: &str, target, link, rule| Relation {
         name: name.to_owned(),
@@ -203,7 +228,7 @@ fn system_relations(entity: &str, user: usize, group: usize) -> Vec<Relation> {
     all
 }
 
-fn order(entity: &Entity, items: &[(Place, String)], complain: &mut dyn FnMut(&Place, String)) -> Vec<(usize, bool)> {
+fn order(entity: &Entity, items: &[(Place, String)], complain: Complain<'_>) -> Vec<(usize, bool)> {
     let mut found = vec![];
     for (place, item) in items {
         let (name, descends) = item.strip_prefix('-').map_or((item.as_str(), false), |n| (n, true));
