@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::read::{verdict, who};
+use super::read::{gate, verdict, who};
 use super::{Statement, array};
 use crate::permission::{Right, Subject, chmod, line, rule};
 use crate::schema::{ADMINISTRATORS, Entity};
@@ -27,6 +27,29 @@ pub const KNOWN: i64 = verdict::TARGET;
 /// In a row's bits: the caller is an administrator.
 pub const ADMIN: i64 = 16;
 
+/// Somebody by their id, as the rule asks for them; who is deactivated is a guest. `more`: further columns, each after a comma.
+fn somebody(user: &str, more: &str) -> String {
+    format!(
+        "select u.id, coalesce(u.groups, '{{}}'::uuid[]) as groups, coalesce('{ADMINISTRATORS}'::uuid = any(u.groups), false) as admin{more} \
+         from (values (1)) as one left join lateral (select u.id, array(select m.source from \"usergroup.members\" m \
+         where m.target = u.id) as groups from user_account u where u.id = {user}::uuid and u.active) u on true"
+    )
+}
+
+/// A row where somebody has a right to a row, by its entity too.
+pub fn holds(entity: &Entity, id: Uuid, right: Right, user: Uuid) -> Statement {
+    let mut statement = Statement::default();
+    let (user, id) = (statement.bind(Some(user.to_string())), statement.bind(Some(id.to_string())));
+    statement.sql = format!(
+        "with who as materialized ({}) select 1 from who a, {} t where t.id = {id}::uuid and {} and {}",
+        somebody(&user, ""),
+        entity.table(),
+        gate(entity, right),
+        rule(right, entity.subject("t")),
+    );
+    statement
+}
+
 /// For each question and row: number of the question, number of the row (from 1; 0 without rows), bits of the caller, the
 /// line that holds for the entity, and the line that holds for the row. `user`: about somebody else.
 pub fn explain(questions: &[Question<'_>], user: Option<Uuid>, session: Option<Uuid>) -> Statement {
@@ -38,14 +61,10 @@ pub fn explain(questions: &[Question<'_>], user: Option<Uuid>, session: Option<U
         Some(user) => {
             let user = statement.bind(Some(user.to_string()));
             let [peek, open] = ["t", "w"].map(|row| rule(Right::Peek, Subject { row, is_group: false }));
-            // Somebody deactivated is a guest.
-            ctes.push(format!(
-                "other as materialized (select u.id, coalesce(u.groups, '{{}}'::uuid[]) as groups, \
-                 coalesce('{ADMINISTRATORS}'::uuid = any(u.groups), false) as admin, \
-                 exists (select from who a, user_account t, world w where w.name = 'user_account' and {open} and t.id = {user}::uuid and {peek}) as known \
-                 from (values (1)) as one left join lateral (select u.id, array(select m.source from \"usergroup.members\" m \
-                 where m.target = u.id) as groups from user_account u where u.id = {user}::uuid and u.active) u on true)"
-            ));
+            let known = format!(
+                ", exists (select from who a, user_account t, world w where w.name = 'user_account' and {open} and t.id = {user}::uuid and {peek}) as known"
+            );
+            ctes.push(format!("other as materialized ({})", somebody(&user, &known)));
         }
     }
     let w = Subject { row: "w", is_group: false };

@@ -6,14 +6,19 @@ use super::{Gives, Performer, plain, text};
 use crate::account::token::hash;
 use crate::action::run::Run;
 use crate::error::{Error, Fault, Result};
+use crate::permission::Right;
 use crate::statement::account;
+use crate::statement::explain::holds;
 
-/// Gives the user whose token it was; or, with `entity`, the row that it leads to. Both with the data that it was issued with.
+/// Gives the user whose token it was; or, with `entity`, the row that it leads to, with `right` only while that user has the
+/// right to it. Both with the data that it was issued with.
 pub static PERFORMER: Performer = Performer {
     gives: Gives::User,
     is_secret: true,
-    properties: || json!({"purpose": {"type": "string"}}),
-    ..plain("token.spend", &[("purpose", true), ("token", true), ("entity", false)], |run, with| Box::pin(spend(run, with)))
+    properties: || json!({"purpose": {"type": "string"}, "right": {"enum": Right::ALL.map(Right::word)}}),
+    ..plain("token.spend", &[("purpose", true), ("token", true), ("entity", false), ("right", false)], |run, with| {
+        Box::pin(spend(run, with))
+    })
 };
 
 async fn spend(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
@@ -21,12 +26,16 @@ async fn spend(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let spent = || Error::Invalid(vec![Fault::new("spent", words).at("/attributes/token")]);
     let rows = run.deed.scope.run(&account::spend(&hash(&text(with, "token")), &text(with, "purpose"))).await?;
     let row = rows.first().ok_or_else(spent)?;
-    let entity = text(with, "entity");
+    let (user, entity) = (row.uuid(0).unwrap_or_default(), text(with, "entity"));
     if entity.is_empty() {
-        let id = row.uuid(0).unwrap_or_default().to_string();
-        return Ok(json!({"id": id, "email": row.text(1), "name": row.text(2), "data": row.text(3)}));
+        return Ok(json!({"id": user.to_string(), "email": row.text(1), "name": row.text(2), "data": row.text(3)}));
     }
-    let mut values = run.row_of(&entity, row.uuid(4).unwrap_or_default()).await?.ok_or_else(spent)?;
+    let id = row.uuid(4).unwrap_or_default();
+    if let Some(right) = Right::from_word(&text(with, "right")) {
+        let held = holds(run.deed.planner.entity(&entity)?, id, right, user);
+        run.deed.scope.run(&held).await?.first().ok_or_else(spent)?;
+    }
+    let mut values = run.row_of(&entity, id).await?.ok_or_else(spent)?;
     values["data"] = json!(row.text(3));
     Ok(values)
 }

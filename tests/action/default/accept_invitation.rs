@@ -41,6 +41,31 @@ async fn an_invitation_is_for_its_address_and_good_once() {
 }
 
 #[tokio::test]
+async fn it_is_worth_what_who_sent_it_may_do() {
+    let (world, mut smtp) = with_mail().await;
+    let (ada, bob, eve) = (world.user("ada", &[]).await, world.user("bob", &[]).await, world.user("eve", &[]).await);
+    let it = group(&ada, "it", 16384 + 131_072 + 524_288).await; // its members may peek, update and execute
+    put_in(&world, &it, &eve).await;
+    eve.act(&format!("usergroup/{it}/invite_member"), json!({"email": "bob@example.org"})).await.is(200);
+    let link = smtp.letter().await.token();
+    ada.act(&format!("usergroup/{it}/remove_member"), json!({"email": "eve@example.org"})).await.is(200);
+    refuses(&world, ACCEPT, &with(&link), &[(&bob, 422)]).await;
+    for (change, status) in [
+        ("update usergroup set permission = permission | 8", 200), // anybody may
+        (
+            "update world set permission = permission & ~ (8 | 131072), group_bits = array_fill(2080768 - 131072, array[cardinality(group_bits)]) where name = 'usergroup'",
+            422,
+        ),
+    ] {
+        world.sql("delete from \"usergroup.members\" m using user_account u where u.id = m.target and u.name = 'bob' and m.source in (select id from usergroup where name = 'it')").await;
+        world.sql(change).await;
+        let link = token(&world, &eve, "invite_member", "bob@example.org", Some(&it)).await;
+        let answer = bob.act(ACCEPT, with(&link)).await;
+        assert_eq!(answer.status, status, "{change}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn look_alikes_of_an_address_are_other_addresses() {
     let (world, _smtp) = with_mail().await;
     let ada = world.user("ada", &[]).await;
