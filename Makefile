@@ -45,5 +45,4 @@ fuzz:
 CARGO_MUTANTS = 27.1.0
 mutants: postgres
 	@command -v cargo-mutants >/dev/null || cargo install cargo-mutants --version $(CARGO_MUTANTS) --locked
-	bash tests/mutants.sh
 	python3 tests/mutants.py

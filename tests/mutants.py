@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every operator and function of the rule, of the verdicts and of the statements changed, one by one: some test must fail.
 
-cargo-mutants says what to change, but would build and test everything once for each. Here one build has them all: in a
+cargo-mutants says what to change, and tests/turned.txt what it doesn't see: the SQL in strings. Here one build has them all: in a
 copy, in target/mutants, each function becomes a `match` over the number in the environment's MUTANT, with an arm for each of
 its mutants. Then each test tells which functions it comes by, and each mutant runs only the tests that come by it.
 
@@ -71,11 +71,28 @@ def listed():
         if not m["function"]:  # constants are what they are before anything runs
             print(f"not tried here, only by cargo-mutants itself: {m['name']}")
     mutants = [m for m in mutants if m["function"]]
+    # The rule is SQL in strings, which cargo-mutants doesn't see.
+    lines = (HOME / "tests/turned.txt").read_text().splitlines()
+    mutants += [turned(mutants, *line.split("\t")) for line in lines if not line.startswith("#")]
     for number, m in enumerate(mutants, 1):
         m["number"], m["diff"] = number, re.sub(r"^@@.*\n", "", m["diff"], flags=re.M)
         changed = "".join(re.findall(r"^\+(?!\+\+ )(.*)", m["diff"], re.M)).replace(" /* ~ changed by cargo-mutants ~ */", "")
         m["line"] = f"{m['function']['function_name']}: {changed.strip() or m['name'].split(': ', 1)[1]}"
     return mutants
+
+
+def turned(mutants, file, was, becomes):
+    """A mutant by hand, like those of cargo-mutants: its function is one of which these change something, too."""
+    text = (HOME / file).read_text()
+    if was not in text:
+        sys.exit(f"tests/turned.txt is stale: {file} has no {was}")
+    place = lambda at: {"line": text.count("\n", 0, at) + 1, "column": at - (text.rfind("\n", 0, at) + 1) + 1}
+    span = {"start": place(text.index(was)), "end": place(text.index(was) + len(was))}
+    order = lambda place: (place["line"], place["column"])
+    holds = lambda m: m["file"] == file and order(m["function"]["span"]["start"]) <= order(span["start"]) < order(m["function"]["span"]["end"])
+    function = next((m["function"] for m in mutants if holds(m)), None) or sys.exit(f"tests/turned.txt: no function of {file} holds {was}")
+    diff = f"--- {file}\n-{was}\n+{becomes}\n"
+    return {"name": f"{file}: {was} -> {becomes}", "file": file, "function": function, "span": span, "replacement": becomes, "diff": diff}
 
 
 def write(path, data):
