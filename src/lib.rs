@@ -16,6 +16,7 @@
 //! - [`account`]: tokens, and the secrets that sign them.
 //! - [`outbox`]: what must not be undone, done after the commit, once, by any node.
 //! - [`outgoing`]: requests to other servers: to public addresses only, in time, bounded.
+//! - [`template`]: which values a template takes.
 //! - [`mail`]: letters from templates, and the post that they leave by.
 //! - [`access`]: the phases: verdicts → rows or a refusal.
 //! - [`document`]: rows → JSON:API bytes.
@@ -37,6 +38,7 @@ pub mod store;
 pub mod account;
 pub mod outbox;
 pub mod outgoing;
+pub mod template;
 pub mod mail;
 pub mod access;
 pub mod document;

@@ -6,13 +6,13 @@ pub mod post;
 
 use std::collections::BTreeMap;
 
-use handlebars::template::{Parameter, Template, TemplateElement};
-use handlebars::{Handlebars, Path};
+use handlebars::Handlebars;
 use lettre::Message;
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, Result};
+use crate::template;
 use crate::yaml::Complaint;
 
 /// The parts of a letter; only `html` may be missing.
@@ -98,6 +98,7 @@ impl Letters {
     /// Renders a part with stand-ins, for what no values can mend: partials and helpers that aren't there.
     fn rehearse(&self, folder: &str, part: &str) -> Result<(), String> {
         let registry = if part == "html" { &self.html } else { &self.text };
+        registry.get_template(&format!("{folder}/{part}")).map_or(Ok(vec![]), template::paths)?;
         let letter = folder.split('.').next().unwrap_or(folder);
         let names = self.values(letter).into_iter().chain(KNOWN.iter().map(|name| (*name).to_owned()));
         let values: Map<String, Json> = names.map(|name| (name.clone(), Json::String(name))).collect();
@@ -119,11 +120,14 @@ impl Letters {
             for part in parts {
                 let registry = if *part == "html" { &self.html } else { &self.text };
                 if let Some(template) = registry.get_template(&format!("{folder}/{part}")) {
-                    named(template, &mut names);
+                    let paths = template::paths(template).unwrap_or_default();
+                    names.extend(paths.iter().filter_map(|path| path.split('.').next()).map(str::to_owned));
                 }
             }
         }
         names.retain(|name| !KNOWN.contains(&name.as_str()));
+        names.sort_unstable();
+        names.dedup();
         names
     }
 
@@ -156,32 +160,6 @@ impl Letters {
         let subject = part(&self.text, "subject")?.split_whitespace().collect::<Vec<_>>().join(" ");
         let html = if parts.contains(&"html") { Some(part(&self.html, "html")?) } else { None };
         Ok(Rendered { subject, text: part(&self.text, "text")?, html })
-    }
-}
-
-/// The names at the root of a template's expressions.
-fn named(template: &Template, names: &mut Vec<String>) {
-    let mut parameters: Vec<&Parameter> = vec![];
-    for element in &template.elements {
-        match element {
-            TemplateElement::Expression(expression) | TemplateElement::HtmlExpression(expression) => {
-                parameters.push(&expression.name);
-                parameters.extend(&expression.params);
-            }
-            TemplateElement::HelperBlock(block) => {
-                parameters.extend(&block.params);
-                block.template.iter().chain(&block.inverse).for_each(|inner| named(inner, names));
-            }
-            _ => {}
-        }
-    }
-    for parameter in parameters {
-        let Parameter::Path(Path::Relative((_, path))) = parameter else { continue };
-        let root = path.split(['.', '/']).next().unwrap_or_default();
-        let is_place = root.is_empty() || root.starts_with('@') || root == "this";
-        if !is_place && !names.iter().any(|name| name == root) {
-            names.push(root.to_owned());
-        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod link;
 pub mod many;
 pub mod once;
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::Verdict;
@@ -15,6 +16,7 @@ use crate::error::{Error, Fault, Result};
 use crate::permission::{Class, Right};
 use crate::plan::Planner;
 use crate::plan::change::{Change, LinkChange, Verb};
+use crate::request::body::uuid;
 use crate::request::once::Once;
 use crate::request::precondition::Expected;
 use crate::schema::diff::field_of;
@@ -155,6 +157,17 @@ impl<'s> Deed<'s> {
         let limited: Vec<&Column> = entity.columns.iter().filter(|c| c.is_limited()).collect();
         let of = |id: Uuid| limited.iter().filter(|c| !held.is_of(id, c.readers.as_ref())).map(|c| c.name.as_str()).collect();
         Ok(ids.iter().copied().filter(|id| held.has(*id, Right::Read)).map(|id| (id, of(id))).collect())
+    }
+
+    /// Whether the caller might read a row that is gone, as it was: by its bits, owner and grants, the entity asked, too.
+    ///
+    /// # Errors
+    /// What the statement ran into.
+    pub async fn might_read(&mut self, entity: &Entity, row: &Json) -> Result<bool> {
+        let id = row["id"].as_str().and_then(uuid).unwrap_or_default();
+        let lifted = [self.lifted.entity(entity, Right::Read), self.lifted.row(id, Right::Read)];
+        let statement = write::held_once(entity, Right::Read, row, lifted, self.caller.session);
+        Ok(!self.scope.run(&statement).await?.is_empty())
     }
 
     /// Finds rows that the caller may peek, for an action to work with.

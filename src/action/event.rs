@@ -26,6 +26,8 @@ pub struct Event<'a> {
     happening: Happening,
     before: Json,
     after: Json,
+    /// Of what is gone: what the rule asks of it.
+    pub gone: Option<Json>,
 }
 
 /// Reads `on: { after_create: article, before_delete: [comment, article] }`.
@@ -76,11 +78,12 @@ impl<'a> Event<'a> {
         let happening = Happening::ALL.into_iter().find(|h| h.word() == verb)?;
         // A column that is nobody's, or not everybody's, is none of a listener's either. Before it was made, and after it
         // was deleted, everything in a row is null: so conditions may compare.
-        let is_open = |name: &&str| entity.served(name).is_none_or(|column| !column.is_limited());
         let open = |values: &Json| -> Json {
-            entity.values().filter(is_open).map(|name| (name.to_owned(), values[name].clone())).collect::<Map<_, _>>().into()
+            entity.told().map(|name| (name.to_owned(), values[name].clone())).collect::<Map<_, _>>().into()
         };
-        Some(Event { entity, id, happening, before: open(before), after: open(after) })
+        let asked = ["id", "permission", "owner", "groups", "group_bits"].map(|name| (name.to_owned(), before[name].clone()));
+        let gone = (happening == Happening::Delete).then(|| asked.into_iter().collect::<Map<_, _>>().into());
+        Some(Event { entity, id, happening, before: open(before), after: open(after), gone })
     }
 
     /// As files may speak of it.

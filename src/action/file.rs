@@ -117,6 +117,11 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
         head(reader, schema, &mut action, &key.name, value);
     }
     check_equals(reader, entries, &action);
+    let subject =
+        find("inputs").and_then(|inputs| reader.map(inputs).iter().find(|(key, _)| key.name == format!("{entity_name}_id")));
+    if let (Some((key, _)), true) = (subject, action.subject != SubjectUse::None) {
+        reader.complain(key.mark, format!("`{}` names the subject: it can't be an input as well", key.name));
+    }
     if let Some(value) = find("on") {
         action.listens = event::read(reader, schema, value, &action);
     }
@@ -367,8 +372,14 @@ fn read_input(reader: &mut Reader, schema: &Schema, key: &Key, tree: &Tree) -> I
         lower: false,
         is_new: false,
     };
-    if ["caller", "subject", "now", "config", "event"].contains(&key.name.as_str()) {
+    if ["caller", "subject", "now", "config", "event", "this"].contains(&key.name.as_str()) {
         reader.complain(key.mark, format!("an input can't be called `{}`: that is a name already", key.name));
+    }
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_name = key.name.chars().all(is_word) && !key.name.starts_with(|c: char| c.is_ascii_digit());
+    if !is_name || ["if", "else", "and", "or", "not", "in", "is", "true", "false", "none"].contains(&key.name.as_str()) {
+        let words = "letters, digits and _, and none of the words that conditions are made of";
+        reader.complain(key.mark, format!("`{}` can't be an input's name: {words}", key.name));
     }
     for (key, value) in entries {
         match key.name.as_str() {

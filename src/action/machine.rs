@@ -11,20 +11,29 @@ pub fn action(machine: &Machine, event: &Event) -> Tree {
     let at = event.mark;
     let column = &machine.column;
     let states = event.from.iter().map(|state| serde_json::json!(state).to_string()).collect::<Vec<_>>().join(", ");
-    let refuse = |when: String, mark: Mark, message: String| {
+    let refuse = |when: Value, mark: Mark, message: String| {
         let failure = map(at, [("status", Value::Int(409)), ("message", Value::Text(message))]);
-        map(mark, [("fail", failure.value), ("when", Value::Text(when))])
+        Tree { mark, value: Value::Map(vec![entry(at, "fail", failure.value), entry(mark, "when", when)]) }
     };
     let wanted = event.from.join(" or ");
-    let mut outcomes =
-        vec![refuse(format!("subject.{column} not in [{states}]"), at, format!("{} is for what is {wanted}", event.name))];
+    let mut outcomes = vec![refuse(
+        Value::Text(format!("subject.{column} not in [{states}]")),
+        at,
+        format!("{} is for what is {wanted}", event.name),
+    )];
     let mut entries = vec![entry(at, "subject", Value::Text("required".to_owned()))];
     for (key, value) in &event.rest {
         match (key.name.as_str(), &value.value) {
-            ("when", Value::Text(guard)) => {
-                outcomes.push(refuse(format!("not ({guard})"), value.mark, format!("{} is not possible now", event.name)));
+            ("when", guard) => {
+                // What is no condition stays what it is, and is complained about as that.
+                let negated = match guard {
+                    Value::Text(guard) => Value::Text(format!("not ({guard})")),
+                    Value::Bool(guard) => Value::Bool(!guard),
+                    other => other.clone(),
+                };
+                outcomes.push(refuse(negated, value.mark, format!("{} is not possible now", event.name)));
             }
-            ("call" | "when", _) => {}
+            ("call", _) => {}
             _ => entries.push((key.clone(), value.clone())),
         }
     }

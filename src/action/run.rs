@@ -162,6 +162,8 @@ pub struct Run<'a> {
     pub has_tasks: bool,
     /// How deep actions called each other.
     depth: usize,
+    /// Of the row that an event tells of, if it is gone: what the rule asks of it.
+    gone: Option<Json>,
 }
 
 /// What a name that stands for rows is bound to.
@@ -320,6 +322,7 @@ impl<'a> Run<'a> {
             has_tasks: false,
             requests: 0,
             depth: 0,
+            gone: None,
         }
     }
 
@@ -358,7 +361,16 @@ impl<'a> Run<'a> {
     /// # Errors
     /// What its outcomes ran into; 404 where its subject is gone.
     pub async fn listen(&mut self, event: &Event<'_>) -> Result<()> {
-        self.scope.insert("event".to_owned(), event.scope());
+        let mut told = event.scope();
+        // Of the entities that it listens to, one may have columns that another hasn't.
+        let heard = self.action.listens.iter().filter_map(|listener| self.app.schema.entity(&listener.entity));
+        for (name, values) in heard.flat_map(Entity::told).flat_map(|name| ["before", "after"].map(|values| (name, values))) {
+            if told[values].get(name).is_none() {
+                told[values][name] = Json::Null;
+            }
+        }
+        self.scope.insert("event".to_owned(), told);
+        self.gone.clone_from(&event.gone);
         let entity = self.deed.planner.entity(&self.action.entity)?;
         let subject = (self.action.subject != SubjectUse::None && entity.at == event.entity.at).then_some(event.id);
         self.begin(entity, subject).await?;

@@ -69,7 +69,8 @@ pub async fn run(means: &Means<'_>, call: &Call, (task, claim): (Uuid, i64), id:
     };
     match ended {
         Ok(progress) => {
-            let state = if progress.failed > 0 && !transfer.is_each { "failed" } else { "done" };
+            let has_failed = progress.is_broken || progress.failed > 0 && !transfer.is_each;
+            let state = if has_failed { "failed" } else { "done" };
             transfer.note(&progress, state).await?;
         }
         Err(error @ (Error::Unavailable(_) | Error::Again)) => return Err(error),

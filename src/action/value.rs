@@ -9,7 +9,8 @@ use minijinja::{Environment, UndefinedBehavior, filters, tests};
 use regex::Regex;
 use serde_json::{Map, Value as Json};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
+use crate::template;
 
 /// A value that may name others.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,15 +64,8 @@ impl Template {
             Template::List(items) => all_paths(items.iter()),
             Template::Map(items) => all_paths(items.iter().map(|(_, t)| t)),
             Template::Text(text) => {
-                handlebars::Template::compile(text).map_err(|e| format!("not a template: {e}"))?;
-                let tags = text.split("{{").skip(1).filter_map(|t| t.split("}}").next()).map(str::trim);
-                // blocks speak of names, too; `this` is an item of theirs
-                let is_place = |t: &&str| matches!(*t, "@index" | "@key" | "@first" | "@last");
-                let named = tags.filter(|t| !t.starts_with(['/', '!']) && *t != "else" && !is_place(t)).map(|t| {
-                    let block = ["#each ", "#if ", "#unless "].iter().find_map(|b| t.strip_prefix(b)).unwrap_or(t).trim();
-                    block.strip_prefix("@root.").unwrap_or(block).to_owned()
-                });
-                Ok(named.filter(|path| path != "this" && !path.starts_with("this.")).collect())
+                let template = handlebars::Template::compile(text).map_err(|e| format!("not a template: {e}"))?;
+                template::paths(&template).map_err(|words| format!("not a template: {words}"))
             }
         }
     }
@@ -180,13 +174,19 @@ fn convert(json: &Json) -> minijinja::Value {
 /// Whether a condition holds.
 ///
 /// # Errors
-/// A condition that can't be evaluated is a defect of the action.
+/// 422 where it can't be decided: it compares what isn't there, or is of another kind. The log says which it is.
 pub fn holds(condition: &str, scope: &Map<String, Json>) -> Result<bool> {
     let environment = environment();
     let expression = environment.compile_expression(condition).map_err(Error::internal)?;
-    match expression.eval(object(scope)).map_err(Error::internal)? {
-        value if value.is_undefined() => Err(Error::internal("a condition names what isn't there")),
-        value => Ok(value.is_true()),
+    match expression.eval(object(scope)) {
+        Ok(value) if !value.is_undefined() => Ok(value.is_true()),
+        undecided => {
+            let cause = undecided.err().map(|error| error.to_string());
+            tracing::warn!(condition, cause, "a condition of an action can't be decided");
+            let words =
+                "A condition of this action can't be decided: it compares a value that isn't there, or is of another kind.";
+            Err(Error::Invalid(vec![Fault::new("undecided", words)]))
+        }
     }
 }
 
@@ -209,15 +209,6 @@ mod checks {
         for missing in ["{{m}}", "{{o.m}}", "x {{m}}", "x {{o.m}}"] {
             assert!(render(missing).is_err(), "{missing}");
         }
-    }
-
-    #[test]
-    fn whatever_a_template_speaks_of_is_known() {
-        let names = |text: &str| Template::read(json!(text)).names();
-        let known = |names: &[&str]| Ok(names.iter().map(|n| (*n).to_owned()).collect());
-        assert_eq!(names("{{#each o.list}}{{@index}} {{this.x}} {{@root.s}}{{else}}-{{/each}}"), known(&["o", "s"]));
-        assert_eq!(names("{{#if n}}{{s}}{{/if}}"), known(&["n", "s"]));
-        assert_eq!(names("{{@secret}} x"), known(&["@secret"]));
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-struct Whole(Json);
+/// JSON in which no key stands twice.
+pub struct Whole(pub Json);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {

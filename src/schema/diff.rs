@@ -202,11 +202,7 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
         let default = column.default.as_ref().map(|json| literal(&column.kind, json));
         own.columns.push((column.name.clone(), column.kind.sql(), column.required, default));
         let name = quote(&column.name);
-        let spelled = match column.kind {
-            Kind::Email => format!("lower({name})"),
-            Kind::Name => format!("lower(normalize(btrim({name}), nfkc))"), // twins for the eye are one name
-            _ => name.clone(),
-        };
+        let spelled = column.kind.folded(&name);
         match column.unique {
             Unique::Everywhere => index(&mut own, entity, &column.name, "key", &format!("({spelled})")),
             Unique::PerOwner => index(&mut own, entity, &column.name, "key", &format!("(\"owner\", {spelled})")),

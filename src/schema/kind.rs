@@ -119,6 +119,15 @@ impl Kind {
         KINDS.iter().find(|(_, k)| same(k)).map_or("", |(name, _)| name)
     }
 
+    /// An expression of this type as it is compared where values are to be unique.
+    pub fn folded(&self, expression: &str) -> String {
+        match self {
+            Kind::Email => format!("lower({expression})"),
+            Kind::Name => format!("lower(normalize(btrim({expression}), nfkc))"), // twins for the eye are one name
+            _ => expression.to_owned(),
+        }
+    }
+
     /// The column's type in PostgreSQL, as `format_type` spells it.
     pub fn sql(&self) -> String {
         match self {

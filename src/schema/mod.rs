@@ -294,6 +294,11 @@ impl Entity {
         columns.chain(self.relations.iter().filter(|r| !r.is_many()).map(|r| r.name.as_str()))
     }
 
+    /// Of [`Entity::values`] those that everybody is told who may read the row.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        self.values().filter(|name| self.served(name).is_none_or(|column| !column.is_limited()))
+    }
+
     /// The table, quoted.
     pub fn table(&self) -> String {
         format!("public.{}", quote(&self.name)) // so that no name of a statement's own stands before it

@@ -2,7 +2,11 @@
 
 use uuid::Uuid;
 
-use super::Statement;
+use super::read::{gate, who};
+use super::{Statement, array};
+use crate::permission::{Right, rule};
+use crate::schema::kind::Kind;
+use crate::schema::{Column, Entity, quote};
 
 /// Kind, entity, format, mode, key, state, done.
 pub fn find(id: Uuid) -> Statement {
@@ -73,6 +77,8 @@ pub struct Progress {
     pub failed: i64,
     /// The first of the faults, as JSON.
     pub faults: String,
+    /// Whether the file couldn't be read to its end.
+    pub is_broken: bool,
 }
 
 /// Notes how far it is, in a state; its task is ours for so many seconds more. Gives a row, if our claim still holds.
@@ -80,10 +86,38 @@ pub fn progress(id: Uuid, (task, claim): (Uuid, i64), progress: &Progress, state
     let sql = "with t as (update task set next_at = greatest(next_at, now() + make_interval(secs => $9::double precision)) where id = $2 and tries = $10::bigint returning id) \
                update transfer set done = $3::bigint, created = $4::bigint, updated = $5::bigint, failed = $6::bigint, faults = $7::jsonb, state = $8, \
                version = version + 1, updated_at = now() where id = $1 and exists (select from t) returning id";
-    let Progress { done, created, updated, failed, faults } = progress;
+    let Progress { done, created, updated, failed, faults, .. } = progress;
     let faults = if faults.is_empty() { "[]" } else { faults };
     let values =
         [id.to_string(), task.to_string(), done.to_string(), created.to_string(), updated.to_string(), failed.to_string()];
     let more = [faults.to_owned(), state.to_owned(), lease.to_string(), claim.to_string()];
     Statement::fixed(sql, values.into_iter().chain(more).map(Some).collect())
+}
+
+/// Keys of rows of a file as they are compared, in their order; null where there is none.
+pub fn compared(kind: &Kind, keys: &[Option<String>]) -> Statement {
+    let key = kind.folded(&format!("k.v::{}", kind.sql()));
+    let sql = format!("select ({key})::text from unnest($1::text[]) with ordinality as k (v, n) order by k.n");
+    Statement::fixed(sql, vec![Some(array(keys.iter().cloned()))])
+}
+
+/// Rows that are there already, by their keys as they are compared (by their ids where there is no column), as far as the
+/// caller may peek them: the key's place from 0, and the id.
+pub fn known(entity: &Entity, column: Option<&Column>, keys: &[Option<String>], session: Option<Uuid>) -> Statement {
+    let mut statement = Statement::default();
+    let who = who(&mut statement, session);
+    let keys = statement.bind(Some(array(keys.iter().cloned())));
+    let (ours, kind) = match column {
+        Some(column) => (column.kind.folded(&format!("t.{}", quote(&column.name))), &column.kind),
+        None => ("t.id".to_owned(), &Kind::Uuid),
+    };
+    let theirs = kind.folded(&format!("k.v::{}", kind.sql()));
+    statement.sql = format!(
+        "with {who} select (k.n - 1)::bigint, t.id from who a cross join unnest({keys}::text[]) with ordinality as k (v, n) \
+         join {} t on {ours} = {theirs} where {} and {}",
+        entity.table(),
+        gate(entity, Right::Peek),
+        rule(Right::Peek, entity.subject("t")),
+    );
+    statement
 }

@@ -2,6 +2,7 @@
 //!
 //! In charge of: the SQL of creating, updating, deleting and linking.
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::read::{gate, verdict, who};
@@ -309,6 +310,22 @@ pub fn join_groups(user: Uuid) -> Statement {
          where w.name = 'user_account' and g.id = any(w.join_groups) and g.id <> '{ADMINISTRATORS}' on conflict do nothing"
     );
     Statement::fixed(sql, vec![Some(user.to_string())])
+}
+
+/// A row where the caller has a right to a row that is gone: its id, permission, owner and grants as they were. `lifted`: what
+/// isn't asked, of the entity and of the row.
+pub fn held_once(entity: &Entity, right: Right, row: &Json, lifted: [bool; 2], session: Option<Uuid>) -> Statement {
+    let mut statement = Statement::default();
+    let who = who(&mut statement, session);
+    let row = statement.bind(Some(row.to_string()));
+    let [open, held] = lifted.map(|is_lifted| is_lifted.then(|| "true".to_owned()));
+    statement.sql = format!(
+        "with {who} select 1 from who a, jsonb_populate_record(null::{}, {row}::jsonb) t where {} and {}",
+        entity.table(),
+        open.unwrap_or_else(|| gate(entity, right)),
+        held.unwrap_or_else(|| rule(right, entity.subject("t"))),
+    );
+    statement
 }
 
 /// Takes a dead group out of some rows of a table; gives those that it changed.

@@ -1,9 +1,10 @@
 -- Notes what happens to rows. A table's trigger says for whom: entity, hidden columns, masked columns, columns of the history
 -- ('*' for all), listeners after the commit (verb:action), verbs that somebody hears before it.
--- A history keeps what changed; listeners are told the whole row. Who changes, by which request and action, stands in the transaction's setting rowhouse.call.
+-- A history keeps what changed; listeners are told the whole row.
+-- Who changes, by which request and action, stands in the transaction's setting rowhouse.call.
 create or replace function rowhouse.note() returns trigger language plpgsql as $note$
 declare
-  hidden constant text[] := string_to_array(tg_argv[1], ',') || array['version', 'updated_at'];
+  hidden constant text[] := string_to_array(tg_argv[1], ',');
   masked constant text[] := string_to_array(tg_argv[2], ',');
   call constant jsonb := coalesce(nullif(current_setting('rowhouse.call', true), ''), '{}')::jsonb;
   verb constant text := case tg_op when 'INSERT' then 'create' when 'UPDATE' then 'update' else 'delete' end;
@@ -22,7 +23,7 @@ begin
     becomes := to_jsonb(new) - hidden;
     id := new.id;
   end if;
-  changed := array(select k from jsonb_object_keys(was || becomes) k where was -> k is distinct from becomes -> k);
+  changed := array(select k from jsonb_object_keys(was || becomes) k where was -> k is distinct from becomes -> k and k not in ('version', 'updated_at'));
   if tg_op = 'UPDATE' and changed = '{}' then
     return null;
   end if;

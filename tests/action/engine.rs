@@ -29,6 +29,39 @@ async fn a_search_finds_by_the_callers_rule_in_order_and_bounds() {
 }
 
 #[tokio::test]
+async fn no_way_of_speaking_leads_past_the_rule() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let make =
+        async |from: &str, guest: i32| ada.make("order", json!({"from": from, "permission": 16256 + guest}), json!({})).await;
+    let (peeked, readable) = (make("geheim", 1 + 32).await, make("offen", 2 + 32).await);
+    for whole in [false, true] {
+        let refused = bob.act(&format!("order/{peeked}/whisper"), json!({"whole": whole})).await;
+        assert!(!refused.text.contains("geheim") && [200, 403].contains(&refused.status), "{}", refused.text);
+        assert!(!refused.text.contains(&ada.id.to_string()), "whose it is is no value of it: {}", refused.text);
+        let told = bob.act(&format!("order/{readable}/whisper"), json!({"whole": whole})).await.is(200);
+        assert!(told.text.contains("offen"), "{}", told.text);
+    }
+}
+
+#[tokio::test]
+async fn what_was_skipped_is_not_there_and_what_cannot_be_decided_is_refused() {
+    let world = World::of(ODD).await;
+    let ada = world.user("ada", &[]).await;
+    ada.act("order/perhaps", json!({"n": 7})).await.is(404);
+    ada.act("order/perhaps", json!({"n": 1})).await.is(409);
+    let undecided = ada.act("order/perhaps", json!({"makes": true})).await.is(422);
+    assert!(undecided.text.contains("can't be decided"), "{}", undecided.text);
+    ada.act("order/perhaps", json!({"makes": true, "n": 7})).await.is(200);
+    let misplaced = ada.act("order/perhaps", json!({"links": 7, "n": 7})).await.is(422);
+    assert!(misplaced.text.contains("`next` takes a row, its id, or null"), "{}", misplaced.text);
+    assert_eq!(world.sql("select 1 from \"order\"").await.len(), 1, "nothing of what was refused");
+    // What stands beside the attributes is sent, too.
+    let beside = ada.act("order/perhaps", json!({"attributes": {"n": 7, "makes": true}, "x": 1})).await.is(422);
+    assert!(beside.text.contains("`x`"), "{}", beside.text);
+}
+
+#[tokio::test]
 async fn a_peeked_value_is_not_served_through_an_actions_template() {
     let world = World::new().await;
     let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &["editors"]).await);

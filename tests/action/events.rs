@@ -232,3 +232,30 @@ async fn what_is_heard_of_who_is_gone_is_nobodys() {
     let heard = world.sql("select text, owner is null from entry").await;
     assert_eq!((heard.len(), heard[0].text(0), heard[0].bool(1)), (1, Some(format!("delete {id}").as_str()), true));
 }
+
+#[tokio::test]
+async fn of_what_is_gone_they_are_told_who_might_read_it() {
+    let world = flow().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let users = "(select id from usergroup where declared and name = 'users')";
+    let (peek, read, delete) = (16384, 32768, 262_144);
+    let gone = async |bits: i32| {
+        let id = ada.make("ticket", json!({"title": "to keep"}), json!({})).await;
+        let change = format!(
+            "update ticket set permission = 16256 | {bits}, groups = array[{users}], group_bits = null where id = '{id}'"
+        );
+        world.sql(&change).await;
+        bob.delete(&format!("/api/ticket/{id}")).await.is(204);
+        world.settled().await; // by the rule of that moment
+    };
+    world.run_tasks();
+    gone(peek | read | delete).await; // by a grant
+    gone(peek | delete).await;
+    let closed = format!(
+        "update world set group_bits = array_fill(2080768 - {read}, array[cardinality(group_bits)]) where name = 'ticket'"
+    );
+    world.sql(&closed).await;
+    gone(peek | read | delete).await; // but the entity doesn't let him
+    assert_eq!(world.sql("select 1 from entry where text = 'gone: to keep'").await.len(), 1);
+    assert_eq!(world.sql("select 1 from task where state = 'dead' and name = 'ticket/archive'").await.len(), 2);
+}

@@ -223,6 +223,55 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
             "on: { after_update: [article, comment] }\noutcomes:\n  - { create: tag, with: { name: \"{{event.after.titel}}\" } }\nR",
             ": unknown value of `event.after` `titel`; did you mean `title`?",
         ),
+        // what leads past names, and what could never work
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: \"x {{this.subject.titel}}\" } }\nR",
+            ": unknown value of `subject` `titel`; did you mean `title`?",
+        ),
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: \"x {{#each this}}{{this}}{{/each}}\" } }\nR",
+            ": not a template: `this` is an item of an #each: name a value",
+        ),
+        ("outcomes:\n  - { create: tag, with: { name: \"x {{@first}}\" } }\nR", ": not a template: `@first` is nothing here"),
+        ("outcomes:\n  - { create: tag, with: { name: \"x {{shout caller.name}}\" } }\nR", ": `shout` is no helper"),
+        (
+            "outcomes:\n  - { read: article, as: found }\n  - { create: tag, with: { name: x }, when: found.titel == 'x' }\nR",
+            ": `found` is a list: go through it by `each`",
+        ),
+        (
+            "outcomes:\n  - { read: article, as: found }\n  - { create: tag, with: { name: \"x {{found.[0].titel}}\" } }\nR",
+            ": unknown value of `found.0` `titel`; did you mean `title`?",
+        ),
+        (
+            "on: { after_update: article }\noutcomes:\n  - { create: tag, with: { name: x }, when: event.after.title.words == 1 }\nR",
+            ": `event.after.title` has nothing in it",
+        ),
+        (
+            "on: { after_update: article }\noutcomes:\n  - { create: tag, with: { name: \"{{event.entity.x}}\" } }\nR",
+            ": `event.entity` has nothing in it",
+        ),
+        (
+            "on: { after_update: article }\noutcomes:\n  - { create: tag, with: { name: \"{{event.after.id}}\" } }\nR",
+            ": unknown value of `event.after` `id`",
+        ),
+        ("outcomes:\n  - { create: tag, with: { name: x, version: 3 } }\nR", ":2:15: `version` is what the system sets"),
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { author: 7 } }\nR",
+            ":3:15: `author` takes a row, its id, or null",
+        ),
+        ("outcomes:\n  - { read: article, where: {} }\nR", ":2:29: `where` takes at least one condition"),
+        ("outcomes:\n  - { read: article, where: { or: [] } }\nR", ":2:35: `or` takes at least one condition"),
+        ("outcomes:\n  - { read: article, where: { gt: [words, abc] } }\nR", ": `words` must be a whole number"),
+        ("outcomes:\n  - { read: article, where: { in: [status, [draft, nosuch]] } }\nR", ": `status` must be one of"),
+        ("outcomes:\n  - { read: article, where: { author: x } }\nR", ": `author` must be"),
+        ("outcomes:\n  - { read: article, sort: [author] }\nR", ": `author` has no order to sort by"),
+        ("outcomes:\n  - { read: article, sort: [settings] }\nR", ": `settings` has no order to sort by"),
+        ("inputs: { this: { type: label } }\noutcomes:\nR", ": an input can't be called `this`"),
+        ("inputs: { if: { type: label } }\noutcomes:\nR", ": `if` can't be an input's name"),
+        (
+            "subject: required\ninputs: { article_id: { type: uuid } }\noutcomes:\nR",
+            ":2:11: `article_id` names the subject: it can't be an input as well",
+        ),
         ("outcomes:\n  - { call: article/x }", ":2:13: it would call itself without end: say `when`"),
         ("outcomes: [", ": "),
         ("label: [x]\noutcomes:\nR", ":1:8: text is wanted here"),
@@ -263,6 +312,19 @@ fn the_actions_that_lift_anything() {
         }
     }
     insta::assert_snapshot!("lifting", list);
+}
+
+#[test]
+fn what_is_fine_is_not_complained_about() {
+    for good in [
+        "subject: required\noutcomes:\n  - { update: subject, with: { title: \"{{subject.settings.theme.x}}\" }, when: subject.settings.theme == 'x' }\nR",
+        "on: { before_update: [article, comment] }\noutcomes:\n  - { create: tag, with: { name: x }, when: event.entity == 'article' and event.after.title != event.before.title and event.after.settings.theme == 'x' and event.after.version > 1 }\nR",
+        "outcomes:\n  - { read: article, as: found, where: { and: [{ gt: [words, -1] }, { in: [status, [draft, \"{{caller.name}}\"]] }, { not: { null: [author, true] } }] }, sort: [-words] }\n  - { create: tag, with: { name: \"x {{#each found}}{{title}} {{this.title}} {{@index}} {{../caller.name}} {{@root.caller.email}}{{else}}none{{/each}}\" }, when: \"found | length > 0 and found[0].title == 'x'\" }\nR",
+        "inputs: { a: { type: json }, b: { type: row, entity: article } }\noutcomes:\n  - { create: tag, with: { name: \"{{a.b.c}} {{#if b}}{{b.title}}{{/if}} {{config.public.name}}\" }, when: a.x.y is defined }\nR",
+    ] {
+        let said = said(&good.replace("{ null:", "{ \"null\":").replace('R', RESPOND));
+        assert!(said.is_empty(), "{good}\n{said:#?}");
+    }
 }
 
 #[test]

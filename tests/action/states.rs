@@ -116,6 +116,8 @@ fn what_is_wrong_with_states_is_said_with_its_place() {
             state,
             "schema/job.yaml:7:38: unknown name `subjekt`; did you mean `subject`?",
         ),
+        (with("{ from: new, to: old, when: 0 }"), state, ": text is wanted here"),
+        (with("{ from: new, to: old, when: [x] }"), state, ": text is wanted here"),
         (with("{ from: new, to: old, when: state is empty }"), state, ": not a condition: `empty` is nothing here"),
         (with("{ from: new, to: old, call: job/shuot }"), state, "schema/job.yaml:7:38: unknown action `job/shuot`"),
         ("  column: state".to_owned(), state, ": `events` is missing"),

@@ -144,6 +144,29 @@ async fn rows_that_are_there_already_are_updated_by_a_unique_column_if_they_may_
 }
 
 #[tokio::test]
+async fn keys_are_the_same_however_they_are_written() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    let file = "text,at,price,who\nfirst,2026-01-01T00:00:00Z,1.50,Größe\n";
+    assert_eq!(counts(&import(&ada, json!({"entity": "measure"}), file).await), [1, 1, 0, 0]);
+    for (key, values) in [
+        ("at", &["2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00.000+01:00", "2026-01-01T00:00:00Z"][..]),
+        ("price", &["1.5", "1.50", "01.5"]),
+        ("who", &["Größe", "GRÖSSE", " größe "]),
+    ] {
+        for value in values {
+            let same = *value != "GRÖSSE"; // ß is no SS
+            let file = format!("text,{key}\n{value},{value}\nagain,{value}\n");
+            let row = import(&ada, json!({"entity": "measure", "key": key, "mode": "each"}), file).await;
+            let wanted = if same { [2, 0, 2, 0] } else { [2, 1, 1, 0] };
+            assert_eq!(counts(&row), wanted, "{key} {value}: {row}");
+        }
+    }
+    let row = import(&ada, json!({"entity": "measure", "key": "at"}), "text,at\nx,05\n").await;
+    assert_eq!((row["state"].as_str(), &row["faults"][0]["field"]), (Some("failed"), &json!("at")), "{row}");
+}
+
+#[tokio::test]
 async fn files_that_are_none_are_told_where_they_break() {
     let world = flow().await;
     let ada = world.user("ada", &[]).await;
@@ -154,6 +177,8 @@ async fn files_that_are_none_are_told_where_they_break() {
         ("json", b"[{\"title\": \"a\"}, 7]", "Row 2: an object is wanted"),
         ("json", b"{\"title\": \"a\"}\n{\"title\": ", "Row 2: it is no JSON"),
         ("json", b"[{\"title\": \"a\"}", "Row 2: it is no JSON"),
+        ("json", b"[{\"title\": \"a\", \"title\": \"b\"}]", "Row 1: a key stands twice in one object"),
+        ("json", b"{\"title\": \"a\", \"title\": \"b\"}", "Row 1: a key stands twice in one object"),
         ("json", b"\"a\"", "Row 1: an object is wanted"),
         ("json", b"[[{\"title\": \"a\"}]]", "Row 1: an object is wanted"),
         ("xlsx", b"PK\x03\x04 no workbook", "no XLSX file"),
@@ -168,7 +193,7 @@ async fn files_that_are_none_are_told_where_they_break() {
     assert!(ada.get("/api/ticket").await.is(200).ids().is_empty());
     // What stands before the break is done, where each row stands on its own.
     let broken = import(&ada, json!({"mode": "each"}), "title,weight\na,1\nb,2\nc\n").await;
-    assert_eq!((broken["state"].as_str(), counts(&broken)), (Some("done"), [2, 2, 0, 1]), "{broken}");
+    assert_eq!((broken["state"].as_str(), counts(&broken)), (Some("failed"), [2, 2, 0, 1]), "{broken}");
     let unknown = import(&ada, json!({"key": "id", "format": "json"}), json!([{"id": ada.id, "title": "x"}]).to_string()).await;
     assert!(unknown["faults"].to_string().contains("There is no row of this `id`"), "{unknown}");
     let nothing = import(&ada, json!({}), "").await;

@@ -9,7 +9,8 @@ use crate::action::parameters::{Names, misfit};
 use crate::action::performer::Performer;
 use crate::action::value::Template;
 use crate::plan::filter;
-use crate::schema::kind::Kind;
+use crate::request::body::uuid;
+use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Entity, Schema};
 use crate::yaml::{Key, Mark, Reader, Tree, Value};
 
@@ -24,6 +25,16 @@ pub(super) fn check_fields(
     for (name, _) in with.iter().filter(|(n, _)| entity.column(n).is_none() && entity.relation(n).is_none_or(|r| r.is_many())) {
         let names: Vec<_> = entity.fields().collect();
         reader.unknown(mark, "field", name, &names);
+    }
+    let is_ours = |name: &str| matches!(name, "version" | "created_at" | "updated_at");
+    for (name, _) in with.iter().filter(|(name, _)| is_ours(name)) {
+        reader.complain(mark, format!("`{name}` is what the system sets, and nobody else"));
+    }
+    for (name, template) in with {
+        let Template::Literal(value) = template else { continue };
+        if entity.relation(name).is_some() && !value.is_null() && value.as_str().and_then(uuid).is_none() {
+            reader.complain(mark, format!("`{name}` takes a row, its id, or null"));
+        }
     }
     let state = entity.states.as_ref().filter(|machine| with.iter().any(|(name, _)| *name == machine.column));
     if let Some(machine) = state.filter(|_| !scope.moves) {
@@ -138,6 +149,9 @@ pub(super) fn condition(
         check_tree(reader, schema, entity, tree);
         return template(reader, scope, tree);
     }
+    if reader.map(tree).is_empty() {
+        reader.complain(tree.mark, "`where` takes at least one condition: leave it out for all rows");
+    }
     let parts = reader.map(tree).iter().map(|(key, value)| {
         check_compared(reader, schema, entity, key.mark, &key.name, "eq");
         check_value(reader, entity, &key.name, value);
@@ -147,12 +161,15 @@ pub(super) fn condition(
     Template::Map(vec![("and".to_owned(), Template::List(parts.collect()))])
 }
 
-/// A value as it stands that can't be one of the column's would find nothing for ever.
+/// A value as it stands that can't be one of the column's would find nothing for ever; of a relation it is an id.
 fn check_value(reader: &mut Reader, entity: Option<&Entity>, field: &str, value: &Tree) {
-    let (Some(column), Template::Literal(json)) = (entity.and_then(|e| e.served(field)), Template::read(value.to_json())) else {
-        return;
+    let (Some(entity), Template::Literal(json)) = (entity, Template::read(value.to_json())) else { return };
+    let kind = match (entity.served(field), entity.relation(field)) {
+        (Some(column), _) => &column.kind,
+        (None, None) if field != "id" => return,
+        _ => &Kind::Uuid,
     };
-    if let (false, Err(words)) = (json.is_null(), column.kind.check(&Default::default(), &json)) {
+    if let (false, Err(words)) = (json.is_null(), kind.check(&Bounds::default(), &json)) {
         reader.complain(value.mark, format!("`{field}` {words}"));
     }
 }
@@ -161,11 +178,20 @@ fn check_tree(reader: &mut Reader, schema: &Schema, entity: Option<&Entity>, tre
     let words: Vec<_> = filter::words().collect();
     for (key, value) in reader.keys(tree, &words) {
         match (key.name.as_str(), &value.value) {
+            ("and" | "or", Value::List(parts)) if parts.is_empty() => {
+                reader.complain(value.mark, format!("`{}` takes at least one condition", key.name));
+            }
             ("and" | "or", _) => reader.list(value).iter().for_each(|part| check_tree(reader, schema, entity, part)),
             ("not", _) => check_tree(reader, schema, entity, value),
             (word, Value::List(parts)) if parts.len() == 2 => {
                 let field = reader.text(&parts[0]).to_owned();
                 check_compared(reader, schema, entity, parts[0].mark, &field, word);
+                let items = match (word, &parts[1].value) {
+                    ("null" | "contains" | "icontains" | "starts", _) => &[],
+                    ("in" | "nin", Value::List(items)) => items.as_slice(),
+                    _ => &parts[1..],
+                };
+                items.iter().for_each(|item| check_value(reader, entity, &field, item));
             }
             (word, _) => reader.complain(value.mark, format!("`{word}` takes a list of a field's name and a value")),
         }
@@ -207,6 +233,10 @@ pub(super) fn order(reader: &mut Reader, schema: &Schema, entity: Option<&Entity
         let text = reader.text(item).to_owned();
         let (name, descends) = text.strip_prefix('-').map_or((text.as_str(), false), |n| (n, true));
         check_compared(reader, schema, entity, item.mark, name, "null");
+        let is_unordered = |e: &Entity| e.relation(name).is_some() || e.served(name).is_some_and(|c| !c.kind.is_ordered());
+        if entity.is_some_and(is_unordered) {
+            reader.complain(item.mark, format!("`{name}` has no order to sort by"));
+        }
         keys.push((name.split('.').map(str::to_owned).collect(), descends));
     }
     keys

@@ -59,20 +59,25 @@ impl<'s> Meaning<'s> {
     /// What may follow in a path, step by step; nothing where that isn't known. An empty list ends it.
     fn within(&self, steps: &[&str]) -> Option<Vec<&'s str>> {
         let values = |entity: &'s Entity| std::iter::once("id").chain(entity.values());
-        let (known, rest): (Vec<&str>, _) = match (self, steps) {
-            (Meaning::Event(_), []) => (vec!["entity", "id", "name", "before", "after"], None),
-            (Meaning::Event(entities), ["before" | "after", rest @ ..]) if rest.len() < 2 => {
-                (entities.iter().flat_map(|entity| values(entity)).collect(), None)
-            }
-            (Meaning::Row(entity), []) => (values(entity).collect(), None),
-            (Meaning::Known(_, known), []) => (known.clone(), None),
-            (Meaning::Values(known), []) => (known.to_vec(), None),
-            (Meaning::Row(entity), [column, ..]) => (vec![], entity.column(column)),
-            _ => return None,
+        let inside = |entity: &Entity, column: &str| match entity.column(column) {
+            Some(column) if column.kind == Kind::Json => None,
+            _ => Some(vec![]),
         };
-        match rest.is_some_and(|column| column.kind == Kind::Json) {
-            true => None,
-            false => Some(known),
+        match (self, steps) {
+            (Meaning::Anything, _) | (Meaning::Values([_, ..]) | Meaning::Known(..), [_, ..]) => None,
+            (Meaning::Values(known), _) => Some(known.to_vec()),
+            (Meaning::Known(_, known), _) => Some(known.clone()),
+            (Meaning::Row(entity), []) => Some(values(entity).collect()),
+            (Meaning::Row(entity), [column, ..]) => inside(entity, column),
+            (Meaning::List(_), []) => None,
+            (Meaning::List(entity), [_]) => Some(values(entity).collect()),
+            (Meaning::List(entity), [_, column, ..]) => inside(entity, column),
+            (Meaning::Event(_), []) => Some(vec!["entity", "id", "name", "before", "after"]),
+            (Meaning::Event(entities), ["before" | "after"]) => Some(entities.iter().flat_map(|e| e.told()).collect()),
+            (Meaning::Event(entities), ["before" | "after", column, ..]) => {
+                entities.iter().find(|e| e.column(column).is_some()).map_or(Some(vec![]), |e| inside(e, column))
+            }
+            (Meaning::Event(_), _) => Some(vec![]),
         }
     }
 }
@@ -85,6 +90,11 @@ impl<'s> Scope<'s> {
             let names: Vec<_> = self.names.iter().map(|(n, _)| n.as_str()).collect();
             return reader.unknown(mark, "name", steps[0], &names);
         };
+        if let (Meaning::List(_), Some(place)) = (meaning, steps.get(1))
+            && !place.chars().all(|c| c.is_ascii_digit())
+        {
+            return reader.complain(mark, format!("`{}` is a list: go through it by `each`, or take one by its place", steps[0]));
+        }
         for at in 1..steps.len() {
             match meaning.within(&steps[1..at]) {
                 Some(known) if known.is_empty() => {

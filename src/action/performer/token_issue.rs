@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{Gives, Performer, plain, text};
 use crate::account::token::{fresh, hash};
 use crate::action::run::Run;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::request::body::uuid;
 use crate::statement::account;
 
@@ -26,7 +26,8 @@ async fn issue(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let token = fresh()?;
     let minutes = with.get("minutes").and_then(Json::as_u64).unwrap_or(15);
     let several = with.get("several").and_then(Json::as_bool).unwrap_or(false);
-    let user = uuid(&text(with, "user")).unwrap_or_default().to_string();
+    let nobody = || Error::Invalid(vec![Fault::new("invalid", "`user` of token.issue is the id of somebody.").at("/attributes")]);
+    let user = uuid(&text(with, "user")).ok_or_else(nobody)?.to_string();
     // One after the other, each seeing what the one before kept: else of several at once several would be the newest.
     run.deed.scope.run(&account::lock_user(&user)).await?;
     let kept = account::issue(
@@ -37,7 +38,7 @@ async fn issue(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
         minutes * 60,
         several,
     );
-    run.deed.scope.run(&kept).await?.first().ok_or_else(|| Error::internal("a token for nobody"))?;
+    run.deed.scope.run(&kept).await?.first().ok_or_else(nobody)?;
     run.secrets.push(token.clone());
     Ok(json!({"token": token}))
 }

@@ -88,8 +88,10 @@ impl<'a> Run<'a> {
             "caller" => Error::Unauthenticated { bad_token: self.asked.caller.sent_token, reason: None },
             _ => Error::NotFound,
         };
-        let bound = self.rows.get(name).ok_or_else(|| Error::internal("a name that stands for no row"))?;
-        Ok((bound.entity, self.id(name).ok_or(missing)?))
+        match (self.rows.get(name), self.id(name)) {
+            (Some(bound), Some(id)) => Ok((bound.entity, id)),
+            _ => Err(missing),
+        }
     }
 
     pub(super) fn bind(&mut self, outcome: &Outcome, entity: &'a Entity, is_made: bool) {

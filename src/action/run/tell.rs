@@ -12,7 +12,6 @@ use crate::action::value::Template;
 use crate::config::Config;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
-use crate::permission::Right;
 use crate::plan::Pick;
 use crate::plan::change::{Change, LinkChange, Target, Verb};
 use crate::request::Query;
@@ -70,8 +69,14 @@ impl<'a> Run<'a> {
     /// The scope as an answer may tell of it: of rows that the action didn't make only the id, unless the caller may read
     /// them. Peek lets an action work with a row; it doesn't serve its data.
     pub(super) async fn tellable(&mut self, template: &Template) -> Result<Map<String, Json>> {
-        let mut told = self.scope.clone();
         let names = template.names().map_err(Error::internal)?;
+        // What isn't named isn't there: no way of speaking leads past what follows.
+        let mut told: Map<String, Json> = self
+            .scope
+            .iter()
+            .filter(|(name, _)| names.contains(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         for (name, bound) in self.rows.clone().into_iter().filter(|(name, b)| !b.is_made && names.contains(name)) {
             let Some(value) = told.get_mut(&name) else { continue };
             let rows = match value {
@@ -95,16 +100,19 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        if let Some(event) = told.get_mut("event").filter(|_| names.iter().any(|name| name == "event")) {
-            // What a row was or became is told to who may read it.
+        if let Some(event) = told.get_mut("event") {
+            // What a row was or became is told to who may read it; where its links lead, by the rule of the other row.
             let entity = self.deed.planner.entity(event["entity"].as_str().unwrap_or_default())?;
             let id = event["id"].as_str().and_then(uuid).unwrap_or_default();
-            let is_readable = match event["name"] == "delete" {
-                true => was_readable(event, &self.scope["caller"]),
-                false => !self.deed.readable(entity, &[id]).await?.is_empty(),
+            let is_readable = match &self.gone {
+                Some(gone) => self.deed.might_read(entity, gone).await?,
+                None => !self.deed.readable(entity, &[id]).await?.is_empty(),
             };
-            if !is_readable {
-                *event = json!({"entity": event["entity"], "id": event["id"], "name": event["name"]});
+            for values in ["before", "after"] {
+                match event[values].as_object_mut() {
+                    Some(values) if is_readable => values.retain(|name, _| entity.relation(name).is_none()),
+                    _ => event[values] = json!({}),
+                }
             }
         }
         Ok(told)
@@ -124,9 +132,14 @@ impl<'a> Run<'a> {
             if let Some(relation) = entity.relation(name) {
                 // Referring to a row asks refer, not read: its id is enough.
                 let value = template.render(&self.scope)?;
-                let sent = value.as_str().or_else(|| value["id"].as_str());
-                let targets = sent.map(|id| Target { id: uuid(id).unwrap_or_default(), bits: None });
-                let targets = targets.into_iter().collect();
+                let targets = match (value.as_str().or_else(|| value["id"].as_str()), &value) {
+                    (Some(id), _) => vec![Target { id: uuid(id).unwrap_or_default(), bits: None }],
+                    (None, Json::Null) => vec![],
+                    _ => {
+                        let fault = Fault::new("invalid", format!("`{name}` takes a row, its id, or null."));
+                        return Err(Error::Invalid(vec![fault.at("/attributes")]));
+                    }
+                };
                 change.links.push(LinkChange { relation, verb: Verb::Replace, targets, by_action: true });
                 continue;
             }
@@ -162,15 +175,6 @@ impl<'a> Run<'a> {
             Error::Invalid(vec![fault.at(format!("/attributes{}", step(input)))])
         })
     }
-}
-
-/// Whether a row that is gone was the caller's to read, as far as the row itself says: of grants nothing is known any more.
-fn was_readable(event: &Json, caller: &Json) -> bool {
-    let bits = event["before"]["permission"].as_i64().unwrap_or(0);
-    let holds = |class: i64| bits & i64::from(Right::Read.bit()) << class != 0;
-    let is_owner = caller["id"].is_string() && event["before"]["owner"] == caller["id"];
-    let is_administrator = caller["groups"].as_array().is_some_and(|groups| groups.contains(&json!("administrators")));
-    is_administrator || holds(0) || is_owner && holds(7)
 }
 
 pub(super) fn words(message: &Json) -> String {

@@ -13,15 +13,16 @@ use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::action::event::hear;
 use crate::error::{Error, Fault, Result, Source};
+use crate::permission::Right;
 use crate::plan::Planner;
 use crate::plan::change::Change;
 use crate::request::body::{self, uuid};
 use crate::request::precondition::Expected;
-use crate::schema::kind::Kind;
+use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Entity, Link, LinkRule, Write};
 use crate::statement::action as statement;
 use crate::statement::event::Origin;
-use crate::statement::transfer::Progress;
+use crate::statement::transfer::{self as keyed, Progress};
 
 /// Most faults that are kept.
 const FAULTS: usize = 1000;
@@ -34,12 +35,20 @@ struct Tally {
     updated: i64,
     failed: i64,
     faults: Vec<Json>,
+    is_broken: bool,
 }
 
 impl Tally {
     fn progress(&self) -> Progress {
-        let Tally { done, created, updated, failed, faults } = self;
-        Progress { done: *done, created: *created, updated: *updated, failed: *failed, faults: json!(faults).to_string() }
+        let Tally { done, created, updated, failed, faults, is_broken } = self;
+        Progress {
+            done: *done,
+            created: *created,
+            updated: *updated,
+            failed: *failed,
+            faults: json!(faults).to_string(),
+            is_broken: *is_broken,
+        }
     }
 
     fn fail(&mut self, number: i64, faults: &[Fault]) {
@@ -140,7 +149,7 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
     let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
     let (mut deed, mut tally, mut number) = (begin(transfer).await?, Tally::default(), 0);
     while let Some(batch) = rows.recv().await {
-        for lines in apart(transfer, batch?) {
+        for lines in apart(transfer, batch?).await? {
             let steps = steps(transfer, &mut deed, &lines).await?;
             let pace = if single == Some(number) { Pace::Single } else { Pace::Batches };
             if let Err((at, error)) = deed.all(&steps, pace).await {
@@ -148,7 +157,7 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
                     return Err(error);
                 }
                 let mut failed = Tally::default();
-                failed.fail(lines[at].number, &error.faults());
+                failed.fail(lines[at].0.number, &error.faults());
                 return Ok(Err((Some(number), failed)));
             }
             count(&mut tally, &steps);
@@ -188,21 +197,22 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
             Ok(lines) => lines,
             Err(error) if error.status() >= 500 => return Err(error),
             Err(error) => {
-                // What stands before it is done, and stays.
+                // What stands before it is done, and stays; what comes after it nobody knows.
+                tally.is_broken = true;
                 tally.fail(tally.done + 1, &error.faults());
                 return Ok(());
             }
         };
         lines.retain(|line| line.number > tally.done); // a node before us did the others
-        for lines in apart(transfer, lines) {
+        for lines in apart(transfer, lines).await? {
             if some(transfer, &lines, tally).await?.is_ok() {
                 continue;
             }
             for line in lines {
                 let line = [line];
                 if let Err(error) = some(transfer, &line, tally).await? {
-                    tally.fail(line[0].number, &error.faults());
-                    tally.done = line[0].number;
+                    tally.fail(line[0].0.number, &error.faults());
+                    tally.done = line[0].0.number;
                     transfer.note(&tally.progress(), "running").await?;
                 }
             }
@@ -211,22 +221,40 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Rows, parted where a key comes again: the second finds what the first made.
-fn apart(transfer: &Transfer<'_>, lines: Vec<Line>) -> Vec<Vec<Line>> {
-    let (mut parts, mut known) = (vec![], HashSet::new());
-    for line in lines {
-        let is_new = key(transfer, &line).is_none_or(|key| known.insert(key));
-        if parts.is_empty() || !is_new {
-            known = key(transfer, &line).into_iter().collect();
-            parts.push(vec![]);
-        }
-        parts.last_mut().map(|part: &mut Vec<Line>| part.push(line));
+/// A row and its key, as keys are compared.
+type Keyed = (Line, Option<String>);
+
+/// Rows with their keys, parted where a key comes again: the second finds what the first made.
+async fn apart(transfer: &Transfer<'_>, lines: Vec<Line>) -> Result<Vec<Vec<Keyed>>> {
+    let mut keys: Vec<Option<String>> = vec![None; lines.len()];
+    if let Some(name) = &transfer.key {
+        let anything = Bounds::default();
+        let (kind, bounds) =
+            transfer.entity.column(name).map_or((&Kind::Uuid, &anything), |column| (&column.kind, &column.bounds));
+        let fit = |line: &Line| {
+            let value = line.values.get(name).filter(|value| !value.is_null())?;
+            kind.check(bounds, &typed(kind, value)).ok() // what doesn't fit is no key, and is told when the row is looked at
+        };
+        let rows = transfer.means.store.read(&keyed::compared(kind, &lines.iter().map(fit).collect::<Vec<_>>())).await?;
+        keys = rows.iter().map(|row| row.text(0).map(str::to_owned)).collect();
     }
-    parts
+    let (mut parts, mut met): (Vec<Vec<Keyed>>, HashSet<String>) = (vec![], HashSet::new());
+    for (line, key) in lines.into_iter().zip(keys) {
+        let comes_again = key.as_ref().is_some_and(|key| met.contains(key));
+        if comes_again {
+            met.clear();
+        }
+        met.extend(key.clone());
+        match parts.last_mut().filter(|_| !comes_again) {
+            Some(part) => part.push((line, key)),
+            None => parts.push(vec![(line, key)]),
+        }
+    }
+    Ok(parts)
 }
 
 /// Some rows in one transaction, together with the note that they are done.
-async fn some(transfer: &Transfer<'_>, lines: &[Line], tally: &mut Tally) -> Result<Result<(), Error>> {
+async fn some(transfer: &Transfer<'_>, lines: &[Keyed], tally: &mut Tally) -> Result<Result<(), Error>> {
     let done = async {
         let mut deed = begin(transfer).await?;
         let steps = steps(transfer, &mut deed, lines).await?;
@@ -235,7 +263,7 @@ async fn some(transfer: &Transfer<'_>, lines: &[Line], tally: &mut Tally) -> Res
         let mut deed = hear(transfer.means, transfer.call, deed).await?;
         let mut next = Tally { faults: tally.faults.clone(), ..*tally };
         count(&mut next, &steps);
-        next.done = lines.last().map_or(next.done, |line| line.number);
+        next.done = lines.last().map_or(next.done, |(line, _)| line.number);
         transfer.note_in(&mut deed, &next.progress(), "running").await?;
         deed.commit().await?;
         Ok(next)
@@ -261,64 +289,30 @@ fn count(tally: &mut Tally, steps: &[Step<'_>]) {
     }
 }
 
-/// What is to be done with some rows: those that are there already by the key are updated.
-async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Line]) -> Result<Vec<Step<'a>>> {
-    let known = known(transfer, deed, lines).await?;
-    let steps = lines.iter().map(|line| {
-        let there = key(transfer, line).and_then(|key| known.get(&key)).copied();
-        match there {
-            Some(id) => Step::Update(change(transfer, line, id, false), Expected::Any),
-            None => {
-                let sent = key(transfer, line).filter(|_| transfer.key.as_deref() == Some("id"));
-                let chosen = sent.as_deref().and_then(uuid).filter(|_| transfer.entity.client_ids);
-                let mut made = change(transfer, line, chosen.unwrap_or_else(Uuid::now_v7), true);
-                if sent.is_some() && chosen.is_none() {
-                    made.faults.push(Fault::new("no-row", "There is no row of this `id` that you know of.").at("/data/id"));
-                }
-                Step::Create(made)
+/// What is to be done with some rows: those that are there already by the key are updated, as far as the caller may peek them.
+async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]) -> Result<Vec<Step<'a>>> {
+    let keys: Vec<Option<String>> = lines.iter().map(|(_, key)| key.clone()).collect();
+    let mut known: HashMap<usize, Uuid> = HashMap::new();
+    if let (Some(name), true) = (&transfer.key, keys.iter().any(Option::is_some)) {
+        deed.require_entity(transfer.entity, Right::Peek).await?;
+        let column = transfer.entity.column(name);
+        let rows = deed.scope.run(&keyed::known(transfer.entity, column, &keys, transfer.call.caller.session)).await?;
+        known = rows.iter().filter_map(|row| Some((usize::try_from(row.int(0)?).ok()?, row.uuid(1)?))).collect();
+    }
+    let by_id = transfer.key.as_deref() == Some("id");
+    let steps = lines.iter().enumerate().map(|(at, (line, _))| match known.get(&at) {
+        Some(id) => Step::Update(change(transfer, line, *id, false), Expected::Any),
+        None => {
+            let sent = line.values.get("id").filter(|id| by_id && !id.is_null());
+            let chosen = sent.and_then(Json::as_str).and_then(uuid).filter(|_| transfer.entity.client_ids);
+            let mut made = change(transfer, line, chosen.unwrap_or_else(Uuid::now_v7), true);
+            if sent.is_some() && chosen.is_none() {
+                made.faults.push(Fault::new("no-row", "There is no row of this `id` that you know of.").at("/data/id"));
             }
+            Step::Create(made)
         }
     });
     Ok(steps.collect())
-}
-
-/// A line's key, as it is compared.
-fn key(transfer: &Transfer<'_>, line: &Line) -> Option<String> {
-    let name = transfer.key.as_ref()?;
-    let value = line.values.get(name).filter(|value| !value.is_null())?;
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    if name == "id" {
-        return Some(text.parse::<Uuid>().map_or(text, |id| id.to_string())); // however it is written
-    }
-    let folds = transfer.entity.column(name).is_some_and(|c| matches!(c.kind, Kind::Email | Kind::Name));
-    Some(if folds { text.to_lowercase() } else { text })
-}
-
-/// The rows that are there already, by their keys, as far as the caller may peek them.
-async fn known<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Line]) -> Result<HashMap<String, Uuid>> {
-    let Some(name) = &transfer.key else { return Ok(HashMap::new()) };
-    let keys: Vec<Json> = lines.iter().filter_map(|line| line.values.get(name)).filter(|v| !v.is_null()).cloned().collect();
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let keys: Vec<Json> = match transfer.entity.column(name).map(|c| &c.kind) {
-        Some(kind) => keys.iter().map(|key| typed(kind, key)).collect(),
-        None => keys.iter().filter_map(|key| key.as_str()?.parse::<Uuid>().ok()).map(|id| json!(id)).collect(),
-    };
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let most = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-    let plan = planner(transfer).search(transfer.entity, Some(json!({"in": [name, keys]})), &[], most);
-    let ids = deed.search(plan).await?;
-    let rows = deed.scope.run(&statement::values(transfer.entity, &ids)).await?;
-    let found = rows.iter().filter_map(|row| serde_json::from_str::<Map<String, Json>>(row.text(0)?).ok());
-    Ok(found
-        .filter_map(|values| {
-            let id = values.get("id").and_then(Json::as_str).and_then(uuid)?;
-            Some((key(transfer, &Line { number: 0, values })?, id))
-        })
-        .collect())
 }
 
 /// A row of a file as a change, like the document that a client would send. What the system sets is left out.

@@ -21,6 +21,7 @@ use zip::ZipArchive;
 
 use super::BATCH;
 use crate::error::{Error, Fault};
+use crate::request::body::Whole;
 use crate::statement::transfer;
 use crate::store::Store;
 
@@ -219,13 +220,15 @@ impl<'de> Visitor<'de> for Rows<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
-        let values = Map::deserialize(MapAccessDeserializer::new(map))?;
-        self.push(values)
+        match Whole::deserialize(MapAccessDeserializer::new(map))?.0 {
+            Json::Object(values) => self.push(values),
+            _ => Ok(()), // a map is an object
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-        while let Some(value) = list.next_element::<Json>()? {
-            let Json::Object(values) = value else { return Err(A::Error::custom("an object")) };
+        while let Some(value) = list.next_element::<Whole>()? {
+            let Json::Object(values) = value.0 else { return Err(A::Error::custom("an object is wanted")) };
             self.push(values)?;
         }
         Ok(())
@@ -246,7 +249,11 @@ fn json(parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
             (Some(stop), ..) => stop,
             (_, Some(AWAY), _) => Stop::Away,
             (_, Some(_), _) => lines.broken(format!("a row has at most {CELL} bytes")),
-            (.., serde_json::error::Category::Data) => lines.broken("an object is wanted"),
+            (.., serde_json::error::Category::Data) => {
+                let words = e.to_string();
+                let ours = words.split(" at line ").next().filter(|words| !words.starts_with("invalid type"));
+                lines.broken(ours.unwrap_or("an object is wanted"))
+            }
             _ => lines.broken("it is no JSON"),
         })?;
     }

@@ -39,7 +39,8 @@ fn attributes(asked: &Asked, body: &Bytes) -> Result<Map<String, Json>> {
     let wanted = || Error::Unreadable(vec![Fault::new("bad-document", "An object with `attributes` is wanted.").at("")]);
     let Json::Object(mut sent) = sent else { return Err(wanted()) };
     match sent.remove("attributes") {
-        Some(Json::Object(attributes)) => Ok(attributes),
+        // What stands beside them is no input, and refused as such.
+        Some(Json::Object(attributes)) => Ok(sent.into_iter().chain(attributes).collect()),
         Some(_) => Err(wanted()),
         None => Ok(sent),
     }
