@@ -98,7 +98,7 @@ impl Letters {
     /// Renders a part with stand-ins, for what no values can mend: partials and helpers that aren't there.
     fn rehearse(&self, folder: &str, part: &str) -> Result<(), String> {
         let registry = if part == "html" { &self.html } else { &self.text };
-        registry.get_template(&format!("{folder}/{part}")).map_or(Ok(vec![]), template::paths)?;
+        registry.get_template(&format!("{folder}/{part}")).map_or(Ok(vec![]), |template| template::paths(template, true))?;
         let letter = folder.split('.').next().unwrap_or(folder);
         let names = self.values(letter).into_iter().chain(KNOWN.iter().map(|name| (*name).to_owned()));
         let values: Map<String, Json> = names.map(|name| (name.clone(), Json::String(name))).collect();
@@ -120,7 +120,7 @@ impl Letters {
             for part in parts {
                 let registry = if *part == "html" { &self.html } else { &self.text };
                 if let Some(template) = registry.get_template(&format!("{folder}/{part}")) {
-                    let paths = template::paths(template).unwrap_or_default();
+                    let paths = template::paths(template, true).unwrap_or_default();
                     names.extend(paths.iter().filter_map(|path| path.split('.').next()).map(str::to_owned));
                 }
             }

@@ -5,24 +5,32 @@
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Path, Template};
 
+/// The words of blocks, and of what isn't taken.
+const BLOCKS: &[&str] = &["if", "unless", "each", "with", "raw", "log"];
 /// What stands where a value or a block could, and takes values.
 const HELPERS: &[&str] = &["lookup", "len", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not"];
 /// Names of an item's place in an `#each`.
 const PLACES: &[&str] = &["index", "key", "first", "last"];
 
 /// The paths that a template takes, from a name at the root on, with dots between: `subject.title`. What an item of an `#each`
-/// holds isn't followed any further. Partials are templates of their own.
+/// holds isn't followed any further. `has_partials`: whether there are partials that it may name; they are templates of their own.
 ///
 /// # Errors
 /// Words for its author, where it takes something else.
-pub fn paths(template: &Template) -> Result<Vec<String>, String> {
+pub fn paths(template: &Template, has_partials: bool) -> Result<Vec<String>, String> {
     let mut found = vec![];
-    Walk { found: &mut found }.template(template, &[Some(String::new())])?;
+    Walk { found: &mut found, has_partials }.template(template, &[Some(String::new())])?;
     Ok(found)
+}
+
+/// Whether a name is a word of templates, so that no value can be called by it.
+pub fn is_word(name: &str) -> bool {
+    name == "this" || HELPERS.contains(&name) || BLOCKS.contains(&name)
 }
 
 struct Walk<'f> {
     found: &'f mut Vec<String>,
+    has_partials: bool,
 }
 
 /// What stands around: for each block, from the root on, what its paths begin with; nothing where that is an item.
@@ -38,18 +46,19 @@ impl Walk<'_> {
             TemplateElement::RawString(_) | TemplateElement::Comment(_) => Ok(()),
             TemplateElement::Expression(e) | TemplateElement::HtmlExpression(e) => self.expression(e, around),
             TemplateElement::HelperBlock(block) => self.block(block, around),
-            TemplateElement::PartialExpression(p) | TemplateElement::PartialBlock(p) => {
-                p.params.iter().chain(p.hash.values()).try_for_each(|p| self.parameter(p, around).map(|_| ()))
+            TemplateElement::PartialExpression(p) | TemplateElement::PartialBlock(p) if self.has_partials => {
+                p.params.iter().chain(p.hash.values()).try_for_each(|p| self.parameter(p, around).map(|_| ()))?;
+                p.template.iter().try_for_each(|inner| self.template(inner, around))
             }
-            _ => Err("decorators (`{{* …}}`) are nothing here".to_owned()),
+            _ => Err("partials (`{{> …}}`) and decorators (`{{* …}}`) are nothing here".to_owned()),
         }
     }
 
     fn expression(&mut self, expression: &HelperTemplate, around: Around<'_>) -> Result<(), String> {
-        if expression.params.is_empty() && expression.hash.is_empty() {
+        let name = raw(&expression.name);
+        if expression.params.is_empty() && expression.hash.is_empty() && (name == "this" || !is_word(name)) {
             return self.parameter(&expression.name, around).map(|_| ());
         }
-        let name = raw(&expression.name);
         if !HELPERS.contains(&name) {
             return Err(format!("`{name}` is no helper; known: {}", HELPERS.join(", ")));
         }
@@ -86,7 +95,7 @@ impl Walk<'_> {
             Parameter::Literal(_) => return Ok(None),
             Parameter::Subexpression(inner) => return self.element(&inner.element, around).map(|()| None),
             Parameter::Path(Path::Local((_, name, raw))) => {
-                let is_item = around.len() > 1 && PLACES.contains(&name.as_str());
+                let is_item = around.iter().any(Option::is_none) && PLACES.contains(&name.as_str());
                 return if is_item { Ok(None) } else { Err(format!("`{raw}` is nothing here")) };
             }
             Parameter::Path(Path::Relative((_, raw))) | Parameter::Name(raw) => resolved(raw, around)?,
@@ -119,7 +128,7 @@ fn resolved(raw: &str, around: Around<'_>) -> Result<Option<String>, String> {
         steps.next();
     }
     let steps: Vec<String> = steps.collect();
-    if steps.iter().any(|step| matches!(step.as_str(), "this" | "." | ".." | "@root")) {
+    if steps.iter().any(|step| matches!(step.as_str(), "this" | "." | "..") || step.starts_with('@')) {
         return Err(format!("`{raw}` goes another way than from a name on"));
     }
     let Some(from) = &around[at] else { return Ok(None) };
@@ -151,7 +160,13 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Result<Vec<String>, String> {
-        paths(&Template::compile(text).expect("a template"))
+        paths(&Template::compile(text).expect("a template"), false)
+    }
+
+    #[test]
+    fn partials_are_followed_where_there_are_any() {
+        let template = Template::compile("{{> p}}{{> q a.b c=d}}{{#> r}}{{e.f}}{{/r}}").expect("a template");
+        assert_eq!(paths(&template, true), Ok(["a.b", "d", "e.f"].map(str::to_owned).to_vec()));
     }
 
     #[test]
@@ -188,9 +203,16 @@ mod tests {
             "{{#raw a}}{{/raw}}",
             "{{* inline}}",
             "{{#with @root}}{{a}}{{/with}}",
+            "{{> p}}",
+            "{{#> p}}{{a}}{{/p}}",
+            "{{@root/@a.b}}",
+            "{{#with a}}{{@index}}{{/with}}",
+            "{{len}}",
+            "{{eq}}",
+            "{{#each a}}{{len}}{{/each}}",
         ] {
             if let Ok(template) = Template::compile(bad) {
-                assert!(paths(&template).is_err(), "{bad}: {:?}", paths(&template));
+                assert!(paths(&template, false).is_err(), "{bad}: {:?}", paths(&template, false));
             }
         }
     }

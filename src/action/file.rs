@@ -4,7 +4,7 @@
 
 use super::event;
 use super::machine;
-use super::outcome::{Meaning, Scope, read_outcome};
+use super::outcome::{Meaning, Scope, misnamed, read_outcome};
 use super::performer::{Gives, Performer};
 use super::schedule::Schedule;
 use super::{Action, Actions, Deed, Input, InputKind, Lift, Outcome, SubjectUse};
@@ -372,14 +372,8 @@ fn read_input(reader: &mut Reader, schema: &Schema, key: &Key, tree: &Tree) -> I
         lower: false,
         is_new: false,
     };
-    if ["caller", "subject", "now", "config", "event", "this"].contains(&key.name.as_str()) {
-        reader.complain(key.mark, format!("an input can't be called `{}`: that is a name already", key.name));
-    }
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let is_name = key.name.chars().all(is_word) && !key.name.starts_with(|c: char| c.is_ascii_digit());
-    if !is_name || ["if", "else", "and", "or", "not", "in", "is", "true", "false", "none"].contains(&key.name.as_str()) {
-        let words = "letters, digits and _, and none of the words that conditions are made of";
-        reader.complain(key.mark, format!("`{}` can't be an input's name: {words}", key.name));
+    if let Some(words) = misnamed(&key.name) {
+        reader.complain(key.mark, words);
     }
     for (key, value) in entries {
         match key.name.as_str() {

@@ -14,7 +14,7 @@ use super::{Deed, Outcome, directive};
 use crate::schema::{Entity, LinkRule, Schema};
 use crate::yaml::{Key, Reader, Tree, Value};
 use check::{check_complete, check_fields, check_parameters, check_performer, condition, order, unused};
-pub use scope::{Meaning, Scope};
+pub use scope::{Meaning, Scope, misnamed};
 
 const DEEDS: &[&str] = &["create", "update", "delete", "read", "link", "unlink", "perform", "respond", "each", "call", "fail"];
 const OUTCOME_KEYS: &[&str] = &[
@@ -95,10 +95,7 @@ pub fn read_outcome<'s>(reader: &mut Reader, schema: &'s Schema, scope: &mut Sco
         }
     };
     if let Some(name) = &name {
-        if scope.names.iter().any(|(n, _)| n == name) {
-            reader.complain(tree.mark, format!("`{name}` is a name already"));
-        }
-        scope.names.push((name.clone(), meaning));
+        scope.add(reader, tree.mark, name, meaning);
     }
     unused(reader, entries, &deed.name);
     Some(Outcome { deed: made, name, when, else_fail })
@@ -207,6 +204,10 @@ impl<'t, 's> Item<'_, 't, 's> {
             Template::Literal(Json::String(entity)) if name == "entity" => Some(entity.clone()),
             _ => None,
         });
+        let right = with.iter().find(|(name, _)| name == "right" && performer.gives == Gives::User).map(|(_, right)| right);
+        if right.is_some_and(|right| named.is_none() || !matches!(right, Template::Literal(Json::String(_)))) {
+            self.complain("`right` is a word as it stands, and goes with `entity`");
+        }
         let of = named.map_or(self.schema.entity("user_account"), |named| self.entity(&named));
         let meaning = match (performer.gives, of) {
             (Gives::Values(names), _) => Meaning::Values(names),
@@ -263,11 +264,11 @@ impl<'t, 's> Item<'_, 't, 's> {
             if key.name == "in" { list = text } else { each = text }
         }
         let row = self.scope.list(self.reader, self.what.mark, &list);
-        if each.is_empty() || self.scope.names.iter().any(|(n, _)| *n == each) {
+        if each.is_empty() {
             self.complain("`as` gives each row a name of its own");
         }
         let before = self.scope.names.len();
-        self.scope.names.push((each.clone(), Meaning::one(row)));
+        self.scope.add(self.reader, self.what.mark, &each, Meaning::one(row));
         let steps = self.find("do").map(|steps| self.reader.list(steps)).unwrap_or_default();
         let read = |step| read_outcome(self.reader, self.schema, self.scope, step);
         let outcomes: Vec<_> = steps.iter().filter_map(read).collect();

@@ -78,9 +78,16 @@ pub async fn run(means: &Means<'_>, call: &Call, (task, claim): (Uuid, i64), id:
             if let Error::Internal(cause) = &error {
                 tracing::error!(%id, ?cause, "a transfer failed");
             }
-            let faults: Vec<_> = error.faults().iter().map(|fault| import::told(0, fault)).collect();
-            let progress = Progress { failed: 1, faults: serde_json::json!(faults).to_string(), ..Progress::default() };
-            transfer.note(&progress, "failed").await?;
+            let faults = error.faults();
+            if transfer.is_each {
+                // What is done is done, and stays counted.
+                let words: Vec<_> = faults.into_iter().map(|fault| fault.detail).collect();
+                means.store.read(&statement::fail(id, &words.join(" "))).await?;
+            } else {
+                let faults: Vec<_> = faults.iter().map(|fault| import::told(0, fault)).collect();
+                let progress = Progress { failed: 1, faults: serde_json::json!(faults).to_string(), ..Progress::default() };
+                transfer.note(&progress, "failed").await?;
+            }
         }
     }
     if text(0) == "import" {

@@ -65,7 +65,7 @@ impl Template {
             Template::Map(items) => all_paths(items.iter().map(|(_, t)| t)),
             Template::Text(text) => {
                 let template = handlebars::Template::compile(text).map_err(|e| format!("not a template: {e}"))?;
-                template::paths(&template).map_err(|words| format!("not a template: {words}"))
+                template::paths(&template, false).map_err(|words| format!("not a template: {words}"))
             }
         }
     }
@@ -88,7 +88,10 @@ impl Template {
                     if at.is_null() {
                         return Ok(Json::Null);
                     }
-                    at = at.get(step).ok_or(Error::Forbidden(None))?;
+                    at = match at {
+                        Json::Array(items) => step.parse::<usize>().map_or(&Json::Null, |n| items.get(n).unwrap_or(&Json::Null)),
+                        other => other.get(step).ok_or(Error::Forbidden(None))?,
+                    };
                 }
                 Ok(at.clone())
             }
@@ -204,6 +207,7 @@ mod checks {
         let render = |text: &str| Template::read(json!(text)).render(&scope());
         assert_eq!(render("{{n}}").expect("a value"), json!(7));
         assert_eq!(render("{{ o.list }}").expect("a value"), json!([1]));
+        assert_eq!((render("{{o.list.0}}").ok(), render("{{o.list.7}}").ok()), (Some(json!(1)), Some(json!(null))));
         assert_eq!(render("<{{s}}> {{n}}").expect("a value"), json!("<größe <\"&> 7"));
         assert_eq!(render("plain").expect("a value"), json!("plain"));
         for missing in ["{{m}}", "{{o.m}}", "x {{m}}", "x {{o.m}}"] {

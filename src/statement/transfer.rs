@@ -111,7 +111,7 @@ pub fn known(entity: &Entity, column: Option<&Column>, keys: &[Option<String>], 
         Some(column) => (column.kind.folded(&format!("t.{}", quote(&column.name))), &column.kind),
         None => ("t.id".to_owned(), &Kind::Uuid),
     };
-    let theirs = kind.folded(&format!("k.v::{}", kind.sql()));
+    let theirs = format!("k.v::{}", kind.sql()); // folded already, and twice isn't once
     statement.sql = format!(
         "with {who} select (k.n - 1)::bigint, t.id from who a cross join unnest({keys}::text[]) with ordinality as k (v, n) \
          join {} t on {ours} = {theirs} where {} and {}",

@@ -33,7 +33,7 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
             ":1:11: \"x\" can't be a value of `a`: it must be a whole number",
         ),
         ("inputs: { a: { type: integer, default: x } }\noutcomes:\nR", ": \"x\" can't be a value of `a`"),
-        ("inputs: { caller: { type: label } }\noutcomes:\nR", ":1:11: an input can't be called `caller`"),
+        ("inputs: { caller: { type: label } }\noutcomes:\nR", ":1:11: `caller` is a name already"),
         ("outcomes:\n  - { as: x }\nR", ":2:5: an outcome does exactly one of"),
         ("outcomes:\n  - { create: article, delete: caller }\nR", ":2:5: an outcome does exactly one of"),
         ("schedule: often\nrun_as: a@b.c\noutcomes:\nR", ":1:11: a schedule is written like 0 7 * * *"),
@@ -51,7 +51,7 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ),
         (
             "outcomes:\n  - { read: article, as: found }\n  - { each: { in: found, as: found }, do: [{ respond: client.reload }] }",
-            ":3:13: `as` gives each row a name of its own",
+            ":3:13: `found` is a name already",
         ),
         (
             "outcomes:\n  - { read: article, as: found }\n  - { each: { in: found, as: x } }\nR",
@@ -266,8 +266,20 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ("outcomes:\n  - { read: article, where: { author: x } }\nR", ": `author` must be"),
         ("outcomes:\n  - { read: article, sort: [author] }\nR", ": `author` has no order to sort by"),
         ("outcomes:\n  - { read: article, sort: [settings] }\nR", ": `settings` has no order to sort by"),
-        ("inputs: { this: { type: label } }\noutcomes:\nR", ": an input can't be called `this`"),
-        ("inputs: { if: { type: label } }\noutcomes:\nR", ": `if` can't be an input's name"),
+        ("inputs: { len: { type: label } }\noutcomes:\nR", ":1:11: `len` can't be a name"),
+        ("outcomes:\n  - { read: article, as: my-row }\nR", ": `my-row` can't be a name"),
+        ("outcomes:\n  - { read: article, as: event }\nR", ": `event` is a name already"),
+        ("outcomes:\n  - { create: tag, with: { name: \"x {{> layout/foot}}\" } }\nR", ": not a template: partials"),
+        (
+            "inputs: { r: { type: label } }\noutcomes:\n  - { perform: token.spend, with: { purpose: p, token: t, entity: article, right: \"{{r}}\" } }\nR",
+            ": `right` is a word as it stands, and goes with `entity`",
+        ),
+        (
+            "outcomes:\n  - { perform: token.spend, with: { purpose: p, token: t, right: update } }\nR",
+            ": `right` is a word as it stands, and goes with `entity`",
+        ),
+        ("inputs: { this: { type: label } }\noutcomes:\nR", ": `this` can't be a name"),
+        ("inputs: { if: { type: label } }\noutcomes:\nR", ": `if` can't be a name"),
         (
             "subject: required\ninputs: { article_id: { type: uuid } }\noutcomes:\nR",
             ":2:11: `article_id` names the subject: it can't be an input as well",

@@ -32,7 +32,7 @@ async fn with_timeout(timeout: Duration) -> (World, Smtp) {
 pub async fn until(world: &World, condition: &str) {
     let end = Instant::now() + Duration::from_secs(20);
     while Instant::now() < end {
-        if world.sql(&format!("select 1 from mail where not ({condition})")).await.is_empty() {
+        if world.sql(&format!("select 1 from mail where ({condition}) is not true")).await.is_empty() {
             return;
         }
     }

@@ -4,6 +4,7 @@
 
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
+use crate::template;
 use crate::yaml::{Mark, Reader};
 
 /// What is known while a file is read.
@@ -82,7 +83,28 @@ impl<'s> Meaning<'s> {
     }
 }
 
+/// What is wrong with a name that a file gives: templates and conditions must be able to speak of it.
+pub fn misnamed(name: &str) -> Option<String> {
+    if ["caller", "subject", "now", "config", "event"].contains(&name) {
+        return Some(format!("`{name}` is a name already"));
+    }
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let is_name = name.chars().all(is_letter) && !name.starts_with(|c: char| c.is_ascii_digit());
+    let is_taken = ["else", "in", "is", "true", "false", "none"].contains(&name) || template::is_word(name);
+    (!is_name || is_taken)
+        .then(|| format!("`{name}` can't be a name: letters, digits and _, and none of the words of templates and conditions"))
+}
+
 impl<'s> Scope<'s> {
+    /// Adds a name that an outcome gives.
+    pub fn add(&mut self, reader: &mut Reader, mark: Mark, name: &str, meaning: Meaning<'s>) {
+        let is_known = self.names.iter().any(|(n, _)| n == name);
+        if let Some(words) = misnamed(name).or_else(|| is_known.then(|| format!("`{name}` is a name already"))) {
+            reader.complain(mark, words);
+        }
+        self.names.push((name.to_owned(), meaning));
+    }
+
     /// Holds a path against the names, step by step.
     pub fn check(&self, reader: &mut Reader, mark: Mark, path: &str) {
         let steps: Vec<&str> = path.split('.').collect();

@@ -31,7 +31,8 @@ async fn spend(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
         return Ok(json!({"id": user.to_string(), "email": row.text(1), "name": row.text(2), "data": row.text(3)}));
     }
     let id = row.uuid(4).unwrap_or_default();
-    if let Some(right) = Right::from_word(&text(with, "right")) {
+    if with.contains_key("right") {
+        let right = Right::from_word(&text(with, "right")).ok_or_else(spent)?;
         let held = holds(run.deed.planner.entity(&entity)?, id, right, user);
         run.deed.scope.run(&held).await?.first().ok_or_else(spent)?;
     }

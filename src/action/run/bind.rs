@@ -16,7 +16,9 @@ impl<'a> Run<'a> {
     pub(super) async fn begin(&mut self, entity: &'a Entity, subject: Option<Uuid>) -> Result<()> {
         let users = self.app.schema.system("user_account");
         self.rows.insert("caller".to_owned(), Bound { entity: users, is_made: true }); // what everybody knows of themselves
-        self.rows.insert("subject".to_owned(), Bound { entity, is_made: false });
+        if self.action.subject != SubjectUse::None {
+            self.rows.insert("subject".to_owned(), Bound { entity, is_made: false });
+        }
         if let Some(id) = subject {
             let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
             self.scope.insert("subject".to_owned(), values);

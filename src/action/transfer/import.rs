@@ -64,7 +64,8 @@ pub fn told(number: i64, fault: &Fault) -> Json {
         Source::Pointer(pointer) => pointer.rsplit('/').next().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    json!({"row": number, "field": field, "code": fault.code, "message": fault.detail})
+    let kept = |text: &str| text.replace('\0', "\u{fffd}"); // PostgreSQL keeps no NUL
+    json!({"row": number, "field": kept(&field), "code": fault.code, "message": kept(&fault.detail)})
 }
 
 /// Imports a file.

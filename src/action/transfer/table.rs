@@ -29,6 +29,12 @@ use crate::store::Store;
 const COLUMNS: usize = 1000;
 /// Most bytes of a cell, or of a row in JSON.
 const CELL: usize = 1 << 20;
+/// How far JSON is read ahead, in bytes.
+const AHEAD: usize = 8192;
+/// Most bytes of a column's name.
+const NAME: usize = 255;
+/// Most bytes that rows that go together have, about.
+const WEIGHT: usize = 8 << 20;
 /// Most bytes that a workbook unpacks to: its texts stand in memory.
 const UNFOLDED: u64 = 200 << 20;
 
@@ -78,7 +84,7 @@ pub fn read(store: &Store, id: Uuid, format: &str) -> mpsc::Receiver<Batch> {
     let parts = Parts { store: store.clone(), runtime: Handle::current(), id, number: 0, part: Cursor::new(vec![]) };
     let format = format.to_owned();
     tokio::task::spawn_blocking(move || {
-        let mut lines = Lines { send: send.clone(), waiting: vec![], number: 0 };
+        let mut lines = Lines { send: send.clone(), waiting: vec![], number: 0, weight: 0 };
         // A file that makes a library panic is broken, and not at its end.
         let read = catch_unwind(AssertUnwindSafe(|| match format.as_str() {
             "csv" => csv(parts, &mut lines),
@@ -111,17 +117,24 @@ struct Lines {
     send: mpsc::Sender<Batch>,
     waiting: Vec<Line>,
     number: i64,
+    /// Of those that wait, in bytes.
+    weight: usize,
 }
 
 impl Lines {
     fn push(&mut self, values: Map<String, Json>) -> Result<(), Stop> {
+        if let Some(words) = values.keys().find_map(|name| misnamed(name)) {
+            return Err(self.broken(words));
+        }
         self.number += 1;
+        self.weight += values.iter().map(|(name, value)| name.len() + weight(value)).sum::<usize>();
         self.waiting.push(Line { number: self.number, values });
-        if self.waiting.len() >= BATCH { self.flush() } else { Ok(()) }
+        if self.waiting.len() >= BATCH || self.weight > WEIGHT { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), Stop> {
         let batch = std::mem::take(&mut self.waiting);
+        self.weight = 0;
         if batch.is_empty() {
             return Ok(());
         }
@@ -138,7 +151,27 @@ fn cell(text: &str) -> Json {
     if text.is_empty() { Json::Null } else { text.into() }
 }
 
+/// About how many bytes a value takes.
+fn weight(value: &Json) -> usize {
+    size_of::<Json>()
+        + match value {
+            Json::String(text) => text.len(),
+            Json::Array(items) => items.iter().map(weight).sum(),
+            Json::Object(map) => map.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+            _ => 0,
+        }
+}
+
+/// What is wrong with a column's name, whatever columns there are.
+fn misnamed(name: &str) -> Option<String> {
+    let is_bad = name.len() > NAME || name.chars().any(char::is_control);
+    is_bad.then(|| format!("a column's name is one line of at most {NAME} bytes"))
+}
+
 fn names(columns: Vec<String>) -> Result<Vec<String>, Stop> {
+    if let Some(words) = columns.iter().find_map(|name| misnamed(name)) {
+        return Err(Stop::Broken(format!("The first row: {words}.")));
+    }
     let mut known = HashSet::new();
     let twice = columns.iter().take(COLUMNS).find(|name| !known.insert(name.as_str()));
     match twice {
@@ -196,7 +229,7 @@ struct Rows<'l> {
 
 impl Rows<'_> {
     fn push<E: serde::de::Error>(&mut self, values: Map<String, Json>) -> Result<(), E> {
-        self.left.set(CELL);
+        self.left.set(CELL + AHEAD);
         self.lines.push(values).map_err(|stop| {
             *self.stop = Some(stop);
             E::custom("nobody listens")
@@ -236,8 +269,8 @@ impl<'de> Visitor<'de> for Rows<'_> {
 }
 
 fn json(parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
-    let left = Rc::new(Cell::new(CELL));
-    let mut reader = BufReader::new(Bounded { inner: parts, left: Rc::clone(&left) });
+    let left = Rc::new(Cell::new(CELL + AHEAD));
+    let mut reader = BufReader::with_capacity(AHEAD, Bounded { inner: parts, left: Rc::clone(&left) });
     if reader.fill_buf().map_err(|_| Stop::Away)?.starts_with("\u{feff}".as_bytes()) {
         reader.consume(3); // spreadsheets put a mark before everything
     }
@@ -293,7 +326,8 @@ fn xlsx(mut parts: Parts, lines: &mut Lines) -> Result<(), Stop> {
             return Err(Stop::Broken(format!("A table has at most {COLUMNS} columns.")));
         }
         row.resize(row.len().max(column + 1), Json::Null);
-        row[column] = sheet_cell(found.get_value());
+        row[column] =
+            sheet_cell(found.get_value()).ok_or_else(|| Stop::Broken(format!("Row {line}: a cell has at most {CELL} bytes.")))?;
     }
     end(row, &mut columns)
 }
@@ -312,11 +346,13 @@ fn unfolded(bytes: &[u8]) -> Option<u64> {
     Some(size)
 }
 
-fn sheet_cell(value: &DataRef<'_>) -> Json {
-    match value {
-        DataRef::String(text) => cell(text),
-        DataRef::SharedString(text) => cell(text),
-        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => cell(text),
+/// A cell's value; nothing where it is too long.
+fn sheet_cell(value: &DataRef<'_>) -> Option<Json> {
+    let cell = |text: &str| (text.len() <= CELL).then(|| cell(text));
+    Some(match value {
+        DataRef::String(text) => return cell(text),
+        DataRef::SharedString(text) => return cell(text),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => return cell(text),
         DataRef::Bool(value) => value.to_string().into(),
         DataRef::Int(number) => number.to_string().into(),
         DataRef::Float(number) => number.to_string().into(),
@@ -328,5 +364,5 @@ fn sheet_cell(value: &DataRef<'_>) -> Json {
             }
         }
         DataRef::Error(_) | DataRef::Empty => Json::Null,
-    }
+    })
 }

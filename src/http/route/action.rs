@@ -39,8 +39,14 @@ fn attributes(asked: &Asked, body: &Bytes) -> Result<Map<String, Json>> {
     let wanted = || Error::Unreadable(vec![Fault::new("bad-document", "An object with `attributes` is wanted.").at("")]);
     let Json::Object(mut sent) = sent else { return Err(wanted()) };
     match sent.remove("attributes") {
-        // What stands beside them is no input, and refused as such.
-        Some(Json::Object(attributes)) => Ok(sent.into_iter().chain(attributes).collect()),
+        Some(Json::Object(attributes)) if sent.is_empty() => Ok(attributes),
+        Some(Json::Object(_)) => {
+            let beside = |name: &String| {
+                let words = format!("`{name}` stands beside `attributes`: inputs stand in them, or without them.");
+                Fault::new("unknown-input", words).at(body::step(name))
+            };
+            Err(Error::Invalid(sent.keys().map(beside).collect()))
+        }
         Some(_) => Err(wanted()),
         None => Ok(sent),
     }
