@@ -56,8 +56,11 @@ impl Walk<'_> {
 
     fn expression(&mut self, expression: &HelperTemplate, around: Around<'_>) -> Result<(), String> {
         let name = raw(&expression.name);
-        if expression.params.is_empty() && expression.hash.is_empty() && (name == "this" || !is_word(name)) {
-            return self.parameter(&expression.name, around).map(|_| ());
+        if expression.params.is_empty() && expression.hash.is_empty() {
+            return match is_word(name) && name != "this" {
+                true => Err(format!("`{name}` is a word of templates, and takes a value")),
+                false => self.parameter(&expression.name, around).map(|_| ()),
+            };
         }
         if !HELPERS.contains(&name) {
             return Err(format!("`{name}` is no helper; known: {}", HELPERS.join(", ")));
