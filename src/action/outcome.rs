@@ -134,7 +134,7 @@ impl<'t, 's> Item<'_, 't, 's> {
         if let Some(owner) = &owner {
             self.scope.check_maker(self.reader, self.what.mark, owner);
         }
-        (Deed::Create { entity: self.what.as_text().to_owned(), with, owner }, Meaning::one(entity))
+        (Deed::Create { entity: self.what.as_text().to_owned(), with, owner }, Meaning::made(entity))
     }
 
     fn update(&mut self) -> Read<'s> {
@@ -142,7 +142,9 @@ impl<'t, 's> Item<'_, 't, 's> {
         let entity = self.scope.check_changed(self.reader, self.what.mark, &row);
         let with = self.with();
         check_fields(self.reader, self.scope, entity, self.what.mark, &with);
-        (Deed::Update { row, with }, Meaning::one(entity))
+        let meaning =
+            self.scope.names.iter().find(|(name, _)| *name == row && row != "caller").map(|(_, meaning)| meaning.clone());
+        (Deed::Update { row, with }, meaning.unwrap_or_else(|| Meaning::one(entity)))
     }
 
     fn delete(&mut self) -> Read<'s> {
@@ -191,6 +193,9 @@ impl<'t, 's> Item<'_, 't, 's> {
         };
         let with = self.with();
         check_performer(self.reader, self.what.mark, performer, self.scope, &with);
+        if performer.tells {
+            with.iter().for_each(|(_, template)| self.scope.check_told(self.reader, self.what.mark, template));
+        }
         if performer.takes_proof {
             let proof = with.iter().find(|(n, _)| n == "user").map(|(_, t)| t);
             if !matches!(proof, Some(Template::Literal(Json::String(p))) if self.scope.proofs.contains(p)) {
@@ -250,6 +255,7 @@ impl<'t, 's> Item<'_, 't, 's> {
         };
         let with = self.with();
         check_parameters(self.reader, self.what.mark, known.attributes, &(known.properties)(), &with);
+        with.iter().for_each(|(_, template)| self.scope.check_told(self.reader, self.what.mark, template));
         let is_sent = |name: &str| with.iter().any(|(n, _)| n == name);
         if directive == "client.file.download" && is_sent("content") == is_sent("url") {
             self.complain("a file comes by exactly one of `content` and `url`");
@@ -284,6 +290,7 @@ impl<'t, 's> Item<'_, 't, 's> {
         let (entity, action) = path.split_once('/').unwrap_or((&path, ""));
         let of = self.entity(entity);
         let with = self.with();
+        with.iter().for_each(|(_, template)| self.scope.check_told(self.reader, self.what.mark, template));
         let subject = self.text("subject");
         if let Some(subject) = &subject {
             let row = self.scope.check_row(self.reader, self.what.mark, subject);
@@ -313,7 +320,10 @@ fn failure(reader: &mut Reader, scope: &Scope<'_>, tree: &Tree) -> (u16, Templat
     for (key, value) in reader.keys(tree, &["status", "message"]) {
         match key.name.as_str() {
             "status" => status = u16::try_from(reader.int(value, 400..=499)).unwrap_or(400),
-            "message" => message = template(reader, scope, value),
+            "message" => {
+                message = template(reader, scope, value);
+                scope.check_told(reader, value.mark, &message);
+            }
             _ => {}
         }
     }

@@ -266,6 +266,18 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ("outcomes:\n  - { read: article, where: { author: x } }\nR", ": `author` must be"),
         ("outcomes:\n  - { read: article, sort: [author] }\nR", ": `author` has no order to sort by"),
         ("outcomes:\n  - { read: article, sort: [settings] }\nR", ": `settings` has no order to sort by"),
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: \"by {{subject.author}}\" } }\nR",
+            ":3:15: `subject.author`: a link is told to nobody by an action",
+        ),
+        (
+            "subject: required\noutcomes:\n  - { respond: client.notify, with: { type: info, title: x, message: \"{{subject.author}}\" } }",
+            ":3:16: `subject.author`: a link is told to nobody",
+        ),
+        (
+            "on: { before_update: article }\noutcomes:\n  - { fail: { status: 409, message: \"{{event.before.author}}\" } }",
+            ": `event.before.author`: a link is told to nobody",
+        ),
         ("inputs: { len: { type: label } }\noutcomes:\nR", ":1:11: `len` can't be a name"),
         ("outcomes:\n  - { read: article, as: my-row }\nR", ": `my-row` can't be a name"),
         ("outcomes:\n  - { read: article, as: event }\nR", ": `event` is a name already"),
@@ -329,6 +341,7 @@ fn the_actions_that_lift_anything() {
 #[test]
 fn what_is_fine_is_not_complained_about() {
     for good in [
+        "subject: required\noutcomes:\n  - { create: article, as: made, with: { title: x, author: \"{{subject.author}}\" } }\n  - { respond: client.notify, with: { type: info, title: x, message: \"{{made.author}}\" }, when: subject.author is not none }",
         "subject: required\noutcomes:\n  - { update: subject, with: { title: \"{{subject.settings.theme.x}}\" }, when: subject.settings.theme == 'x' }\nR",
         "on: { before_update: [article, comment] }\noutcomes:\n  - { create: tag, with: { name: x }, when: event.entity == 'article' and event.after.title != event.before.title and event.after.settings.theme == 'x' and event.after.version > 1 }\nR",
         "outcomes:\n  - { read: article, as: found, where: { and: [{ gt: [words, -1] }, { in: [status, [draft, \"{{caller.name}}\"]] }, { not: { null: [author, true] } }] }, sort: [-words] }\n  - { create: tag, with: { name: \"x {{#each found}}{{title}} {{this.title}} {{@index}} {{../caller.name}} {{@root.caller.email}}{{else}}none{{/each}}\" }, when: \"found | length > 0 and found[0].title == 'x'\" }\nR",

@@ -49,6 +49,9 @@ pub(super) fn check_fields(
             reader.complain(mark, format!("`{name}` {words}"));
         }
     }
+    for (_, template) in with.iter().filter(|(name, _)| entity.relation(name).is_none()) {
+        scope.check_told(reader, mark, template);
+    }
     let is_password = |name: &str| entity.column(name).is_some_and(|c| c.kind == Kind::Password);
     for (name, template) in with.iter().filter(|(n, _)| is_password(n)) {
         let is_none = *template == Template::Literal(Json::Null); // no password is good

@@ -2,6 +2,7 @@
 //!
 //! In charge of: that a name is known, and that it has inside what a path speaks of: `subject.title`, `link.token`.
 
+use crate::action::value::Template;
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
 use crate::template;
@@ -31,7 +32,7 @@ pub struct Scope<'s> {
 pub enum Meaning<'s> {
     /// A row.
     Row(&'s Entity),
-    /// A row of which these are known.
+    /// A row of which these are known; also one that the action made, of which everything is.
     Known(&'s Entity, Vec<&'s str>),
     /// The rows that a read found.
     List(&'s Entity),
@@ -47,6 +48,11 @@ impl<'s> Meaning<'s> {
     /// A row, if it is known of what.
     pub fn one(entity: Option<&'s Entity>) -> Meaning<'s> {
         entity.map_or(Meaning::Anything, Meaning::Row)
+    }
+
+    /// A row that the action makes.
+    pub fn made(entity: Option<&'s Entity>) -> Meaning<'s> {
+        entity.map_or(Meaning::Anything, |e| Meaning::Known(e, std::iter::once("id").chain(e.values()).collect()))
     }
 
     /// Whose row it is, if it is one.
@@ -126,6 +132,28 @@ impl<'s> Scope<'s> {
                     return reader.unknown(mark, &format!("value of `{}`", steps[..at].join(".")), steps[at], &known);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Complains about what is told but never may be: where a row that the action didn't make links to. That is told by `/api`,
+    /// by the rule of the other row.
+    pub fn check_told(&self, reader: &mut Reader, mark: Mark, template: &Template) {
+        for path in template.paths().unwrap_or_default() {
+            let steps: Vec<&str> = path.split('.').collect();
+            let meaning = self.names.iter().find(|(name, _)| name == steps[0]).map(|(_, meaning)| meaning);
+            let is_link = match (meaning, &steps[1..]) {
+                (Some(Meaning::Row(entity)), [name]) | (Some(Meaning::List(entity)), [_, name]) => {
+                    entity.relation(name).is_some()
+                }
+                (Some(Meaning::Event(entities)), ["before" | "after", name]) => {
+                    entities.iter().any(|e| e.relation(name).is_some())
+                }
+                _ => false,
+            };
+            if is_link {
+                let words = "a link is told to nobody by an action: take it in `where`, in `when` or for a relation";
+                reader.complain(mark, format!("`{path}`: {words}"));
             }
         }
     }
