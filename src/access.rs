@@ -12,7 +12,8 @@ use crate::plan::aggregate::Totals;
 use crate::plan::{Guard, Pick, Plan};
 use crate::schema::{Entity, Schema};
 use crate::statement::action::{SUBJECT, may_execute as may_execute_statement};
-use crate::statement::read::{self, Branch, Layout, verdict};
+use crate::statement::read::{self, Branch, Layout};
+use crate::statement::who::{verdict, who};
 use crate::statement::write::judge;
 use crate::store::{Row, Scope, Store};
 
@@ -257,7 +258,7 @@ pub async fn require_entity(store: &Store, caller: Caller, entity: &Entity, righ
 /// 401 for guests, 403 for others.
 pub async fn require_administrator(store: &Store, caller: Caller) -> Result<()> {
     let mut statement = crate::statement::Statement { keep: true, ..Default::default() };
-    let who = read::who(&mut statement, caller.session);
+    let who = who(&mut statement, caller.session);
     statement.sql = format!("with {who} select id, admin from who");
     let rows = store.read(&statement).await?;
     let (is_guest, is_administrator) = rows.first().map_or((true, false), |row| (row.uuid(0).is_none(), row.bool(1)));

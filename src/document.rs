@@ -2,14 +2,19 @@
 //!
 //! In charge of: the bytes of documents and of errors. Pure. It must not know access: what it is given may go out.
 
+mod error;
+mod link;
+
+pub use error::{errors, reason};
+pub use link::Place;
+
 use std::collections::{HashMap, HashSet};
 
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use crate::access::Answer;
-use crate::error::{Error, Reason, Source};
-use crate::plan::{Guard, Pick, Plan, page};
+use crate::plan::{Guard, Pick, Plan};
 use crate::request::media::{ATOMIC, CURSOR, Form};
 use crate::schema::kind::Wire;
 use crate::schema::{Entity, Schema};
@@ -18,41 +23,6 @@ use crate::store::Row;
 
 /// What may stand in a path's segment as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Where a document is served: for its links.
-pub struct Place<'a> {
-    /// `public_url`, or nothing: then links are paths.
-    pub base: &'a str,
-    /// The request's path, as it came.
-    pub path: &'a str,
-    /// The request's query, as it came.
-    pub query: &'a str,
-    /// What it is written as.
-    pub form: Form,
-}
-
-/// What may not stand in a query as it is (RFC 3986), though clients may send it (QP4).
-const QUERY: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'[')
-    .add(b']')
-    .add(b'{')
-    .add(b'}')
-    .add(b'|')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`');
-
-impl Place<'_> {
-    /// The document's own URL.
-    fn own(&self) -> String {
-        let mark = if self.query.is_empty() { "" } else { "?" };
-        format!("{}{}{mark}{}", self.base, self.path, utf8_percent_encode(self.query, QUERY))
-    }
-}
 
 /// Who is linked to a row along a relation: those shown, and where there are more, the query of their next page.
 type Links = HashMap<Uuid, (Vec<Linked>, Option<String>)>;
@@ -397,78 +367,6 @@ impl<'s> Writer<'_, 's> {
             }
         }
     }
-
-    fn top_links(&mut self, plan: &Plan<'_>, answer: &Answer<'_>) {
-        let place = self.place;
-        self.put("{\"self\":");
-        let href = place.own();
-        match place.form {
-            Form::Plain | Form::Atomic => self.text(&href),
-            // What applies is said where the document is named (DS18).
-            Form::Cursors => {
-                self.put("{\"href\":");
-                self.text(&href);
-                self.put(",\"type\":");
-                self.text(place.form.media());
-                self.put("}");
-            }
-        }
-        if plan.root.guard == Guard::PEEK {
-            self.put(",\"related\":");
-            let related = place.path.replacen("/relationships/", "/", 1);
-            self.text(&format!("{}{related}", place.base));
-        }
-        let is_paged = match plan.pick {
-            Pick::Page => true,
-            Pick::Related { relation, .. } => relation.is_many(),
-            Pick::One(_) | Pick::Mine | Pick::These(_) => false,
-        };
-        if is_paged {
-            let [prev, next] = self.neighbours(plan, answer);
-            for (name, link) in [("first", Some(self.page(None))), ("prev", prev), ("next", next)] {
-                self.put(&format!(",\"{name}\":"));
-                match link {
-                    Some(link) => self.text(&link),
-                    None => self.put("null"),
-                }
-            }
-        }
-        self.put("}");
-    }
-
-    /// Links to the pages before and after, where there may be one (CP4).
-    fn neighbours(&self, plan: &Plan<'_>, answer: &Answer<'_>) -> [Option<String>; 2] {
-        let window = &plan.root.window;
-        let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) else {
-            return [None, None];
-        };
-        if let Some(number) = window.number {
-            let to = |n: i64| Some(self.page(Some(("page[number]", n.to_string()))));
-            return [if number > 1 { to(number - 1) } else { None }, if answer.has_more { to(number + 1) } else { None }];
-        }
-        let cursor = |row: &Row| page::cursor(&plan.root, &layout.keys.iter().map(|k| row.text(*k)).collect::<Vec<_>>());
-        let before = rows.first().map(|row| self.page(Some(("page[before]", cursor(row)))));
-        let after = rows.last().map(|row| self.page(Some(("page[after]", cursor(row)))));
-        match (&window.before, &window.after) {
-            (Some(_), _) => [before.filter(|_| answer.has_more), after],
-            (_, Some(_)) => [before, after.filter(|_| answer.has_more)],
-            _ => [None, after.filter(|_| answer.has_more)],
-        }
-    }
-
-    /// The request's URL with another place to page from.
-    fn page(&self, to: Option<(&str, String)>) -> String {
-        let kept = form_urlencoded::parse(self.place.query.as_bytes())
-            .filter(|(name, _)| !matches!(name.as_ref(), "page[after]" | "page[before]" | "page[number]"));
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(kept);
-        if let Some((name, value)) = to {
-            query.append_pair(name, &value);
-        }
-        let query = query.finish();
-        let mark = if query.is_empty() { "" } else { "?" };
-        format!("{}{}{mark}{query}", self.place.base, self.place.path)
-    }
 }
 
 /// Microseconds from 1970 to PostgreSQL's year 2000.
@@ -476,42 +374,4 @@ const EPOCH: i64 = 946_684_800_000_000;
 
 fn number(raw: &[u8]) -> i64 {
     raw.try_into().map(i64::from_be_bytes).unwrap_or_default()
-}
-
-/// Why somebody was refused, as JSON.
-pub fn reason(reason: &Reason) -> serde_json::Value {
-    serde_json::json!({"phase": reason.phase, "entity": reason.entity, "asks": reason.asks})
-}
-
-/// Writes an error document. The request's id stands in it only for 500, where somebody has to find the log line.
-///
-/// `explains`: whether a refusal says why, in `meta`.
-pub fn errors(error: &Error, request_id: &str, explains: bool) -> Vec<u8> {
-    let status = error.status().to_string();
-    let faults = error.faults().into_iter().map(|fault| {
-        let mut object =
-            serde_json::json!({"status": status, "code": fault.code, "title": error.title(), "detail": fault.detail});
-        match fault.source {
-            Source::None => {}
-            Source::Pointer(pointer) => object["source"] = serde_json::json!({"pointer": pointer}),
-            Source::Parameter(name) => object["source"] = serde_json::json!({"parameter": name}),
-            Source::Header(name) => object["source"] = serde_json::json!({"header": name}),
-        }
-        if let Some(why) = fault.reason.as_ref().filter(|_| explains) {
-            object["meta"] = serde_json::json!({"reason": reason(why)});
-        }
-        // The profile has names of its own for what goes wrong with pages (CP2, CP3, CP6).
-        if ["max-size-exceeded", "range-pagination-not-supported", "unsupported-sort"].contains(&fault.code) {
-            object["links"] = serde_json::json!({"type": format!("{CURSOR}{}", fault.code)});
-        }
-        if let Some(most) = fault.most {
-            object["meta"] = serde_json::json!({"page": {"maxSize": most}});
-        }
-        if let Error::Internal(_) = error {
-            object["id"] = request_id.into();
-        }
-        object
-    });
-    let errors: Vec<_> = faults.collect();
-    serde_json::json!({"jsonapi": {"version": "1.1"}, "errors": errors}).to_string().into_bytes()
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Reason, Result};
 use crate::permission::Right;
 use crate::schema::{Entity, Schema};
 use crate::statement::explain::{self, ADMIN, KNOWN, OWN, Question};
-use crate::statement::read::verdict;
+use crate::statement::who::verdict;
 use crate::store::{Row, Store};
 
 /// What an explanation says.

@@ -2,12 +2,13 @@
 //!
 //! In charge of: which rights a create, update or delete asks of which rows; [`link`] is in charge of links.
 
+mod guard;
 mod held;
 pub mod link;
 pub mod many;
 pub mod once;
+mod seen;
 
-use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::Verdict;
@@ -16,7 +17,6 @@ use crate::error::{Error, Fault, Result};
 use crate::permission::{Class, Right};
 use crate::plan::Planner;
 use crate::plan::change::{Change, LinkChange, Verb};
-use crate::request::body::uuid;
 use crate::request::once::Once;
 use crate::request::precondition::Expected;
 use crate::schema::diff::field_of;
@@ -112,19 +112,6 @@ impl<'s> Deed<'s> {
         }
     }
 
-    async fn administrators(&mut self) -> Result<i64> {
-        Ok(self.scope.run(&write::administrators()).await?.first().and_then(|row| row.int(0)).unwrap_or(0))
-    }
-
-    /// From here on the last active administrator is protected, under one lock.
-    async fn guard_administrators(&mut self) -> Result<()> {
-        if !self.guards_administrators {
-            self.scope.run(&write::administrators_lock()).await?;
-            self.guards_administrators = self.administrators().await? > 0;
-        }
-        Ok(())
-    }
-
     fn schema(&self) -> &'s Schema {
         self.planner.schema
     }
@@ -135,52 +122,6 @@ impl<'s> Deed<'s> {
     /// 401, 403, 404.
     pub async fn require(&mut self, entity: &Entity, id: Uuid, right: Right) -> Result<()> {
         self.judge(entity, &[id], &[(entity, right)], "for key share").await?.require(id, right)
-    }
-
-    /// Which of these rows the caller may read, the entity asked, too.
-    ///
-    /// # Errors
-    /// What the statement ran into; a refusal is none: then it is no row.
-    pub async fn readable(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Uuid>> {
-        Ok(self.unseen(entity, ids).await?.into_iter().map(|(id, _)| id).collect())
-    }
-
-    /// Of rows that the caller may read: the columns that aren't theirs to be served.
-    ///
-    /// # Errors
-    /// As [`Deed::readable`].
-    pub async fn unseen<'e>(&mut self, entity: &'e Entity, ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<&'e str>)>> {
-        let held = match self.judge(entity, ids, &[(entity, Right::Read)], "").await {
-            Err(error) if error.is_refusal() => return Ok(vec![]),
-            held => held?,
-        };
-        let limited: Vec<&Column> = entity.columns.iter().filter(|c| c.is_limited()).collect();
-        let of = |id: Uuid| limited.iter().filter(|c| !held.is_of(id, c.readers.as_ref())).map(|c| c.name.as_str()).collect();
-        Ok(ids.iter().copied().filter(|id| held.has(*id, Right::Read)).map(|id| (id, of(id))).collect())
-    }
-
-    /// Whether the caller might read a row that is gone, as it was: by its bits, owner and grants, the entity asked, too.
-    ///
-    /// # Errors
-    /// What the statement ran into.
-    pub async fn might_read(&mut self, entity: &Entity, row: &Json) -> Result<bool> {
-        let id = row["id"].as_str().and_then(uuid).unwrap_or_default();
-        let lifted = [self.lifted.entity(entity, Right::Read), self.lifted.row(id, Right::Read)];
-        let statement = write::held_once(entity, Right::Read, row, lifted, self.caller.session);
-        Ok(!self.scope.run(&statement).await?.is_empty())
-    }
-
-    /// Finds rows that the caller may peek, for an action to work with.
-    ///
-    /// # Errors
-    /// 401, 403 where an entity refuses; 422 where a value doesn't fit its column.
-    pub async fn search(&mut self, mut plan: crate::plan::Plan<'s>) -> Result<Vec<Uuid>> {
-        plan.is_lifted = self.lifted.entity(plan.root.entity, Right::Peek);
-        match super::read(super::Source::Scope(&mut self.scope), self.planner.schema, self.caller, &plan).await {
-            Ok(answer) => Ok(answer.rows.first().into_iter().flatten().filter_map(|row| row.uuid(3)).collect()),
-            Err(Error::Unreadable(faults)) => Err(Error::Invalid(faults)),
-            Err(error) => Err(error),
-        }
     }
 
     /// Asks the entities of a change, before anything is done that costs much.
@@ -453,25 +394,6 @@ impl<'s> Deed<'s> {
             self.dead.push(id);
         }
         if rows.is_empty() { Err(held.verdict.refusal(None)) } else { Ok(()) }
-    }
-
-    async fn is_declared(&mut self, group: Uuid) -> Result<bool> {
-        Ok(self.scope.run(&write::group_name(group)).await?.first().is_some_and(|row| row.bool(0)))
-    }
-
-    /// The names of declared groups are theirs; they themselves are for administrators.
-    async fn check_group(&mut self, entity: &Entity, id: Uuid, held: &Held) -> Result<()> {
-        if entity.name != "usergroup" {
-            return Ok(());
-        }
-        let rows = self.scope.run(&write::group_name(id)).await?;
-        let (is_declared, is_taken) = rows.first().map_or((false, false), |row| (row.bool(0), row.bool(1)));
-        if is_taken {
-            return Err(Error::Conflict(
-                Fault::new("taken", "This name is reserved for a group that a schema file names.").at("/data/attributes/name"),
-            ));
-        }
-        if is_declared && !held.is_administrator() { Err(held.verdict.refusal(None)) } else { Ok(()) }
     }
 }
 

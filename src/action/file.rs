@@ -9,8 +9,9 @@ use super::performer::{Gives, Performer};
 use super::schedule::Schedule;
 use super::{Action, Actions, Deed, Input, InputKind, Lift, Outcome, SubjectUse};
 use crate::mail::Letters;
-use crate::schema::file::{File, bounds, grants, kind, member_name, permission, rights, spelled_out};
+use crate::schema::file::File;
 use crate::schema::kind::{Bounds, Kind};
+use crate::schema::words::{bounds, grants, kind, member_name, permission, rights, spelled_out};
 use crate::schema::{Entity, Policy, Schema};
 use crate::yaml::{self, Complaint, Key, Mark, Reader, Tree, Value};
 

@@ -270,11 +270,11 @@ impl<'t, 's> Item<'_, 't, 's> {
             if key.name == "in" { list = text } else { each = text }
         }
         let row = self.scope.list(self.reader, self.what.mark, &list);
-        if each.is_empty() {
-            self.complain("`as` gives each row a name of its own");
-        }
         let before = self.scope.names.len();
-        self.scope.add(self.reader, self.what.mark, &each, Meaning::one(row));
+        match each.is_empty() {
+            true => self.complain("`as` gives each row a name of its own"),
+            false => self.scope.add(self.reader, self.what.mark, &each, Meaning::one(row)),
+        }
         let steps = self.find("do").map(|steps| self.reader.list(steps)).unwrap_or_default();
         let read = |step| read_outcome(self.reader, self.schema, self.scope, step);
         let outcomes: Vec<_> = steps.iter().filter_map(read).collect();

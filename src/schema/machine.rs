@@ -4,8 +4,8 @@
 //! limited and explained like any other.
 
 use super::Column;
-use super::file::{grants, member_name};
 use super::kind::Kind;
+use super::words::{grants, member_name};
 use crate::yaml::{Key, Mark, Reader, Tree};
 
 const MACHINE_KEYS: &[&str] = &["column", "initial", "events"];

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod file;
 pub mod kind;
 pub mod machine;
+pub mod words;
 
 use std::collections::HashMap;
 

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::Statement;
-use super::read::{gate, who};
+use super::who::{gate, who};
 use crate::permission::{Right, rule};
 use crate::schema::{ADMINISTRATORS, Entity};
 

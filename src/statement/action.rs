@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::read::{gate, verdict, who};
+use super::who::{gate, verdict, who};
 use super::{Statement, array};
 use crate::permission::{Right, Subject, rule};
 use crate::schema::{Entity, quote};

@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Statement;
-use super::read::{gate, who};
+use super::who::{gate, who};
 use crate::permission::{Right, belongs, rule};
 use crate::schema::Entity;
 

@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::read::{gate, verdict, who};
+use super::who::{gate, verdict, who};
 use super::{Statement, array};
 use crate::permission::{Right, Subject, chmod, line, rule};
 use crate::schema::{ADMINISTRATORS, Entity};

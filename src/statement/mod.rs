@@ -12,6 +12,7 @@ pub mod once;
 pub mod read;
 pub mod schedule;
 pub mod transfer;
+pub mod who;
 pub mod write;
 
 /// A statement with its values. Values travel as text, and PostgreSQL does the typing.
@@ -36,6 +37,11 @@ impl Statement {
         self.values.push(value);
         format!("${}", self.values.len())
     }
+}
+
+/// Words about a fault, as a row can hold them: PostgreSQL keeps no NUL.
+pub fn kept(words: &str) -> String {
+    words.replace('\0', "\u{fffd}")
 }
 
 /// An array as PostgreSQL reads it from text; none is null.

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Statement;
-use super::read::who;
+use super::who::who;
 use crate::request::once::Once;
 
 /// Takes a key for the transaction. Gives the caller, and whether nobody else holds it: an id and a boolean. Who finds it

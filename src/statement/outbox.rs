@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::Statement;
+use super::{Statement, kept};
 
 /// A table of what waits, with the columns `state` (`waiting`, `dead`, and what is done), `tries`, `next_at`, `error`.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +94,5 @@ pub fn failed(queue: Queue, id: Uuid, tries: i64, words: &str, seconds: Option<u
          next_at = now() + make_interval(secs => coalesce($3::double precision, 0)), version = version + 1, updated_at = now() \
          where id = $1 and {done}_at is null and tries = $4::bigint"
     );
-    let words = words.replace('\0', " ");
-    Statement::fixed(sql, vec![Some(id.to_string()), Some(words), seconds.map(|s| s.to_string()), Some(tries.to_string())])
+    Statement::fixed(sql, vec![Some(id.to_string()), Some(kept(words)), seconds.map(|s| s.to_string()), Some(tries.to_string())])
 }

@@ -1,7 +1,6 @@
 //! Reads: one statement per plan, that holds everything that decides.
 //!
-//! In charge of: who the caller is (`who`), the verdicts of the entities (`a`), the rows of each node, and one row format
-//! for all branches. It must not know how rows are told apart again by name: it gives the [`Layout`].
+//! In charge of: the verdicts of the entities (`a`), the rows of each node, and one row format for all branches. It must not know how rows are told apart again by name: it gives the [`Layout`].
 //!
 //! Every row that comes back is `branch, n, parent, id` and then slots, typed by how values travel; a branch uses the
 //! slots it needs and leaves the others null. Branch 0 is the head: one row whose `n` holds the verdicts as bits.
@@ -9,88 +8,19 @@
 use condition::{may_see, order, seen};
 use uuid::Uuid;
 
+use super::who::{gate, verdict, who};
 use super::{Statement, array};
 use crate::permission::{Right, rule};
 use crate::plan::{Include, Node, Pick, Plan};
 use crate::schema::kind::{Kind, Wire};
-use crate::schema::{ADMINISTRATORS, Column, Entity, Link, LinkRule, Relation, Schema, quote};
+use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, quote};
 
 pub mod aggregate;
 mod condition;
+mod layout;
 mod page;
 
-/// The bits of the head's `n`.
-pub mod verdict {
-    /// The caller is somebody.
-    pub const USER: i64 = 1;
-    /// The row that the request names may be peeked.
-    pub const PEEKABLE: i64 = 2;
-    /// The row that the request starts from may be read.
-    pub const PARENT: i64 = 4;
-    /// What a to-one leads to may be peeked.
-    pub const TARGET: i64 = 8;
-    /// The first named entity; the others follow.
-    pub const ENTITY: u32 = 8;
-}
-
-/// How to read the rows that come back.
-#[derive(Debug, Default)]
-pub struct Layout<'s> {
-    /// By branch number, from 1.
-    pub branches: Vec<Branch<'s>>,
-    /// The entities that the head judges, and what each is asked.
-    pub named: Vec<(&'s Entity, Right)>,
-    /// The entities that relationships lead to, and where the head's bits stand that say which of them the caller may read.
-    pub targets: (Vec<&'s Entity>, Option<usize>),
-}
-
-/// The rows of one branch.
-#[derive(Debug)]
-pub enum Branch<'s> {
-    /// Rows of a node.
-    Rows(Rows<'s>),
-    /// Linkage: `parent` is linked to `id`, `n`th.
-    Links {
-        /// The branch (its place in the layout) that the parents are in.
-        from: usize,
-        /// Along which relation.
-        relation: &'s Relation,
-        /// How many are linked at most before the list is cut.
-        size: i64,
-        /// Where the bits of a grant's own stand.
-        bits: Option<usize>,
-        /// What was asked of it, for links to its pages.
-        shape: Vec<(String, String)>,
-    },
-    /// One row, whose `n` is how many there are.
-    Total,
-    /// Groups of rows with their measures; the group's id is the first slot.
-    Groups(Vec<aggregate::Told>),
-}
-
-/// Where the values of a node's rows stand.
-#[derive(Debug)]
-pub struct Rows<'s> {
-    /// Whose rows.
-    pub entity: &'s Entity,
-    /// Attributes and their columns in the row.
-    pub columns: Vec<(&'s Column, usize)>,
-    /// All relationships that are shown; to-one ones with their column in the row.
-    pub relations: Vec<(&'s Relation, Option<usize>)>,
-    /// Of attributes that not everybody is served: where they stand, and where it stands whether the caller is.
-    pub limited: Vec<(usize, usize)>,
-    /// Of a row that is asked for by itself: its version, for its tag.
-    pub version: Option<usize>,
-    /// The sort keys as text, for cursors.
-    pub keys: Vec<usize>,
-    /// Of linkage that is grants: their own bits.
-    pub bits: Option<usize>,
-    /// Seven booleans: what the caller may do.
-    pub may: Vec<(Right, usize)>,
-}
-
-/// Columns before the slots.
-pub const FIXED: usize = 4;
+pub use layout::{Branch, FIXED, Layout, Rows};
 
 struct Speller<'s> {
     schema: &'s Schema,
@@ -146,26 +76,6 @@ pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only
         (0..asked.len()).map(|i| format!("case when a.g{i} then {} else 0 end", 1_i64 << (verdict::ENTITY as usize + i))),
     );
     speller.finish(&who, &head.join(" + "))
-}
-
-/// `who`: the caller as the session says now, always exactly one row.
-pub fn who(statement: &mut Statement, session: Option<Uuid>) -> String {
-    let session = statement.bind(session.map(|s| s.to_string()));
-    format!(
-        "who as materialized (select s.session, s.id, coalesce(s.groups, '{{}}'::uuid[]) as groups, \
-         coalesce('{ADMINISTRATORS}'::uuid = any(s.groups), false) as admin \
-         from (values (1)) as one left join lateral (select s.id as session, u.id, \
-         array(select m.source from \"usergroup.members\" m where m.target = u.id) as groups \
-         from session s join user_account u on u.id = s.\"user\" and u.active \
-         where s.id = {session}::uuid and s.ended_at is null and s.expires_at > now()) s on true)"
-    )
-}
-
-/// Whether the caller may do this with the entity: the rule on its row in `world`.
-pub fn gate(entity: &Entity, right: Right) -> String {
-    let name = entity.name.replace('\'', "''");
-    let held = rule(right, crate::permission::Subject { row: "w", is_group: false });
-    format!("coalesce((select {held} from world w where w.name = '{name}'), false)")
 }
 
 impl<'s> Speller<'s> {

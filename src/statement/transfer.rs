@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::read::{gate, who};
-use super::{Statement, array};
+use super::who::{gate, who};
+use super::{Statement, array, kept};
 use crate::permission::{Right, rule};
 use crate::schema::kind::Kind;
 use crate::schema::{Column, Entity, quote};
@@ -61,7 +61,7 @@ pub fn start(id: Uuid, session: Option<Uuid>) -> Statement {
 pub fn fail(id: Uuid, words: &str) -> Statement {
     let sql = "update transfer set state = 'failed', faults = jsonb_build_array(jsonb_build_object('row', 0, 'field', '', 'code', 'failed', 'message', $2::text)), \
                version = version + 1, updated_at = now() where id = $1 and state = 'running'";
-    Statement::fixed(sql, vec![Some(id.to_string()), Some(words.to_owned())])
+    Statement::fixed(sql, vec![Some(id.to_string()), Some(kept(words))])
 }
 
 /// What a transfer has come to.

@@ -5,7 +5,7 @@
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::read::{gate, verdict, who};
+use super::who::{gate, verdict, who};
 use super::{Statement, array};
 use crate::permission::{Class, Right, belongs, chmod, rule};
 use crate::plan::change::{Target, Verb};

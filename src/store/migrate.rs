@@ -43,7 +43,7 @@ create table rowhouse.refresh (hash bytea primary key, family uuid not null, ses
 create index refresh_family on rowhouse.refresh (family);
 create index refresh_expires_at on rowhouse.refresh (expires_at);
 create table rowhouse.part (transfer uuid not null, number bigint not null, bytes bytea not null, at timestamptz not null default now(), primary key (transfer, number));
-", include_str!("note.sql"), include_str!("note_link.sql"), include_str!("note.sql")];
+", include_str!("note.sql"), include_str!("note_link.sql"), include_str!("note.sql") /* once more, for it has changed since */];
 
 /// An action as its row in `action` wants it.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 
 pub mod local;
 pub mod migrate;
+mod row;
 mod shared;
 
 use std::future::Future;
@@ -14,13 +15,15 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, config::SslMode};
 
 use crate::config::Database;
 use crate::error::{Cause, Error, Fault, Result};
 use crate::statement::Statement;
 use crate::statement::event::{self, Origin};
+pub use row::Row;
+use row::Text;
 use shared::Shared;
 
 /// What is never logged beyond `info`, as a log filter: the driver's debug lines hold the values of statements.
@@ -41,9 +44,6 @@ pub struct Store {
     tls: Tls,
 }
 
-/// A row that came out; columns by position, in PostgreSQL's binary form.
-pub struct Row(tokio_postgres::Row);
-
 /// A transaction. Dropping it without [`Scope::commit`] rolls back.
 pub struct Scope {
     connection: Option<Object>,
@@ -60,78 +60,6 @@ pub struct Scope {
 enum Tls {
     None,
     Rustls(tokio_postgres_rustls::MakeRustlsConnect),
-}
-
-struct Text<'a>(&'a Option<String>);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self, _: &Type, out: &mut bytes::BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self.0 {
-            None => Ok(IsNull::Yes),
-            Some(text) => {
-                out.extend_from_slice(text.as_bytes());
-                Ok(IsNull::No)
-            }
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    fn encode_format(&self, _: &Type) -> Format {
-        Format::Text
-    }
-
-    tokio_postgres::types::to_sql_checked!();
-}
-
-impl std::fmt::Debug for Text<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-struct Raw<'a>(&'a [u8]);
-
-impl<'a> FromSql<'a> for Raw<'a> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Raw<'a>, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Raw(raw))
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-}
-
-impl Row {
-    /// A column's bytes; none is null.
-    ///
-    /// # Panics
-    /// When the statement has no such column, which is a defect of the statement's speller.
-    pub fn raw(&self, column: usize) -> Option<&[u8]> {
-        self.0.get::<_, Option<Raw<'_>>>(column).map(|raw| raw.0)
-    }
-
-    /// A text column.
-    pub fn text(&self, column: usize) -> Option<&str> {
-        self.raw(column).and_then(|raw| std::str::from_utf8(raw).ok())
-    }
-
-    /// A bigint column.
-    pub fn int(&self, column: usize) -> Option<i64> {
-        self.raw(column).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes)
-    }
-
-    /// A boolean column; null is false.
-    pub fn bool(&self, column: usize) -> bool {
-        self.raw(column) == Some(&[1])
-    }
-
-    /// A uuid column.
-    pub fn uuid(&self, column: usize) -> Option<uuid::Uuid> {
-        self.raw(column).and_then(|raw| uuid::Uuid::from_slice(raw).ok())
-    }
 }
 
 /// Does something that is one transaction, and does it once more where it met a parallel one.

@@ -36,6 +36,15 @@ fn complaints_of_actions_name_the_place_and_the_nearest_word() {
         ("inputs: { caller: { type: label } }\noutcomes:\nR", ":1:11: `caller` is a name already"),
         ("outcomes:\n  - { as: x }\nR", ":2:5: an outcome does exactly one of"),
         ("outcomes:\n  - { create: article, delete: caller }\nR", ":2:5: an outcome does exactly one of"),
+        ("outcomes:\n  - { read: article, as: \"\" }\nR", ": `` can't be a name"),
+        (
+            "subject: required\noutcomes:\n  - { update: subject, with: { title: \"{{caller.name.first}}\" } }\nR",
+            ": `caller.name` has nothing in it",
+        ),
+        (
+            "outcomes:\n  - { create: tag, with: { name: x }, as: made }\n  - { create: tag, with: { name: \"{{made.name.x}}\" } }\nR",
+            ": `made.name` has nothing in it",
+        ),
         ("schedule: often\nrun_as: a@b.c\noutcomes:\nR", ":1:11: a schedule is written like 0 7 * * *"),
         ("schedule: 0 7 * * *\noutcomes:\nR", ":1:11: `run_as` is missing"),
         ("run_as: a@b.c\noutcomes:\nR", ":1:9: `run_as` means nothing without `schedule`"),

@@ -34,7 +34,14 @@ static TEMPLATE: OnceLock<String> = OnceLock::new();
 pub fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-cluster");
-        let settings = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "autovacuum=off"];
+        let settings = [
+            "fsync=off",
+            "synchronous_commit=off",
+            "full_page_writes=off",
+            "max_connections=300",
+            "max_wal_size=128MB",
+            "autovacuum=off",
+        ];
         Cluster::start(&Options { data: &data, binaries: None, user: "postgres", settings: &settings }).expect("a cluster")
     })
 }
@@ -70,6 +77,18 @@ pub fn limits() -> config::Database {
 
 fn admin_store() -> Store {
     Store::open(&cluster().url(), &limits()).expect("a store")
+}
+
+/// A database of a world and its twins, by its URL. It goes with the last of them: hundreds of worlds fill a disk.
+struct Database(String);
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let name = self.0.rsplit('/').next().unwrap_or_default().to_owned();
+        apart(async move {
+            _ = admin_store().read(&once(&format!("drop database {name} with (force)"))).await; // or `sweep` does
+        });
+    }
 }
 
 /// A new empty database; gives its URL.
@@ -119,7 +138,7 @@ pub struct World {
     /// What goes between it and PostgreSQL.
     pub wire: Wire,
     /// The database's URL, past the wire.
-    database: String,
+    database: Arc<Database>,
     client: reqwest::Client,
     _stop: oneshot::Sender<()>,
 }
@@ -135,7 +154,7 @@ impl World {
         let name = format!("w{}", Uuid::now_v7().simple());
         let template = tokio::task::spawn_blocking(template).await.expect("no panic");
         admin_store().read(&once(&format!("create database {name} template {template}"))).await.expect("created");
-        World::on(&database_url(&name), change).await
+        World::on(Arc::new(Database(database_url(&name))), change).await
     }
 
     /// A new world of another project, by its folder.
@@ -156,16 +175,16 @@ impl World {
             config.project = PathBuf::from(project);
             change(config);
         };
-        World::on(&url, both).await
+        World::on(Arc::new(Database(url)), both).await
     }
 
     /// Another server on the same database.
     pub async fn twin(&self) -> World {
-        World::on(&self.database, |config| config.clone_from(&self.app.config)).await
+        World::on(self.database.clone(), |config| config.clone_from(&self.app.config)).await
     }
 
-    async fn on(database: &str, change: impl FnOnce(&mut Config)) -> World {
-        let (wire, url) = Wire::before(database).await;
+    async fn on(database: Arc<Database>, change: impl FnOnce(&mut Config)) -> World {
+        let (wire, url) = Wire::before(&database.0).await;
         let mut config = settings(&url);
         change(&mut config);
         config.database.url = Some(Secret::new(url.clone()));
@@ -178,7 +197,7 @@ impl World {
         tokio::spawn(async move { rowhouse::start::mail(&outbox, std::future::pending()).await });
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(listen::serve(app.clone(), listener, Door::Public, async move { _ = stopped.await }));
-        World { url, app, wire, database: database.to_owned(), client: reqwest::Client::new(), _stop: stop }
+        World { url, app, wire, database, client: reqwest::Client::new(), _stop: stop }
     }
 
     /// Runs scheduled actions from now on, as a server does; else nobody looks for them while statements are counted.

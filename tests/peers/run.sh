@@ -5,6 +5,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 rowhouse=$(realpath "${1:?usage: tests/peers/run.sh <path to rowhouse binary>}")
 project=${PEERS_PROJECT:-$(cd "$here/../.." && pwd)/examples/newsroom}
 failed=()
+# Nothing ends it in silence: a full disk leaves logs empty.
+trap 'echo "FAILED: line $LINENO of run.sh: $BASH_COMMAND"; df -h /tmp' ERR
 
 PEERS_TMP=$(mktemp -d)
 export PEERS_TMP
@@ -28,11 +30,11 @@ server=$!
 
 # Meanwhile: what the clients are made of.
 cp "$here"/*.mjs "$here/package.json" "$here/package-lock.json" "$PEERS_TMP/"
-(cd "$PEERS_TMP" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm.log 2>&1) || { cat "$PEERS_TMP/npm.log"; exit 1; }
+(cd "$PEERS_TMP" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm.log 2>&1) || { cat "$PEERS_TMP/npm.log"; false; }
 python3 -m venv "$PEERS_TMP/venv"
 "$PEERS_TMP/venv/bin/pip" install --quiet --no-deps --disable-pip-version-check -r "$here/requirements.txt"
 if ! [ -x /usr/bin/chromium ]; then
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >"$PEERS_TMP/apt.log" 2>&1 || { cat "$PEERS_TMP/apt.log"; exit 1; }
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >"$PEERS_TMP/apt.log" 2>&1 || { cat "$PEERS_TMP/apt.log"; false; }
 fi
 
 for _ in $(seq 300); do
@@ -45,7 +47,7 @@ export PEERS_BASE
 [ -n "$PEERS_BASE" ] || { cat "$PEERS_TMP/err"; echo "FAILED: the server isn't ready"; exit 1; }
 
 printf 'administrators keep it\n' | "$rowhouse" admin create --email root@example.org --name Root --project "$project" --data "$PEERS_TMP/data" >/dev/null 2>"$PEERS_TMP/admin.err" ||
-  { cat "$PEERS_TMP/admin.err"; exit 1; }
+  { cat "$PEERS_TMP/admin.err"; false; }
 curl -sSf "$PEERS_BASE/action/user_account/signup" -o /dev/null -H 'Content-Type: application/json' \
   -d '{"name":"Ada","email":"ada@example.org","password":"correct horse","passwordConfirm":"correct horse"}'
 signin() {

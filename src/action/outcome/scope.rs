@@ -71,11 +71,13 @@ impl<'s> Meaning<'s> {
             _ => Some(vec![]),
         };
         match (self, steps) {
-            (Meaning::Anything, _) | (Meaning::Values([_, ..]) | Meaning::Known(..), [_, ..]) => None,
+            (Meaning::Anything, _) | (Meaning::Values([_, ..]), [_, ..]) => None,
             (Meaning::Values(known), _) => Some(known.to_vec()),
-            (Meaning::Known(_, known), _) => Some(known.clone()),
+            (Meaning::Known(_, known), []) => Some(known.clone()),
             (Meaning::Row(entity), []) => Some(values(entity).collect()),
             (Meaning::Row(entity), [column, ..]) => inside(entity, column),
+            // what else is known of it, such as `groups`, may have anything in it
+            (Meaning::Known(entity, _), [name, ..]) => entity.column(name).and_then(|_| inside(entity, name)),
             (Meaning::List(_), []) => None,
             (Meaning::List(entity), [_]) => Some(values(entity).collect()),
             (Meaning::List(entity), [_, column, ..]) => inside(entity, column),
@@ -95,7 +97,7 @@ pub fn misnamed(name: &str) -> Option<String> {
         return Some(format!("`{name}` is a name already"));
     }
     let is_letter = |c: char| c.is_alphanumeric() || c == '_';
-    let is_name = name.chars().all(is_letter) && !name.starts_with(|c: char| c.is_ascii_digit());
+    let is_name = !name.is_empty() && name.chars().all(is_letter) && !name.starts_with(|c: char| c.is_ascii_digit());
     let is_taken = ["else", "in", "is", "true", "false", "none"].contains(&name) || template::is_word(name);
     (!is_name || is_taken)
         .then(|| format!("`{name}` can't be a name: letters, digits and _, and none of the words of templates and conditions"))

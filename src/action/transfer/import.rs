@@ -22,6 +22,7 @@ use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Entity, Link, LinkRule, Write};
 use crate::statement::action as statement;
 use crate::statement::event::Origin;
+use crate::statement::kept;
 use crate::statement::transfer::{self as keyed, Progress};
 
 /// Most faults that are kept.
@@ -64,7 +65,6 @@ pub fn told(number: i64, fault: &Fault) -> Json {
         Source::Pointer(pointer) => pointer.rsplit('/').next().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    let kept = |text: &str| text.replace('\0', "\u{fffd}"); // PostgreSQL keeps no NUL
     json!({"row": number, "field": kept(&field), "code": fault.code, "message": kept(&fault.detail)})
 }
 

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Draft, DraftRelation, Place, spelled_out};
+use super::{Draft, DraftRelation, Place};
 use crate::permission::{Class, Permission, Right};
 use crate::schema::kind::{Bounds, Kind};
+use crate::schema::words::spelled_out;
 use crate::schema::{Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Relation, Schema, Unique, Write};
 use crate::yaml::{self, Complaint, Mark};
 

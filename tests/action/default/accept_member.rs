@@ -4,11 +4,6 @@ use serde_json::json;
 
 use super::*;
 
-async fn asked(world: &World, group: &str, who: &Someone<'_>) {
-    world.sql(&format!("update usergroup set permission = permission | 33 where id = '{group}'")).await;
-    who.act(&format!("usergroup/{group}/ask_to_join"), json!({})).await.is(200);
-}
-
 #[tokio::test]
 async fn who_asked_is_let_in_once_and_told() {
     let (world, mut smtp) = with_mail().await;

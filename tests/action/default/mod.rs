@@ -115,3 +115,9 @@ async fn put_in(world: &World, group: &str, who: &Someone<'_>) {
 async fn bar(world: &World, who: &Someone<'_>) {
     world.sql(&format!("update user_account set active = false where id = '{}'", who.id)).await;
 }
+
+/// Somebody asks to join a group.
+async fn asked(world: &World, group: &str, who: &Someone<'_>) {
+    world.sql(&format!("update usergroup set permission = permission | 33 where id = '{group}'")).await;
+    who.act(&format!("usergroup/{group}/ask_to_join"), json!({})).await.is(200);
+}
