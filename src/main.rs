@@ -217,35 +217,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             print(&report?);
             Ok(())
         }
-        Command::Admin { deed } => {
-            let (schema, actions) = start::project(&config)?;
-            let password = match &deed {
-                Admin::Create { .. } => Some(read_password()?),
-                _ => None,
-            };
-            let opened = start::open(&config).await?;
-            let said = async {
-                start::apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
-                match &deed {
-                    Admin::ClaimCode => {
-                        let seal = Seal::open(config.secret_key.as_ref(), &config.data)?;
-                        let code = start::claim_code(&opened.store, &seal).await?;
-                        code.ok_or_else(|| "the claim code is spent: there is an administrator already".to_owned())
-                    }
-                    Admin::WhoCan { right, row } => explain::who_can(&opened.store, &schema, right, row).await,
-                    Admin::Matrix { entity } => explain::matrix(&opened.store, &schema, entity).await,
-                    Admin::Create { email, name } => {
-                        let person = [email, name, password.as_deref().unwrap_or_default()];
-                        start::create_administrator(&config, &schema, &opened.store, person).await?;
-                        Ok(format!("{email} is an administrator"))
-                    }
-                }
-            }
-            .await;
-            opened.close().await;
-            println!("{}", said?.trim_end());
-            Ok(())
-        }
+        Command::Admin { deed } => administer(&deed, &config).await,
         Command::New { folder } => {
             rowhouse::project::create(&folder)?;
             println!("rowhouse serve --project {}", folder.display());
@@ -278,6 +250,37 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
         }
         Command::Config => Ok(()),
     }
+}
+
+/// What is done on the server itself, past all permissions.
+async fn administer(deed: &Admin, config: &Config) -> Result<(), String> {
+    let (schema, actions) = start::project(config)?;
+    let password = match deed {
+        Admin::Create { .. } => Some(read_password()?),
+        _ => None,
+    };
+    let opened = start::open(config).await?;
+    let said = async {
+        start::apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
+        match deed {
+            Admin::ClaimCode => {
+                let seal = Seal::open(config.secret_key.as_ref(), &config.data)?;
+                let code = start::claim_code(&opened.store, &seal).await?;
+                code.ok_or_else(|| "the claim code is spent: there is an administrator already".to_owned())
+            }
+            Admin::WhoCan { right, row } => explain::who_can(&opened.store, &schema, right, row).await,
+            Admin::Matrix { entity } => explain::matrix(&opened.store, &schema, entity).await,
+            Admin::Create { email, name } => {
+                let person = [email, name, password.as_deref().unwrap_or_default()];
+                start::create_administrator(config, &schema, &opened.store, person).await?;
+                Ok(format!("{email} is an administrator"))
+            }
+        }
+    }
+    .await;
+    opened.close().await;
+    println!("{}", said?.trim_end());
+    Ok(())
 }
 
 /// The first line of standard input.

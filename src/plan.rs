@@ -97,6 +97,17 @@ pub enum Pick<'s> {
     },
 }
 
+impl Pick<'_> {
+    /// Whether they come as a list with pages.
+    fn is_collection(&self) -> bool {
+        match self {
+            Pick::Page => true,
+            Pick::Related { relation, .. } => relation.is_many(),
+            Pick::One(_) | Pick::Mine | Pick::These(_) => false,
+        }
+    }
+}
+
 /// Rows of one entity at one place of the answer.
 #[derive(Debug)]
 pub struct Node<'s> {
@@ -190,15 +201,8 @@ impl<'s> Planner<'s> {
 
     fn plan(&self, entity: &'s Entity, pick: Pick<'s>, query: &Query, guard: Guard) -> Plan<'s> {
         let (mut faults, mut guest_faults) = (query.faults.clone(), vec![]);
-        let is_many = match pick {
-            Pick::Page => true,
-            Pick::Related { relation, .. } => relation.is_many(),
-            Pick::One(_) | Pick::Mine | Pick::These(_) => false,
-        };
-        let mut named = vec![];
-        if let Pick::Related { parent, .. } = pick {
-            named.push(parent);
-        }
+        let is_many = pick.is_collection();
+        let mut named = if let Pick::Related { parent, .. } = pick { vec![parent] } else { vec![] };
         name(&mut named, entity);
         let window = match pick {
             Pick::These(ids) => Window::first(i64::try_from(ids.len()).unwrap_or(i64::MAX)),

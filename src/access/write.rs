@@ -8,6 +8,7 @@ pub mod link;
 pub mod many;
 pub mod once;
 mod seen;
+mod update;
 
 use uuid::Uuid;
 
@@ -20,8 +21,7 @@ use crate::plan::change::{Change, LinkChange, Verb};
 use crate::request::once::Once;
 use crate::request::precondition::Expected;
 use crate::schema::diff::field_of;
-use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, Write};
-use crate::statement::account;
+use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema};
 use crate::statement::event::Origin;
 use crate::statement::write;
 use crate::store::{Scope, Store};
@@ -238,141 +238,6 @@ impl<'s> Deed<'s> {
             is_open |= !is_certain;
         }
         Ok(is_open)
-    }
-
-    /// Updates a row.
-    ///
-    /// # Errors
-    /// 401, 403, 404, 409, 412, 422, 428, in the order of `permissions.md` §5.
-    pub async fn update(&mut self, change: Change<'s>, expected: &Expected) -> Result<()> {
-        self.update_as(change, expected, false).await
-    }
-
-    /// Updates a row for an action, which may set what is read-only after creation.
-    ///
-    /// # Errors
-    /// As [`Deed::update`].
-    pub async fn update_by_action(&mut self, change: Change<'s>) -> Result<()> {
-        self.update_as(change, &Expected::Whichever, true).await
-    }
-
-    async fn update_as(&mut self, mut change: Change<'s>, expected: &Expected, by_action: bool) -> Result<()> {
-        let (entity, id) = (change.entity, change.id);
-        let gates = gates(self.schema(), entity, UPDATE.entity, &change.links);
-        let held = self.judge(entity, &[id], &gates, "for update").await?;
-        let only_links =
-            change.sets.is_empty() && change.echoes.is_empty() && change.faults.is_empty() && !change.links.is_empty();
-        // A change of links alone asks what its links ask; anything else asks update.
-        let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
-        held.require(id, right)?;
-        self.drop_unchanged(&mut change, by_action, &held).await?;
-        self.require_writers(&held, id, &change.sent, &change.sets)?;
-        let chmods = change.sets.iter().any(|(c, _)| c.write == Write::Owner);
-        let gives_away = change.links.iter().any(|l| l.relation.rule == LinkRule::Owner);
-        if (chmods || gives_away) && (held.bits(id) & write::CHMOD == 0 || !held.has(id, Right::Update)) {
-            return Err(held.not_owner());
-        }
-        let is_declared = entity.name == "usergroup" && (gives_away || change.sets.iter().any(|(c, _)| c.name == "name"));
-        if is_declared && self.is_declared(id).await? {
-            let words = "A group that a schema file names keeps its name, and has no owner.";
-            return Err(Error::Forbidden(Some(Fault::new("declared", words).at("/data"))));
-        }
-        if change.links.iter().any(|l| l.relation.rule == LinkRule::Owner && l.targets.is_empty()) {
-            let words = "An owner is given away to somebody, not taken away.";
-            return Err(Error::Invalid(vec![Fault::new("required", words).at("/data")]));
-        }
-        let after_create = change.sets.iter().find(|(c, _)| c.write == Write::OnCreate);
-        if let Some((column, _)) = after_create.filter(|_| !by_action && !held.is_administrator()) {
-            let words = format!("`{}` is changed by actions.", column.name);
-            return Err(Error::Forbidden(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", column.name)))));
-        }
-        for link in change.links.iter().filter(|l| !l.relation.is_many()) {
-            if link.relation.rule == LinkRule::System && !link.is_by_action() {
-                return Err(Error::Forbidden(Some(Fault::new(
-                    "read-only",
-                    format!("`{}` is set by the system.", link.relation.name),
-                ))));
-            }
-            held.require(id, Right::Update)?;
-            self.refer(link).await?;
-        }
-        if !change.faults.is_empty() {
-            // It fails anyway; but what is wrong is told only to those who may do what they ask.
-            for link in change.links.iter().filter(|l| l.relation.rule == LinkRule::Declared && l.relation.is_many()) {
-                self.refer(link).await?;
-            }
-        }
-        if !change.echoes.is_empty() {
-            // Who may not read the row is not told whether they guessed a value.
-            let is_seen = change.echoes.iter().all(|(c, _)| held.is_of(id, c.readers.as_ref()));
-            let is_seen = is_seen && !self.readable(entity, &[id]).await?.is_empty();
-            let same = self.scope.run(&write::unchanged(entity, id, &change.echoes)).await?;
-            if !is_seen || !same.first().is_some_and(|row| row.bool(0)) {
-                let name = &change.echoes[0].0.name;
-                change.forbidden = Some(
-                    Fault::new("read-only", format!("`{name}` is set by the system.")).at(format!("/data/attributes/{name}")),
-                );
-            }
-        }
-        held.require_version(entity, id, expected)?;
-        change.check()?;
-        let sets = |change: &Change<'_>, name: &str| change.sets.iter().any(|(c, _)| c.name == name);
-        if entity.name == "user_account" && sets(&change, "email") && !sets(&change, "email_verified") {
-            // Nobody has proved the new one.
-            change.sets.extend(entity.column("email_verified").map(|column| (column, Some("false".to_owned()))));
-        }
-        if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "active") {
-            self.guard_administrators().await?;
-        }
-        let mut ones: Vec<_> = ones(&change.links).collect();
-        self.keep_hidden(entity, id, &change.links, &mut ones).await?;
-        if !change.sets.is_empty() || !ones.is_empty() {
-            let parts = [write::Parts { id, sets: &change.sets, ones: &ones }];
-            let statement = write::update(entity, &parts, self.lifted.row(id, Right::Update), self.caller.session);
-            let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
-            if rows.is_empty() {
-                return Err(held.verdict.refusal(None));
-            }
-        }
-        if entity.name == "user_account" && change.sets.iter().any(|(c, v)| c.name == "active" && v.as_deref() == Some("false")) {
-            self.scope.run(&account::end_sessions(id)).await?;
-            self.scope.run(&account::forget_tokens(id, true)).await?;
-        }
-        if entity.name == "user_account" && change.sets.iter().any(|(c, _)| c.name == "email" || c.name == "password") {
-            self.scope.run(&account::forget_tokens(id, false)).await?;
-        }
-        let links = std::mem::take(&mut change.links);
-        for link in links.into_iter().filter(|l| l.relation.is_many()) {
-            let expected = if by_action { Expected::Whichever } else { Expected::Any }; // the row's own was asked
-            self.change_links(entity, id, link, Made::Before, &expected).await?;
-        }
-        self.check_group(entity, id, &held).await
-    }
-
-    /// What is sent back as it is, and isn't the sender's to change, is no change.
-    async fn drop_unchanged(&mut self, change: &mut Change<'s>, by_action: bool, held: &Held) -> Result<()> {
-        let id = change.id;
-        let is_owner = held.bits(id) & write::CHMOD != 0 && held.has(id, Right::Update);
-        let is_theirs = |write: Write| match write {
-            Write::Owner => is_owner,
-            Write::OnCreate => by_action || held.is_administrator(),
-            Write::Anyone | Write::System => true,
-        };
-        let may_set = |c: &Column| is_theirs(c.write) && (by_action || held.is_of(id, c.writers.as_ref()));
-        let (kept, doubted): (Vec<_>, Vec<_>) = change.sets.drain(..).partition(|(c, _)| may_set(c));
-        change.sets = kept;
-        if doubted.is_empty() {
-            return Ok(());
-        }
-        let is_readable = !self.readable(change.entity, &[id]).await?.is_empty();
-        for one in doubted {
-            let same = self.scope.run(&write::unchanged(change.entity, id, std::slice::from_ref(&one))).await?;
-            let is_seen = is_readable && one.0.is_served() && held.is_of(id, one.0.readers.as_ref());
-            if !(is_seen && same.first().is_some_and(|row| row.bool(0))) {
-                change.sets.push(one);
-            }
-        }
-        Ok(())
     }
 
     /// Deletes a row.

@@ -195,12 +195,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         return Err(Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")]));
     }
     let hashes = hashes(means, action, &scope).await?;
-    scope.insert("now".to_owned(), json!(jiff::Timestamp::now().to_string()));
-    scope.insert("config".to_owned(), json!({"public": means.config.public}));
-    scope.insert("caller".to_owned(), Json::Null);
-    if let Some(id) = caller {
-        scope.insert("caller".to_owned(), first_json(&means.store.read(&statement::caller(id)).await?));
-    }
+    scope.extend(known(means, caller).await?);
     let checked = password_check::before(means, action, call, &scope).await?;
     let (scope, hashes, checked) = (&scope, &hashes, &checked);
     // What hands out secrets is done as often as it is asked for: they are kept nowhere.
@@ -250,6 +245,17 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         _ = means.store.read(&account::forget(&password_check::account_key(&checked.email, call.address))).await;
     }
     Ok(done)
+}
+
+/// What every action knows, beside its inputs.
+async fn known(means: &Means<'_>, caller: Option<Uuid>) -> Result<[(String, Json); 3]> {
+    let caller = match caller {
+        Some(id) => first_json(&means.store.read(&statement::caller(id)).await?),
+        None => Json::Null,
+    };
+    let named = |name: &str, value: Json| (name.to_owned(), value);
+    let now = json!(jiff::Timestamp::now().to_string());
+    Ok([named("now", now), named("config", json!({"public": means.config.public})), named("caller", caller)])
 }
 
 /// What is kept of an attempt that failed.

@@ -217,24 +217,7 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
             constraint(&mut own, entity, &column.name, "check", &format!("check ({name} in ({options}))"));
         }
     }
-    // What lists need: the default order, also of what guests may read; the owner's and the groups' rows.
-    let is_short = |at: &usize| entity.columns[*at].kind.is_line() || entity.columns[*at].kind.wire() != Wire::Text;
-    if entity.default_order.iter().all(|(at, _)| is_short(at)) {
-        let last = entity.default_order.last().is_some_and(|(_, descends)| *descends);
-        let keys = entity
-            .default_order
-            .iter()
-            .map(|(at, descends)| (entity.columns[*at].name.as_str(), *descends))
-            .chain([("id", last)]);
-        let keys: Vec<_> =
-            keys.map(|(name, descends)| format!("{}{}", quote(name), if descends { " desc" } else { "" })).collect();
-        index(&mut own, entity, "order", "idx", &format!("({})", keys.join(", ")));
-        let guest = format!("({}) where permission & {} <> 0", keys.join(", "), Right::Read.bit());
-        index(&mut own, entity, "guest", "idx", &guest);
-    }
-    index(&mut own, entity, "owner", "idx", "(\"owner\")");
-    index(&mut own, entity, "groups", "gin", "using gin (\"groups\") with (fastupdate = off)");
-    index(&mut own, entity, "created_at", "idx", "(\"created_at\", \"id\")");
+    lists(&mut own, entity);
     let mut all = vec![];
     for relation in &entity.relations {
         match &relation.link {
@@ -250,6 +233,27 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
     }
     all.insert(0, own);
     all
+}
+
+/// The indexes that lists need: the default order, also of what guests may read; the owner's and the groups' rows.
+fn lists(own: &mut Wanted, entity: &Entity) {
+    let is_short = |at: &usize| entity.columns[*at].kind.is_line() || entity.columns[*at].kind.wire() != Wire::Text;
+    if entity.default_order.iter().all(|(at, _)| is_short(at)) {
+        let last = entity.default_order.last().is_some_and(|(_, descends)| *descends);
+        let keys = entity
+            .default_order
+            .iter()
+            .map(|(at, descends)| (entity.columns[*at].name.as_str(), *descends))
+            .chain([("id", last)]);
+        let keys: Vec<_> =
+            keys.map(|(name, descends)| format!("{}{}", quote(name), if descends { " desc" } else { "" })).collect();
+        index(own, entity, "order", "idx", &format!("({})", keys.join(", ")));
+        let guest = format!("({}) where permission & {} <> 0", keys.join(", "), Right::Read.bit());
+        index(own, entity, "guest", "idx", &guest);
+    }
+    index(own, entity, "owner", "idx", "(\"owner\")");
+    index(own, entity, "groups", "gin", "using gin (\"groups\") with (fastupdate = off)");
+    index(own, entity, "created_at", "idx", "(\"created_at\", \"id\")");
 }
 
 /// The triggers that note what happens to an entity's rows, for its history and for listeners.

@@ -118,25 +118,7 @@ impl<'s> Speller<'s> {
             }
             Pick::Page => self.page("r0", node, None, &gate),
             Pick::Related { parent, id, relation } => {
-                let id = self.statement.bind(Some(id.to_string()));
-                let from = parent.subject("t");
-                let open = self.gate(parent, Right::Read);
-                let start = format!(
-                    "select t.* from {} t where {open} and t.id = {id}::uuid and {}",
-                    parent.table(),
-                    rule(Right::Read, from)
-                );
-                self.ctes.push(format!("p0 as materialized (select t.* from a cross join lateral ({start}) t)"));
-                self.page("r0", node, Some((parent, relation)), &gate);
-                let peek =
-                    format!("exists (select from {} t where t.id = {id}::uuid and {})", parent.table(), rule(Right::Peek, from));
-                head.push(format!("case when exists (select from p0) or {peek} then {} else 0 end", verdict::PEEKABLE));
-                head.push(format!("case when exists (select from p0) then {} else 0 end", verdict::PARENT));
-                if !relation.is_many() {
-                    let link = self.link(parent, relation, "p", "t", false);
-                    let seen = format!("exists (select from p0 p, {table} t where {link} and {})", rule(Right::Peek, subject));
-                    head.push(format!("case when {seen} then {} else 0 end", verdict::TARGET));
-                }
+                head.extend(self.related(node, &gate, parent, id, relation));
             }
         }
         let along = if let Pick::Related { relation, .. } = plan.pick { Some(relation) } else { None };
@@ -159,6 +141,29 @@ impl<'s> Speller<'s> {
                 slots: vec![],
             });
             self.layout.branches.push(Branch::Total);
+        }
+        head
+    }
+
+    /// Rows that are linked to one row, which the caller must be able to read.
+    fn related(&mut self, node: &Node<'s>, gate: &str, parent: &'s Entity, id: Uuid, relation: &'s Relation) -> Vec<String> {
+        let id = self.statement.bind(Some(id.to_string()));
+        let from = parent.subject("t");
+        let open = self.gate(parent, Right::Read);
+        let start =
+            format!("select t.* from {} t where {open} and t.id = {id}::uuid and {}", parent.table(), rule(Right::Read, from));
+        self.ctes.push(format!("p0 as materialized (select t.* from a cross join lateral ({start}) t)"));
+        self.page("r0", node, Some((parent, relation)), gate);
+        let peek = format!("exists (select from {} t where t.id = {id}::uuid and {})", parent.table(), rule(Right::Peek, from));
+        let mut head = vec![
+            format!("case when exists (select from p0) or {peek} then {} else 0 end", verdict::PEEKABLE),
+            format!("case when exists (select from p0) then {} else 0 end", verdict::PARENT),
+        ];
+        if !relation.is_many() {
+            let link = self.link(parent, relation, "p", "t", false);
+            let held = rule(Right::Peek, node.entity.subject("t"));
+            let seen = format!("exists (select from p0 p, {} t where {link} and {held})", node.entity.table());
+            head.push(format!("case when {seen} then {} else 0 end", verdict::TARGET));
         }
         head
     }

@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::condition::seen;
 use super::{Branch, Kind, Layout, Right, Schema, Spelled, Speller, Statement, Wire, rule, verdict, who};
-use crate::plan::aggregate::{Function, Measure, Totals};
+use crate::plan::aggregate::{Function, Group, Measure, Totals};
+use crate::schema::Entity;
 
 /// Where a value of a group's stands, and how it is written.
 #[derive(Debug)]
@@ -46,6 +47,16 @@ pub fn totals<'s>(schema: &'s Schema, plan: &Totals<'s>, session: Option<Uuid>, 
 }
 
 impl<'s> Speller<'s> {
+    /// What rows are grouped by.
+    fn group(&mut self, entity: &Entity, group: &Group<'s>) -> String {
+        let key = self.key(entity, &group.key);
+        match (group.trunc, group.key.column.map(|c| c.kind.wire())) {
+            (Some(part), Some(Wire::Date)) => format!("date_trunc('{part}', {key})::date"),
+            (Some(part), _) => format!("date_trunc('{part}', {key})"),
+            (None, _) => key,
+        }
+    }
+
     fn groups(&mut self, plan: &Totals<'s>) {
         let entity = plan.entity;
         let gate = self.gate(entity, Right::Read);
@@ -54,43 +65,16 @@ impl<'s> Speller<'s> {
             let spelled = self.filter(entity, filter, "t");
             conditions.push(spelled);
         }
-        let (mut by, mut outputs, mut told) = (vec![], vec![], vec![]);
-        let mut slots = vec![(Wire::Text, "t._id".to_owned())];
-        for group in &plan.groups {
-            let key = self.key(entity, &group.key);
-            let kind = group.key.column.map_or(Kind::Uuid, |c| c.kind.clone());
-            let spelled = match (group.trunc, kind.wire()) {
-                (Some(part), Wire::Date) => format!("date_trunc('{part}', {key})::date"),
-                (Some(part), _) => format!("date_trunc('{part}', {key})"),
-                (None, _) => key,
-            };
-            let sent = match kind {
-                Kind::Decimal { .. } => format!("({spelled})::text"),
-                Kind::Rating => format!("({spelled})::bigint"),
-                _ => spelled.clone(),
-            };
-            by.push(spelled);
-            told.push(Told { member: group.member.clone(), slot: slots.len(), wire: kind.wire(), is_number: false });
-            slots.push((kind.wire(), format!("t._o{}", outputs.len())));
-            outputs.push(sent);
-        }
+        let by: Vec<String> = plan.groups.iter().map(|group| self.group(entity, group)).collect();
         let measures: Vec<String> = plan.measures.iter().map(|m| measure(m, entity)).collect();
-        for (measure, spelled) in plan.measures.iter().zip(&measures) {
-            let kind = measure.column.map_or(Kind::Integer, |c| c.kind.clone());
-            let is_decimal = matches!(kind, Kind::Decimal { .. }) && measure.function != Function::Count;
-            let (wire, sent) = match (measure.is_number(), &kind) {
-                (true, _) | (_, Kind::Decimal { .. }) => (Wire::Text, format!("({spelled})::text")),
-                (_, Kind::Rating) => (Wire::Integer, format!("({spelled})::bigint")),
-                _ => (kind.wire(), spelled.clone()),
-            };
-            told.push(Told {
-                member: measure.member.clone(),
-                slot: slots.len(),
-                wire,
-                is_number: measure.is_number() && !is_decimal,
-            });
-            slots.push((wire, format!("t._o{}", outputs.len())));
-            outputs.push(sent);
+        let sent = plan.groups.iter().zip(&by).map(|(group, spelled)| send_group(group, spelled));
+        let sent = sent.chain(plan.measures.iter().zip(&measures).map(|(measure, spelled)| send_measure(measure, spelled)));
+        let (mut outputs, mut told) = (vec![], vec![]);
+        let mut slots = vec![(Wire::Text, "t._id".to_owned())];
+        for (at, (member, wire, is_number, output)) in sent.enumerate() {
+            told.push(Told { member: member.to_owned(), slot: slots.len(), wire, is_number });
+            slots.push((wire, format!("t._o{at}")));
+            outputs.push(format!("{output} as _o{at}"));
         }
         let having: Vec<String> = plan
             .having
@@ -108,7 +92,6 @@ impl<'s> Speller<'s> {
         };
         let limit = self.statement.bind(Some((plan.size + 1).to_string()));
         let offset = self.statement.bind(Some(plan.offset.to_string()));
-        let named: Vec<_> = outputs.iter().enumerate().map(|(at, o)| format!("{o} as _o{at}")).collect();
         // numbers are sorted as numbers, whatever they travel as
         let keys = plan.order.iter().map(|(at, descends)| {
             let key = at.checked_sub(plan.groups.len()).map_or_else(|| by[*at].clone(), |m| measures[m].clone());
@@ -119,7 +102,7 @@ impl<'s> Speller<'s> {
         self.ctes.push(format!(
             "r0 as materialized (select row_number() over () as _n, t.* from (select {id} as _id, {} from a cross join {} t where {}{grouped}{having}{order} \
              limit {limit}::bigint offset {offset}::bigint) t)",
-            named.join(", "),
+            outputs.join(", "),
             entity.table(),
             conditions.join(" and "),
         ));
@@ -134,8 +117,32 @@ impl<'s> Speller<'s> {
     }
 }
 
+/// How a value of a group's goes out: the attribute's name, how it travels, whether its text is a number, and the SQL.
+type Sent<'p> = (&'p str, Wire, bool, String);
+
+fn send_group<'p>(group: &'p Group<'_>, spelled: &str) -> Sent<'p> {
+    let kind = group.key.column.map_or(&Kind::Uuid, |c| &c.kind);
+    let output = match kind {
+        Kind::Decimal { .. } => format!("({spelled})::text"),
+        Kind::Rating => format!("({spelled})::bigint"),
+        _ => spelled.to_owned(),
+    };
+    (&group.member, kind.wire(), false, output)
+}
+
+fn send_measure<'p>(measure: &'p Measure<'_>, spelled: &str) -> Sent<'p> {
+    let kind = measure.column.map_or(&Kind::Integer, |c| &c.kind);
+    let is_decimal = matches!(kind, Kind::Decimal { .. }) && measure.function != Function::Count;
+    let (wire, output) = match (measure.is_number(), kind) {
+        (true, _) | (_, Kind::Decimal { .. }) => (Wire::Text, format!("({spelled})::text")),
+        (_, Kind::Rating) => (Wire::Integer, format!("({spelled})::bigint")),
+        _ => (kind.wire(), spelled.to_owned()),
+    };
+    (&measure.member, wire, measure.is_number() && !is_decimal, output)
+}
+
 /// A measure over the rows of a group. Sums are numerics, which nothing overflows.
-fn measure(measure: &Measure<'_>, entity: &crate::schema::Entity) -> String {
+fn measure(measure: &Measure<'_>, entity: &Entity) -> String {
     let Some(column) = measure.column else { return "count(*)".to_owned() };
     let column = seen(column, entity, "t");
     match measure.function {

@@ -5,6 +5,20 @@ use super::{Node, Speller, grant_bits, own_links};
 use crate::permission::{Right, rule};
 use crate::schema::{Entity, Relation};
 
+/// What is listed: SQL, in parts.
+struct Listed<'a> {
+    entity: &'a Entity,
+    /// What rows `t` are asked for, beside the rule.
+    conditions: &'a str,
+    /// The rule on rows `t`.
+    held: &'a str,
+    shown: &'a str,
+    order: &'a str,
+    /// One more than the page holds.
+    limit: &'a str,
+    offset: &'a str,
+}
+
 impl<'s> Speller<'s> {
     /// A CTE of a page of a node's rows, of all or of those linked to `p0`; and of their total, where it was asked for.
     pub(super) fn page(&mut self, name: &str, node: &Node<'s>, from: Option<(&'s Entity, &'s Relation)>, gate: &str) {
@@ -43,18 +57,36 @@ impl<'s> Speller<'s> {
         let shown = format!("t.*, {}{bits}", shown.join(", "));
         let limit = self.statement.bind(Some((window.size.saturating_add(1)).to_string()));
         let offset = self.statement.bind(Some(window.offset.to_string()));
-        let part = format!("order by {order} limit {limit}::bigint offset {offset}::bigint");
         let conditions = conditions.join(" and ");
         if from.is_some() || node.guard.right() != Right::Read {
+            let part = format!("order by {order} limit {limit}::bigint offset {offset}::bigint");
             let rows = format!("select {shown} from {table} t where {conditions} and {held} {part}");
             self.ctes.push(format!(
                 "{name} as materialized (select row_number() over () as _n, t.* from {source} cross join lateral ({rows}) t)"
             ));
             return;
         }
-        // Who sees much finds a page among the first rows in order; who sees little of much would walk for ever. So the
-        // walk is bounded; where it comes up short, the page is put together from what the caller may see at all: their
-        // own rows, those of their groups, and the first of those that guests may see (of all, for administrators).
+        self.walk(
+            name,
+            &Listed {
+                entity,
+                conditions: &conditions,
+                held: &held,
+                shown: &shown,
+                order: &order,
+                limit: &limit,
+                offset: &offset,
+            },
+        );
+    }
+
+    /// Who sees much finds a page among the first rows in order; who sees little of much would walk for ever. So the
+    /// walk is bounded; where it comes up short, the page is put together from what the caller may see at all: their
+    /// own rows, those of their groups, and the first of those that guests may see (of all, for administrators).
+    fn walk(&mut self, name: &str, listed: &Listed<'_>) {
+        let Listed { entity, conditions, held, shown, order, limit, offset } = listed;
+        let table = entity.table();
+        let part = format!("order by {order} limit {limit}::bigint offset {offset}::bigint");
         let walked = format!("select t.* from {table} t where {conditions} order by {order} limit {}", self.walk);
         let walk = format!("select {shown} from ({walked}) t where {held} {part}");
         let first = format!("order by {order} limit {limit}::bigint + {offset}::bigint");
