@@ -7,7 +7,8 @@ its mutants. Then each test tells which functions it comes by, and each mutant r
 
     tests/mutants.py [words]    only mutants whose names hold one of the words; JOBS=2 at once
 
-What was caught is not run again: it may be stopped and go on later. Without target/mutants it begins anew. What does the
+What was caught is not run again, and what survived goes on where it was: it may be stopped and go on later. What survived all
+tests is tried again. Without target/mutants it begins anew. What does the
 same when changed stands in tests/mutants.txt, and why.
 """
 import json
@@ -28,6 +29,7 @@ FILES = ["src/permission.rs", "src/access.rs", "src/access/**/*.rs", "src/statem
 # What runs no request, and what panics on purpose.
 SKIPPED = ("tidy::", "schema::", "readme::", "failure::a_panic_in_the_middle_of_a_transaction_leaves_nothing_of_it")
 SECONDS = 300
+STAGES = 3
 JOBS = int(os.environ.get("JOBS", "2"))
 MUTANT = """
 /// Which mutant runs, by its number; 0 is none. Whatever panics has noticed it: that ends the process at once.
@@ -239,17 +241,19 @@ def main():
         if m["diff"] in unviable or m["line"] in same:
             outcomes[m["diff"]] = ["unviable", unviable[m["diff"]]] if m["diff"] in unviable else ["the same", ""]
     left = [m for m in mutants if outcomes.get(m["diff"], ["survived"])[0] == "survived"]
+    reached = {m["number"]: (outcomes.get(m["diff"], []) + [0, 0, 0])[2] % STAGES for m in left}
     # First what is about this and short; what takes long comes last.
     stages = {name: 3 if seconds > 10 else 1 if name.startswith("permission::") else 2 for name, (seconds, _) in traced.items()}
     known = {}
-    for stage in (1, 2, 3):
+    for stage in range(1, STAGES + 1):
         at_doors = lambda door: [name for name, (_, by) in traced.items() if stages[name] == stage and door in by]
         with ThreadPoolExecutor(JOBS) as pool:
             at = lambda m: doors[m["number"]]
-            running = {pool.submit(attempt, program, m, at(m), at_doors(at(m)), known): m for m in left}
+            new = [m for m in left if reached[m["number"]] < stage]
+            running = {pool.submit(attempt, program, m, at(m), at_doors(at(m)), known): m for m in new}
             for done in as_completed(running):
                 m, (how, noticed) = running[done], done.result()
-                outcomes[m["diff"]] = how, noticed
+                outcomes[m["diff"]] = [how, noticed, stage]
                 kept.write_text(json.dumps(outcomes))
                 print(f"{how} in stage {stage}: {m['name']} | {noticed}", flush=True)
         left = [m for m in left if outcomes[m["diff"]][0] == "survived"]
