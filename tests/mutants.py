@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -30,6 +30,7 @@ FILES = ["src/permission.rs", "src/access.rs", "src/access/**/*.rs", "src/statem
 SKIPPED = ("tidy::", "schema::", "readme::", "failure::a_panic_in_the_middle_of_a_transaction_leaves_nothing_of_it")
 SECONDS = 300
 STAGES = 3
+FEW = 8
 JOBS = int(os.environ.get("JOBS", "2"))
 MUTANT = """
 /// Which mutant runs, by its number; 0 is none. Whatever panics has noticed it: that ends the process at once.
@@ -219,16 +220,22 @@ def trace(program):
     return found
 
 
-def attempt(program, m, door, names, known):
-    """Runs tests with a mutant; first those that noticed others at the same door."""
-    first = [name for name in known.get(door, []) if name in names]
-    how, noticed = tests(program, m["number"], first)
-    if how == "survived":
-        how, noticed = tests(program, m["number"], [name for name in names if name not in first])
+def who(noticed):
+    """The test that noticed a mutant."""
     by = re.search(r"^caught in (\S+): |^test (\S+) \.\.\. FAILED", noticed)
-    if how == "caught" and by and (by[1] or by[2]) not in known.setdefault(door, []):
-        known[door].append(by[1] or by[2])
-    return how, noticed
+    return by and (by[1] or by[2])
+
+
+def attempt(program, m, door, names, known):
+    """Runs tests with a mutant, a few at a time; first those that noticed most others at the same door, and in the same file."""
+    names = sorted(names, key=lambda name: (-known[door][name], -known[m["file"]][name]))
+    for few in (names[at : at + FEW] for at in range(0, len(names), FEW)):
+        how, noticed = tests(program, m["number"], few)
+        if how != "survived":
+            for place in (door, m["file"]):
+                known[place].update([who(noticed)] if who(noticed) else [])
+            return how, noticed
+    return "survived", ""
 
 
 def main():
@@ -244,7 +251,12 @@ def main():
     reached = {m["number"]: (outcomes.get(m["diff"], []) + [0, 0, 0])[2] % STAGES for m in left}
     # First what is about this and short; what takes long comes last.
     stages = {name: 3 if seconds > 10 else 1 if name.startswith("permission::") else 2 for name, (seconds, _) in traced.items()}
-    known = {}
+    known = defaultdict(Counter)
+    for m in everything:
+        how, noticed = outcomes.get(m["diff"], ["", ""])[:2]
+        if how == "caught" and who(noticed):
+            known[doors.get(m["number"])][who(noticed)] += 1
+            known[m["file"]][who(noticed)] += 1
     for stage in range(1, STAGES + 1):
         at_doors = lambda door: [name for name, (_, by) in traced.items() if stages[name] == stage and door in by]
         with ThreadPoolExecutor(JOBS) as pool:
