@@ -419,8 +419,6 @@ fn value(column: &Column, entity: &Entity) -> String {
     let name = seen(column, entity, "t");
     match &column.kind {
         Kind::Decimal { .. } => format!("{name}::text"),
-        Kind::Rating => format!("{name}::bigint"),
-        _ if column.name == "permission" || column.name == "version" => format!("{name}::bigint"),
-        _ => name,
+        _ => name, // integers of any width are widened by the head's
     }
 }

@@ -212,6 +212,7 @@ async fn fe12_sort_and_filter_by_columns_and_along_relations() {
     assert_eq!(get("filter[slug][null]=true&sort=words").await, [1, 2, 3]);
     assert_eq!(get("filter[author.name]=ada&sort=words").await, [1, 2, 3]);
     assert_eq!(get("filter[author.email]=ADA@example.org&sort=words").await, [1, 2, 3]);
+    assert_eq!(get("filter[author.email][in]=x,ADA@example.org&sort=words").await, [1, 2, 3]);
     assert_eq!(get("filter[comments.text]=good&sort=words").await, [1]);
     assert_eq!(get("filter[comments.text][starts]=canary").await, Vec::<i64>::new(), "hidden rows are no oracle");
     assert_eq!(get("filter[tags.name][starts]=canary").await, Vec::<i64>::new());
@@ -245,6 +246,39 @@ async fn fe12_sort_and_filter_by_columns_and_along_relations() {
         let answer = ada.get(&format!("/api/article?{bad}")).await.is(400);
         assert!(!answer.json["errors"][0]["source"].is_null() || bad.contains("%00"), "{bad}: {}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn fe12_filters_along_relations_tell_nobody_from_nothing() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let article = ada.make("article", json!({"title": "x", "permission": 16258}), json!({})).await;
+    let one = |n: i64| format!("00000000-0000-7000-8000-0000000000c{n}");
+    let comment = |n: i64, rating: &str, to: &str| format!("('{}', 2, 'Text {n}', {rating}, '{article}', {to})", one(n));
+    let to = |n: i64| format!("'{}'", one(n));
+    let all = [comment(1, "5", "null"), comment(2, "null", "null"), comment(3, "3", &to(1)), comment(4, "3", &to(2))];
+    world.sql(&format!("insert into comment (id, permission, text, rating, article, reply_to) values {}", all.join(", "))).await;
+    for (query, found) in [
+        (format!("filter[reply_to]={}", one(1)), vec![3]),
+        (format!("filter[reply_to.reply_to]={}", one(1)), vec![]),
+        ("filter[reply_to][null]=true".to_owned(), vec![1, 2]),
+        ("filter[reply_to][null]=false".to_owned(), vec![3, 4]),
+        ("filter[reply_to.rating][null]=true".to_owned(), vec![4]),
+        ("filter[reply_to.rating][null]=false".to_owned(), vec![3]),
+        ("filter[reply_to.rating]=5".to_owned(), vec![3]),
+        ("filter[reply_to.article.title]=x".to_owned(), vec![3, 4]),
+        ("filter[rating]=3".to_owned(), vec![3, 4]),
+        ("filter[text][in]=Text 1,text 2".to_owned(), vec![1]),
+        (format!("filter[article]={article}&filter[rating][null]=true"), vec![2]),
+        (format!("filter[article]={}", one(1)), vec![]),
+    ] {
+        let wanted: Vec<_> = found.into_iter().map(one).collect();
+        assert_eq!(world.guest().get(&format!("/api/comment?{query}&sort=id")).await.is(200).ids(), wanted, "{query}");
+    }
+    let rated = ada.get("/aggregate/comment?group=rating&measure=count,max(rating)&sort=rating").await.is(200);
+    let groups: Vec<_> = rated.json["data"].as_array().expect("a list").iter().map(|g| g["attributes"].clone()).collect();
+    let group = |rating: Option<i64>, count: i64| json!({"rating": rating, "count": count, "max_rating": rating});
+    assert_eq!(groups, [group(Some(3), 2), group(Some(5), 1), group(None, 1)]);
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ async fn groups_go_by_time_and_along_relations_and_are_filtered_sorted_and_paged
     let years = get("group=year(published_at),status&sort=-count").await;
     assert_eq!(years.len(), 6);
     assert!(years.windows(2).all(|w| w[0]["count"].as_i64() >= w[1]["count"].as_i64()));
+    let prices = get("group=price&sort=price").await;
+    assert_eq!((prices.len(), &prices[0]), (25, &json!({"price": "2.25", "count": 1})), "a decimal stays text");
     assert_eq!(get("group=author.name").await, [json!({"author_name": "ada", "count": 40})]);
     assert_eq!(get("group=author&measure=count").await[0]["author"], ada.id.to_string());
     assert_eq!(get("group=section.name").await, [json!({"section_name": null, "count": 40})], "none is a group, too");

@@ -331,3 +331,165 @@ async fn a_creator_links_what_they_make_whatever_they_may_do_with_it_after() {
     assert_eq!(world.sql("select 1 from article").await.len(), 1);
     bob.post("/api/article", data).await.is(201);
 }
+
+#[tokio::test]
+async fn what_an_entity_refuses_stays_in_the_database() {
+    let world = World::new().await;
+    let (article, tag) = ("00000000-0000-7000-8000-0000000000b1", "00000000-0000-7000-8000-0000000000b2");
+    world.user("ada", &[]).await;
+    world.sql(&format!("insert into article (id, permission, title, author) select '{article}', 3, '{CANARY}', id from user_account where name = 'ada'")).await;
+    world.sql(&format!("insert into tag (id, permission, name) values ('{tag}', 3, '{CANARY}')")).await;
+    world.sql(&format!("insert into \"article.tags\" (source, target, created_at) values ('{article}', '{tag}', now())")).await;
+    let mut guest = world.guest();
+    guest.hears_canaries = true;
+    let paths = [
+        format!("/api/article/{article}"),
+        format!("/api/article/{article}/tags"),
+        "/api/article".to_owned(),
+        format!("/api/article/{article}?include=tags"),
+    ];
+    for path in &paths {
+        world.wire.listen();
+        guest.get(path).await.is(200);
+        assert!(world.wire.heard(CANARY), "the control: {path}");
+    }
+    world.sql("update world set permission = 0, groups = '{}' where name = 'article'").await;
+    for path in &paths {
+        world.wire.listen();
+        guest.get(path).await.is(401);
+        assert!(!world.wire.heard(CANARY), "{path}");
+    }
+    // nor is it known that there is one
+    let comment = Uuid::now_v7();
+    world.sql(&format!("insert into comment (id, permission, text, article) values ('{comment}', 2, 'x', '{article}')")).await;
+    let shown = guest.get(&format!("/api/comment/{comment}")).await.is(200);
+    assert_eq!(shown.json["data"]["relationships"]["article"]["data"], Json::Null);
+    // the other way round: what leads to it is open
+    world.sql("update world set permission = 127 where name = 'article'").await;
+    world.sql("update world set permission = 0, groups = '{}' where name = 'tag'").await;
+    world.sql("update article set title = 'x'").await;
+    for path in [format!("/api/article/{article}/tags"), format!("/api/tag/{tag}"), "/api/tag".to_owned()] {
+        world.wire.listen();
+        guest.get(&path).await.is(401);
+        assert!(!world.wire.heard(CANARY), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_operations_made_is_told_to_who_may_read_it() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let add = |permission: i64| json!({"op": "add", "data": {"type": "tag", "attributes": {"name": format!("tag {permission}"), "permission": permission}}});
+    let operate = async || {
+        let body = json!({"atomic:operations": [add(0), add(16256)]});
+        let request = ada.request(reqwest::Method::POST, "/api/operations").header("Content-Type", "application/json");
+        let told = ada.send(request.body(body.to_string())).await.is(200).json;
+        world.sql("delete from tag").await;
+        told["atomic:results"].as_array().expect("results").clone()
+    };
+    let told = operate().await;
+    assert_eq!(told[0], json!({"meta": {"readable": false}}), "the rule of the row");
+    assert_eq!(told[1]["data"]["attributes"]["name"], "tag 16256", "the control");
+    world.sql("update world set permission = 4, groups = '{}' where name = 'tag'").await;
+    let told = operate().await;
+    assert_eq!(told, vec![json!({"meta": {"readable": false}}); 2], "the rule of the entity");
+}
+
+#[tokio::test]
+async fn what_a_to_one_leads_to_is_told_refused_or_not_there() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let article = ada.make("article", json!({"title": "x", "permission": 16258}), json!({})).await;
+    for (bits, guests, adas) in [(2, 200, 200), (1, 401, 403), (0, 200, 200)] {
+        let (comment, reply) = (Uuid::now_v7(), Uuid::now_v7());
+        world.sql(&format!("insert into comment (id, permission, text, article, reply_to) values ('{comment}', {bits}, 'x', '{article}', null), ('{reply}', 2, 'x', '{article}', '{comment}')")).await;
+        let linked = if bits == 0 { json!(null) } else { json!({"type": "comment", "id": comment.to_string()}) };
+        for (who, status) in [(&world.guest(), guests), (&ada, adas)] {
+            let got = who.get(&format!("/api/comment/{reply}/reply_to")).await.is(status);
+            if status == 200 {
+                assert_eq!(got.json["data"]["id"], linked["id"]);
+            }
+            let linkage = who.get(&format!("/api/comment/{reply}/relationships/reply_to")).await.is(200);
+            assert_eq!(linkage.json["data"], linked);
+            let shown = who.get(&format!("/api/comment/{reply}?include=reply_to")).await.is(200);
+            assert_eq!(shown.json["data"]["relationships"]["reply_to"]["data"], linked);
+            assert_eq!(shown.json["included"].as_array().expect("a list").len(), usize::from(bits == 2));
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_in_a_group_is_told_to_who_may_update_it_and_to_each_their_own() {
+    let world = World::new().await;
+    let (ada, bob, eve) = (world.user("ada", &[]).await, world.user("bob", &[]).await, world.user("eve", &[]).await);
+    let admin = world.administrator().await;
+    world.sql("update user_account set permission = permission | 3").await;
+    let group = ada.make("usergroup", json!({"name": "chess", "permission": 16256 + 3}), json!({})).await;
+    world.sql("update usergroup set permission = permission | 3").await;
+    world
+        .sql(&format!("insert into \"usergroup.members\" (source, target, created_at) values ('{group}', '{}', now())", bob.id))
+        .await;
+    let is_told = async |who: &Someone<'_>, path: String, whom: &str| {
+        let got = who.get(&path).await.is(200);
+        let linked = got.json["data"]["relationships"]["members"]["data"]
+            .as_array()
+            .map(|all| all.iter().map(|one| one["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>());
+        linked.unwrap_or_else(|| got.ids()).contains(&whom.to_owned())
+    };
+    for (who, told) in [(&ada, true), (&bob, true), (&eve, false), (&admin, true)] {
+        for path in ["/relationships/members", "/members", "?include=members"] {
+            let path = format!("/api/usergroup/{group}{path}");
+            assert_eq!(is_told(who, path.clone(), &bob.id.to_string()).await, told, "{path}");
+        }
+        for path in ["relationships/member_of", "member_of"] {
+            let path = format!("/api/user_account/{}/{path}", bob.id);
+            assert_eq!(is_told(who, path.clone(), &group).await, told, "{path}");
+        }
+    }
+    assert_eq!(
+        ada.get(&format!("/api/user_account/{}/member_of", bob.id)).await.is(200).ids(),
+        [group.as_str()],
+        "no other groups"
+    );
+    // who may update a group and not peek it isn't told of it
+    world.sql(&format!("update usergroup set permission = 1024 where id = '{group}'")).await;
+    let member_of = format!("/api/user_account/{}/relationships/member_of", bob.id);
+    assert!(!is_told(&ada, member_of.clone(), &group).await);
+    assert!(is_told(&bob, member_of.clone(), &group).await, "everybody knows where they are");
+    assert_eq!(bob.get(&member_of).await.is(200).ids().len(), 2, "all of theirs");
+}
+
+#[tokio::test]
+async fn what_linkage_includes_is_what_may_be_read() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let article = ada.make("article", json!({"title": "x", "permission": 16258}), json!({})).await;
+    world.sql("insert into tag (id, permission, name) values (gen_random_uuid(), 1, 'peeked'), (gen_random_uuid(), 2, 'read'), (gen_random_uuid(), 0, 'hidden')").await;
+    world.sql(&format!("insert into \"article.tags\" (source, target, created_at) select '{article}', id, now() from tag")).await;
+    let included = async |status: u16| {
+        let got = world.guest().get(&format!("/api/article/{article}/relationships/tags?include=tags")).await.is(status);
+        let names =
+            got.json["included"].as_array().map(|all| all.iter().map(|r| r["attributes"]["name"].clone()).collect::<Vec<_>>());
+        (got.json["data"].as_array().map(Vec::len), names)
+    };
+    assert_eq!(included(200).await, (Some(2), Some(vec![json!("read")])));
+    world.sql("update world set permission = 1, groups = '{}' where name = 'tag'").await;
+    world.sql("update tag set name = 'not a word of it' where name = 'read'").await;
+    world.wire.listen();
+    assert_eq!(included(401).await, (None, None));
+    assert!(!world.wire.heard("not a word of it"));
+}
+
+#[tokio::test]
+async fn with_whom_a_row_is_shared_is_told_to_its_owner() {
+    let world = World::new().await;
+    let (ada, bob, eve) = (world.user("ada", &[]).await, world.user("bob", &[]).await, world.user("eve", &[]).await);
+    let article = ada.make("article", json!({"title": "x", "permission": 16258}), json!({})).await;
+    let group = bob.make("usergroup", json!({"name": "hidden", "permission": 16256}), json!({})).await;
+    world.sql(&format!("update article set groups = array['{group}'::uuid], group_bits = null where id = '{article}'")).await;
+    for path in ["/relationships/usergroups", "?include=usergroups"] {
+        let told =
+            async |who: &Someone<'_>| who.get(&format!("/api/article/{article}{path}")).await.is(200).text.contains(&group);
+        assert!(told(&ada).await && told(&bob).await && !told(&eve).await, "{path}");
+    }
+}

@@ -124,7 +124,6 @@ fn send_group<'p>(group: &'p Group<'_>, spelled: &str) -> Sent<'p> {
     let kind = group.key.column.map_or(&Kind::Uuid, |c| &c.kind);
     let output = match kind {
         Kind::Decimal { .. } => format!("({spelled})::text"),
-        Kind::Rating => format!("({spelled})::bigint"),
         _ => spelled.to_owned(),
     };
     (&group.member, kind.wire(), false, output)
@@ -135,7 +134,6 @@ fn send_measure<'p>(measure: &'p Measure<'_>, spelled: &str) -> Sent<'p> {
     let is_decimal = matches!(kind, Kind::Decimal { .. }) && measure.function != Function::Count;
     let (wire, output) = match (measure.is_number(), kind) {
         (true, _) | (_, Kind::Decimal { .. }) => (Wire::Text, format!("({spelled})::text")),
-        (_, Kind::Rating) => (Wire::Integer, format!("({spelled})::bigint")),
         _ => (kind.wire(), spelled.to_owned()),
     };
     (&measure.member, wire, measure.is_number() && !is_decimal, output)
