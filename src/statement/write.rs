@@ -207,7 +207,8 @@ pub fn delete(entity: &Entity, ids: &[Uuid], is_lifted: bool, session: Option<Uu
     statement
 }
 
-/// Makes or removes links of a row to others, which have been judged. (To-one links are columns: see [`update`].)
+/// Makes or removes links of a row to others, which have been judged. (To-one links are columns: see [`update`].) Gives the rows
+/// whose rule was asked: the one, or of an inverse link each of the others that changed.
 #[allow(clippy::too_many_arguments)] // both ends of a link
 pub fn link(
     entity: &Entity,
@@ -257,7 +258,7 @@ pub fn link(
             format!(
                 "with {who}, raised as ({raised} returning t.id), changed as ({changed}), \
                  others as (update {other} t set version = t.version + 1, updated_at = now() where t.id in (select id from changed) and t.id <> {row}::uuid) \
-                 select id from changed"
+                 select id from raised"
             )
         }
         Link::Array { ids: column, bits } => {

@@ -228,6 +228,23 @@ impl World {
         self.app.store.read(&once(sql)).await.expect("good SQL")
     }
 
+    /// Holds a table so that it can be read and not written, until what it gives goes.
+    pub async fn hold(&self, table: &str) -> tokio_postgres::Client {
+        let (client, connection) = tokio_postgres::connect(&self.database.0, tokio_postgres::NoTls).await.expect("connected");
+        tokio::spawn(connection);
+        client.batch_execute(&format!("begin; lock table {table} in share mode")).await.expect("held");
+        client
+    }
+
+    /// Waits until a statement waits for what somebody holds, by asking.
+    pub async fn held_up(&self) {
+        let waits = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while self.sql(waits).await.is_empty() {
+            assert!(std::time::Instant::now() < deadline, "nobody waits");
+        }
+    }
+
     /// Nobody in particular.
     pub fn guest(&self) -> Someone<'_> {
         Someone { world: self, id: Uuid::nil(), token: None, hears_canaries: false }

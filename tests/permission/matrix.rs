@@ -159,6 +159,37 @@ async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle(
 }
 
 #[tokio::test]
+async fn a_list_is_the_same_however_short_its_walk() {
+    let world = World::with(|config| config.limits.walk = 3).await;
+    let cast = cast(&world).await;
+    let kinds = scene(&world, &cast).await;
+    for (actor, someone) in &cast {
+        let seen = kinds.iter().filter(|k| may(asks(*actor, k), 1, k.row)).map(|k| k.id.clone());
+        let mut read: Vec<_> = seen.collect();
+        for order in ["id", "-id"] {
+            let (mut found, mut url) = (vec![], format!("/api/tag?sort={order}&filter[name][ne]=x&page[size]=50"));
+            while url != "null" {
+                let page = someone.get(&url).await.is(200);
+                found.extend(page.ids());
+                url = page.json["links"]["next"].as_str().unwrap_or("null").to_owned();
+            }
+            assert_eq!(found, read, "{} by {order}", actor.name);
+            read.reverse();
+        }
+    }
+    // a group's members see it, if its bits say so
+    world.sql("update usergroup set permission = 0, groups = '{}'").await;
+    world.sql("update usergroup set permission = 32768 where name = 'editors'").await;
+    world.sql("insert into usergroup (id, permission, name, joinable, declared) select gen_random_uuid(), 0, 'a' || n, false, false from generate_series(1, 9) n").await;
+    for (actor, someone) in &cast {
+        let found = someone.get("/api/usergroup?sort=name").await;
+        let wanted = if actor.is_administrator { 12 } else { usize::from(actor.is_member && actor.is_user) };
+        let count = if found.status == 200 { found.ids().len() } else { 0 };
+        assert_eq!(count, wanted, "{}", actor.name);
+    }
+}
+
+#[tokio::test]
 async fn explanations_agree_with_the_oracle_and_so_with_every_surface() {
     let world = World::new().await;
     let cast = cast(&world).await;

@@ -85,3 +85,72 @@ async fn c8_what_is_taken_away_on_one_node_is_gone_on_all() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
+    let world = World::new().await;
+    let bob = world.user("bob", &[]).await;
+    let editors = "(select id from usergroup where declared and name = 'editors')";
+    world
+        .sql(&format!(
+            "update world set permission = 2080768, groups = array[{editors}], group_bits = null where name in ('tag', 'article')"
+        ))
+        .await;
+    let id = |n: usize| format!("00000000-0000-7000-8000-0000000000d{n}");
+    for n in 1..=7 {
+        world
+            .sql(&format!(
+                "insert into tag (id, permission, groups, name) select '{}', 2080768, array[{editors}], 'tag {n}'",
+                id(n)
+            ))
+            .await;
+    }
+    world
+        .sql(&format!(
+            "insert into article (id, permission, groups, title, author) select '{}', 2080768, array[{editors}], 'x', '{}'",
+            id(0),
+            bob.id
+        ))
+        .await;
+    let named = |n: usize| json!({"type": "tag", "id": id(n)});
+    let renamed = |n: usize| json!({"type": "tag", "id": id(n), "attributes": {"name": "other"}});
+    let update = |n: usize| json!({"op": "update", "data": renamed(n)});
+    let remove = |n: usize| json!({"op": "remove", "ref": named(n)});
+    let all = "select (select string_agg(t::text, ',' order by id) from tag t) || coalesce((select string_agg(l::text, ',') from \"article.tags\" l), '')";
+    let was = world.sql(all).await[0].text(0).expect("rows").to_owned();
+    let tag = |n: usize| format!("/api/tag/{}", id(n));
+    let ask = async |path: &str, body: &serde_json::Value| match path {
+        "create" => bob.post("/api/tag", json!({"data": {"type": "tag", "attributes": {"name": "new"}}})).await,
+        "update" => bob.patch(&tag(1), json!({"data": renamed(1)})).await,
+        "delete" => bob.delete(&tag(2)).await,
+        "link" => bob.post(&format!("/api/article/{}/relationships/tags", id(0)), json!({"data": [named(3)]})).await,
+        _ => {
+            let request = bob.request(reqwest::Method::POST, "/api/operations").header("Content-Type", "application/json");
+            bob.send(request.body(json!({"atomic:operations": body}).to_string())).await
+        }
+    };
+    for (what, table, body) in [
+        ("create", "tag", json!(null)),
+        ("update", "tag", json!(null)),
+        ("delete", "tag", json!(null)),
+        ("link", "\"article.tags\"", json!(null)),
+        ("updates", "tag", json!([update(4), update(5)])),
+        ("removals", "tag", json!([remove(6), remove(7)])),
+    ] {
+        world
+            .sql(&format!(
+                "insert into \"usergroup.members\" (source, target, created_at) values ({editors}, '{}', now())",
+                bob.id
+            ))
+            .await;
+        let holder = world.hold(table).await;
+        let meddle = async {
+            world.held_up().await;
+            world.sql(&format!("delete from \"usergroup.members\" where source = {editors} and target = '{}'", bob.id)).await;
+            drop(holder);
+        };
+        let (answer, ()) = tokio::join!(ask(what, &body), meddle);
+        assert_eq!(answer.status, 403, "{what}: {}", answer.text);
+        assert_eq!(world.sql(all).await[0].text(0), Some(was.as_str()), "{what}");
+    }
+}

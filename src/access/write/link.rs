@@ -181,8 +181,12 @@ impl<'s> Deed<'s> {
         for (verb, targets, asks) in judged {
             let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
-            let changes_all = verb == Verb::Add && matches!(relation.link, Link::Inverse { .. });
-            if changes_all && rows.len() < targets.len() {
+            let asked = match (&relation.link, verb) {
+                (Link::Inverse { .. }, Verb::Add) => targets.len(),
+                (Link::Inverse { .. }, _) => 0, // who leads elsewhere by now isn't changed
+                _ => 1,
+            };
+            if rows.len() < asked {
                 return Err(held.verdict.refusal(None));
             }
         }
