@@ -53,7 +53,9 @@ async fn v19_tokens_that_are_none_of_ours_are_a_guests() {
     ada.get("/api/user_account/mine").await.is(401);
     world.sql("update session set ended_at = null, expires_at = now() - interval '1 second'").await;
     ada.get("/api/user_account/mine").await.is(401);
-    assert_eq!(world.guest().get("/api/user_account/mine").await.is(401).header("www-authenticate"), "Bearer");
+    for path in ["/api/user_account/mine", "/metrics"] {
+        assert_eq!(world.guest().get(path).await.is(401).header("www-authenticate"), "Bearer");
+    }
 }
 
 #[tokio::test]

@@ -51,6 +51,10 @@ async fn fe2_a_list_holds_what_the_caller_may_read_and_nothing_else() {
     assert_eq!(list.all("settings")[2], json!({"a": [1, null]}));
     assert_eq!(list.all("permission")[2], json!(2));
     assert!(list.json["data"][0]["attributes"].get("secret_note").is_none());
+    for (size, is_last) in [(3, true), (2, false)] {
+        let page = world.guest().get(&format!("/api/article?page[size]={size}")).await.is(200);
+        assert_eq!((page.ids().len(), page.json["links"]["next"].is_null()), (size, is_last));
+    }
     // ada owns none of them: her id is the author, not the owner
     assert_eq!(ada.get("/api/article").await.is(200).ids().len(), 3);
     // the ear works: an administrator is sent the word

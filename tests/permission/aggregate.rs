@@ -64,6 +64,10 @@ async fn groups_go_by_time_and_along_relations_and_are_filtered_sorted_and_paged
     assert!(months.len() > 15);
     let years = get("group=year(published_at),status&sort=-count").await;
     assert_eq!(years.len(), 6);
+    for (size, is_last) in [(6, true), (5, false)] {
+        let page = ada.get(&format!("/aggregate/article?group=year(published_at),status&page[size]={size}")).await.is(200);
+        assert_eq!((rows(&page.json).len(), page.json["links"]["next"].is_null()), (size, is_last));
+    }
     assert!(years.windows(2).all(|w| w[0]["count"].as_i64() >= w[1]["count"].as_i64()));
     let prices = get("group=price&sort=price").await;
     assert_eq!((prices.len(), &prices[0]), (25, &json!({"price": "2.25", "count": 1})), "a decimal stays text");

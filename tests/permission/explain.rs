@@ -63,6 +63,8 @@ async fn of_others_only_owners_and_administrators_may_ask() {
     world.sql(&format!("update user_account set active = false, permission = 16257 where id = '{}'", bob.id)).await;
     world.sql(&format!("update article set permission = 16256 + 32768 where id = '{article}'")).await;
     assert_eq!(ada.get(&path).await.is(200).json["data"]["attributes"]["allowed"], false, "somebody deactivated is a guest");
+    world.sql("update world set permission = 0, groups = '{}' where name = 'user_account'").await;
+    assert_eq!(ada.get(&path).await.is(404).text, missing.text, "where nobody may be known, nobody is");
 }
 
 #[tokio::test]

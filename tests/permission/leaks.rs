@@ -282,7 +282,7 @@ async fn a_body_of_many_unknown_names_is_answered_at_once_and_shortly() {
 
 #[tokio::test]
 async fn an_include_has_its_limits() {
-    let world = World::with(|config| (config.limits.included_rows, config.limits.includes) = (10, 3)).await;
+    let world = World::with(|config| (config.limits.included_rows, config.limits.includes) = (12, 3)).await;
     let ada = world.user("ada", &[]).await;
     world.sql("insert into tag (id, permission, name) select gen_random_uuid(), 2, 't' || n from generate_series(1, 6) n").await;
     for n in 1..=2 {
@@ -291,6 +291,9 @@ async fn an_include_has_its_limits() {
             .sql(&format!("insert into \"article.tags\" (source, target, created_at) select '{article}', id, now() from tag"))
             .await;
     }
+    world.guest().get("/api/article?include=tags").await.is(200); // twelve
+    ada.make("article", json!({"title": "3", "permission": 16258}), json!({})).await;
+    world.sql("insert into \"article.tags\" (source, target, created_at) select a.id, t.id, now() from article a, tag t where a.title = '3' and t.name = 't1'").await;
     world.guest().get("/api/article?include=tags&page[size]=1").await.is(200);
     let refused = world.guest().get("/api/article?include=tags").await.is(400);
     assert_eq!(refused.json["errors"][0]["source"]["parameter"], "include");
