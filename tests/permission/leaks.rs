@@ -422,6 +422,39 @@ async fn what_a_to_one_leads_to_is_told_refused_or_not_there() {
 }
 
 #[tokio::test]
+async fn what_is_hidden_behind_a_relation_is_nobody_to_search_and_sort_by() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let article = ada.make("article", json!({"title": "x", "permission": 16258}), json!({})).await;
+    let id = |n: usize| format!("00000000-0000-7000-8000-0000000000e{n}");
+    for (n, bits, text) in [(1, 0, "b"), (2, 1, "a"), (3, 2, "c")] {
+        world
+            .sql(&format!(
+                "insert into comment (id, permission, text, article) values ('{}', {bits}, '{text}', '{article}')",
+                id(n)
+            ))
+            .await;
+        world
+            .sql(&format!(
+                "insert into comment (id, permission, text, article, reply_to) values ('{}', 2, 'reply', '{article}', '{}')",
+                id(n + 3),
+                id(n)
+            ))
+            .await;
+    }
+    let get = async |query: &str| world.guest().get(&format!("/api/comment?filter[text]=reply&{query}")).await.is(200).ids();
+    assert_eq!(get("filter[reply_to][null]=true&sort=id").await, [id(4), id(5)], "there is none that they may read");
+    assert_eq!(get("filter[reply_to][null]=false").await, [id(6)]);
+    assert_eq!(get("filter[reply_to.text][ge]=a").await, [id(6)]);
+    let sorted = get("sort=reply_to.text,id").await;
+    assert_eq!(sorted, get("sort=reply_to.text,id&page[size]=3").await);
+    let hidden: Vec<_> = sorted.iter().filter(|it| **it != id(6)).cloned().collect();
+    assert_eq!(hidden, [id(4), id(5)], "in the order of ids, not of what they may not read");
+    let backwards: Vec<_> = get("sort=-reply_to.text,id").await.into_iter().filter(|it| *it != id(6)).collect();
+    assert_eq!(backwards, [id(4), id(5)]);
+}
+
+#[tokio::test]
 async fn who_is_in_a_group_is_told_to_who_may_update_it_and_to_each_their_own() {
     let world = World::new().await;
     let (ada, bob, eve) = (world.user("ada", &[]).await, world.user("bob", &[]).await, world.user("eve", &[]).await);
