@@ -196,7 +196,20 @@ async fn a_safe_action_is_called_by_get_and_writes_nothing() {
     let listed = ada.get("/actions").await.is(200);
     let safe: Vec<_> =
         listed.json.as_array().expect("a list").iter().filter(|a| a["safe"] == true).map(|a| a["name"].clone()).collect();
-    assert_eq!(safe, ["above"]);
+    assert_eq!(safe, ["above", "show"]);
+    let id = ada.make("order", json!({"select": 9, "permission": 16256}), json!({})).await;
+    let shown = ada.get(&format!("/action/order/{id}/show")).await.is(200);
+    assert_eq!(shown.json[0]["Attributes"]["attributes"]["select"], 9, "{}", shown.text);
+    world.user("eve", &[]).await.get(&format!("/action/order/{id}/show")).await.is(404);
     let document = ada.get("/openapi.json").await.is(200);
     assert!(document.json["paths"]["/action/order/above"]["get"].is_object());
+    // what they may not execute isn't listed: by the action's own row, and by its entity's
+    let listed = async || ada.get("/actions").await.is(200).text.contains("One order, for whoever may read it.");
+    assert!(listed().await);
+    world.sql("update action set permission = 0, groups = '{}' where name = 'show'").await;
+    assert!(!listed().await);
+    world.sql("update action set permission = 32 where name = 'show'").await;
+    assert!(listed().await);
+    world.sql("update world set permission = 0, groups = '{}' where name = 'order'").await;
+    assert!(!listed().await);
 }

@@ -1,5 +1,6 @@
 //! Actions that run by themselves.
 
+use rowhouse::statement::schedule;
 use serde_json::json;
 
 use crate::house::World;
@@ -36,4 +37,15 @@ async fn a_tick_is_one_nodes_alone_and_missed_ones_are_caught_up_once() {
     world.sql("update rowhouse.tick set last = now() - interval '2 years'").await;
     while world.sql("select 1 from rowhouse.tick where last > now() - interval '1 day'").await.is_empty() {}
     assert_eq!(made().await, runs);
+}
+
+#[tokio::test]
+async fn a_tick_is_taken_once_from_when_the_last_was() {
+    let world = World::new().await;
+    let last = world.app.store.read(&schedule::last("tag/tick")).await.expect("a tick")[0].text(0).expect("a time").to_owned();
+    let take =
+        async |last: &str, now: &str| world.app.store.read(&schedule::take("tag/tick", last, now)).await.expect("asked").len();
+    assert_eq!(take(&last, "2030-01-01T00:00:00Z").await, 1);
+    assert_eq!(take(&last, "2030-01-01T00:00:00Z").await, 0, "another node was there before");
+    assert_eq!(take("2030-01-01T00:00:00Z", "2030-01-01T00:01:00Z").await, 1);
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rowhouse::statement::transfer::{self, Progress};
 use serde_json::{Value as Json, json};
 
 use crate::house::answer::Answer;
@@ -360,4 +361,24 @@ async fn what_a_node_left_undone_another_does_to_its_end_and_no_row_twice() {
     assert_eq!((row["state"].as_str(), counts(&row)), (Some("done"), [450, 450, 0, 0]));
     assert_eq!(world.sql("select 1 from ticket group by title having count(*) > 1").await.len(), 0);
     assert_eq!(world.sql("select 1 from ticket").await.len(), 450);
+}
+
+#[tokio::test]
+async fn a_claim_that_ran_out_notes_nothing_and_a_failure_says_why() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    import(&ada, json!({}), "title\nx\n").await;
+    let row = &world.sql("select t.id, k.id, k.tries::bigint from transfer t, task k where k.kind = 'transfer'").await[0];
+    let (id, task, claim) = (row.uuid(0).expect("an id"), row.uuid(1).expect("an id"), row.int(2).expect("a number"));
+    let note = async |claim: i64| {
+        let progress = Progress { done: 7, ..Progress::default() };
+        world.app.store.read(&transfer::progress(id, (task, claim), &progress, "running", 60)).await.expect("asked").len()
+    };
+    assert_eq!((note(claim + 1).await, note(claim).await), (0, 1));
+    world.app.store.read(&transfer::fail(id, "größe 'x' \0 {}")).await.expect("failed");
+    let failed = over(&ada, &id.to_string()).await;
+    assert_eq!((&failed["state"], &failed["done"]), (&json!("failed"), &json!(7)));
+    assert_eq!(failed["faults"][0]["message"], "größe 'x' \u{fffd} {}", "{failed}");
+    world.app.store.read(&transfer::fail(id, "again")).await.expect("nothing");
+    assert_eq!(over(&ada, &id.to_string()).await["faults"], failed["faults"], "what is over stays as it is");
 }

@@ -228,11 +228,11 @@ impl World {
         self.app.store.read(&once(sql)).await.expect("good SQL")
     }
 
-    /// Holds a table so that it can be read and not written, until what it gives goes.
-    pub async fn hold(&self, table: &str) -> tokio_postgres::Client {
+    /// Holds what a statement locks, until what it gives goes.
+    pub async fn hold(&self, lock: &str) -> tokio_postgres::Client {
         let (client, connection) = tokio_postgres::connect(&self.database.0, tokio_postgres::NoTls).await.expect("connected");
         tokio::spawn(connection);
-        client.batch_execute(&format!("begin; lock table {table} in share mode")).await.expect("held");
+        client.batch_execute(&format!("begin; {lock}")).await.expect("held");
         client
     }
 

@@ -138,6 +138,25 @@ async fn fe6_fe9_includes_hold_only_what_may_be_read_in_one_statement() {
 }
 
 #[tokio::test]
+async fn fe6_an_include_leads_as_far_as_its_limit() {
+    let world = World::new().await;
+    world.user("ada", &[]).await;
+    newsroom(&world).await;
+    let ways = [
+        "comments.replies.replies.replies",
+        "comments.article.comments.replies",
+        "comments.reply_to.replies",
+        "comments.reply_to.article",
+        "tags.articles.tags.articles",
+        "section.articles.comments.replies",
+        "section.articles.tags.articles",
+    ];
+    let most = format!("/api/article?include={}", ways.join(",")); // twenty, past more relationships than a number has bits
+    world.guest().get(&most).await.is(200);
+    world.guest().get(&format!("{most},section.articles.section")).await.is(400);
+}
+
+#[tokio::test]
 async fn fe1_fe3_fe5_every_link_can_be_fetched() {
     let world = World::new().await;
     let ada = world.user("ada", &[]).await;

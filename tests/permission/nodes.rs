@@ -143,7 +143,7 @@ async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
                 bob.id
             ))
             .await;
-        let holder = world.hold(table).await;
+        let holder = world.hold(&format!("lock table {table} in share mode")).await; // read, and not written
         let meddle = async {
             world.held_up().await;
             world.sql(&format!("delete from \"usergroup.members\" where source = {editors} and target = '{}'", bob.id)).await;

@@ -44,3 +44,17 @@ async fn who_is_not_signed_in_has_no_address_and_nobody_asks_for_others() {
     }
     assert!(smtp.is_empty());
 }
+
+#[tokio::test]
+async fn one_link_is_made_after_the_other() {
+    let (world, mut smtp) = with_mail().await;
+    let ada = world.user("ada", &[]).await;
+    let holder = world.hold(&format!("select 1 from user_account where id = '{}' for update", ada.id)).await;
+    let release = async {
+        world.held_up().await; // else of two at once both would be the newest
+        drop(holder);
+    };
+    let (asked, ()) = tokio::join!(ada.act(ASK, json!({})), release);
+    asked.is(200);
+    smtp.letter().await;
+}

@@ -91,6 +91,12 @@ async fn v17_every_bad_sign_in_costs_one_hash_and_the_same_statements() {
     for (name, text, hashes, statements) in &seen {
         assert_eq!((text, *hashes, *statements), (&seen[0].1, 1, seen[0].3), "{name}");
     }
+    // nor does the right password tell who may not come in from who isn't there
+    for (name, status) in [("barred", 401), ("inactive", 401), ("ada", 200)] {
+        let email = format!("{name}@example.org");
+        let said = guest.act("user_account/signin", json!({"email": email, "password": PASSWORD})).await.is(status);
+        assert_eq!(said.text == seen[0].1, status == 401, "{name}: {}", said.text);
+    }
 }
 
 #[tokio::test]
