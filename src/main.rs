@@ -217,7 +217,10 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             print(&report?);
             Ok(())
         }
-        Command::Admin { deed } => administer(&deed, &config).await,
+        Command::Admin { deed } => {
+            println!("{}", administer(&deed, &config).await?.trim_end());
+            Ok(())
+        }
         Command::New { folder } => {
             rowhouse::project::create(&folder)?;
             println!("rowhouse serve --project {}", folder.display());
@@ -252,8 +255,8 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
     }
 }
 
-/// What is done on the server itself, past all permissions.
-async fn administer(deed: &Admin, config: &Config) -> Result<(), String> {
+/// What is done on the server itself, past all permissions; gives what there is to say.
+async fn administer(deed: &Admin, config: &Config) -> Result<String, String> {
     let (schema, actions) = start::project(config)?;
     let password = match deed {
         Admin::Create { .. } => Some(read_password()?),
@@ -279,8 +282,7 @@ async fn administer(deed: &Admin, config: &Config) -> Result<(), String> {
     }
     .await;
     opened.close().await;
-    println!("{}", said?.trim_end());
-    Ok(())
+    said
 }
 
 /// The first line of standard input.
