@@ -153,6 +153,7 @@ async fn the_history_of_a_row_is_its_readers_and_tells_what_they_may_see() {
     let next = page.json["links"]["next"].as_str().expect("a link").to_owned();
     let last = ada.get(&next).await.is(200);
     assert_eq!((last.all("verb"), &last.json["links"]["next"]), (vec![json!("create")], &Json::Null));
+    assert_eq!(ada.get(&format!("{path}?page[size]=4")).await.is(200).json["links"]["next"], Json::Null, "four are all");
     for bad in ["page[size]=0", "page[size]=1000", "page[after]=x", "sort=at"] {
         ada.get(&format!("{path}?{bad}")).await.is(400);
     }
