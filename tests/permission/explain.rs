@@ -40,6 +40,7 @@ async fn an_explanation_names_phase_and_line() {
     );
     world.sql("update world set permission = 0, groups = '{}' where name = 'article'").await;
     assert_eq!(entity(&bob, &format!("action/{publish}?right=execute")).await["phase"], "before entity");
+    assert_eq!(entity(&admin, "action?right=execute").await["allowed"], true, "of actions as such");
 }
 
 #[tokio::test]

@@ -69,6 +69,9 @@ async fn signed_out_barred_or_over_it_is_worth_nothing() {
         let refused = world.guest().act("user_account/refresh", json!({"refresh_token": refresh})).await;
         assert_eq!(refused.status, 401, "{end}: {}", refused.text);
         world.sql("update user_account set active = true").await;
+        if end == "over" {
+            assert!(is_in(&world, ada.token.clone()).await, "nobody has stolen it: the session goes on");
+        }
         if end == "password" {
             world.sql("delete from user_account where name = 'ada'").await;
             signed_up(&world, "ada").await;

@@ -97,6 +97,9 @@ async fn v17_every_bad_sign_in_costs_one_hash_and_the_same_statements() {
         let said = guest.act("user_account/signin", json!({"email": email, "password": PASSWORD})).await.is(status);
         assert_eq!(said.text == seen[0].1, status == 401, "{name}: {}", said.text);
     }
+    world.sql("update world set permission = 32, groups = '{}' where name = 'user_account'").await; // execute, and no peek
+    let said = guest.act("user_account/signin", json!({"email": "ada@example.org", "password": PASSWORD})).await.is(401);
+    assert_eq!(said.text, seen[0].1);
 }
 
 #[tokio::test]
