@@ -59,11 +59,7 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
     writer.put("},\"links\":");
     writer.top_links(plan, answer);
     writer.put(",\"data\":");
-    let is_many = match plan.pick {
-        Pick::Page | Pick::These(_) => true,
-        Pick::Related { relation, .. } => relation.is_many(),
-        Pick::One(_) | Pick::Mine => false,
-    };
+    let is_many = plan.pick.is_collection() || matches!(plan.pick, Pick::These(_));
     let is_linkage = plan.root.guard == Guard::PEEK;
     let mut seen = HashSet::new();
     if let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) {

@@ -99,7 +99,7 @@ pub enum Pick<'s> {
 
 impl Pick<'_> {
     /// Whether they come as a list with pages.
-    fn is_collection(&self) -> bool {
+    pub fn is_collection(&self) -> bool {
         match self {
             Pick::Page => true,
             Pick::Related { relation, .. } => relation.is_many(),

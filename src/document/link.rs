@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::Writer;
 use crate::access::Answer;
-use crate::plan::{Guard, Pick, Plan, page};
+use crate::plan::{Guard, Plan, page};
 use crate::request::media::Form;
 use crate::statement::read::Branch;
 use crate::store::Row;
@@ -65,12 +65,7 @@ impl Writer<'_, '_> {
             let related = place.path.replacen("/relationships/", "/", 1);
             self.text(&format!("{}{related}", place.base));
         }
-        let is_paged = match plan.pick {
-            Pick::Page => true,
-            Pick::Related { relation, .. } => relation.is_many(),
-            Pick::One(_) | Pick::Mine | Pick::These(_) => false,
-        };
-        if is_paged {
+        if plan.pick.is_collection() {
             let [prev, next] = self.neighbours(plan, answer);
             for (name, link) in [("first", Some(self.page(None))), ("prev", prev), ("next", next)] {
                 self.put(&format!(",\"{name}\":"));

@@ -1,6 +1,7 @@
 //! Reads: one statement per plan, that holds everything that decides.
 //!
-//! In charge of: the verdicts of the entities (`a`), the rows of each node, and one row format for all branches. It must not know how rows are told apart again by name: it gives the [`Layout`].
+//! In charge of: the verdicts of the entities (`a`), the rows of each node, and one row format for all branches. It must not
+//! know how rows are told apart again by name: it gives the [`Layout`].
 //!
 //! Every row that comes back is `branch, n, parent, id` and then slots, typed by how values travel; a branch uses the
 //! slots it needs and leaves the others null. Branch 0 is the head: one row whose `n` holds the verdicts as bits.
