@@ -151,7 +151,7 @@ pub fn insert(
 pub enum Asks {
     Update,
     Chmod,
-    /// The verdict over the other side allowed it: the row itself is asked nothing (removing an inverse link, leaving).
+    /// The verdict allowed it, or the action lifts it: the row itself is asked nothing (a membership, a new row's links).
     Judged,
 }
 
@@ -208,7 +208,7 @@ pub fn delete(entity: &Entity, ids: &[Uuid], is_lifted: bool, session: Option<Uu
 }
 
 /// Makes or removes links of a row to others, which have been judged. (To-one links are columns: see [`update`].) Gives the rows
-/// whose rule was asked: the one, or of an inverse link each of the others that changed.
+/// whose rule was asked and held: the one, or the others of an inverse link.
 #[allow(clippy::too_many_arguments)] // both ends of a link
 pub fn link(
     entity: &Entity,
@@ -238,10 +238,11 @@ pub fn link(
             let value = if is_added { format!("{row}::uuid") } else { "null".to_owned() };
             let linked = if is_added { "true".to_owned() } else { format!("t.{column} = {row}::uuid") };
             format!(
-                "with {who}, changed as (update {other} t set {column} = {value}, version = t.version + 1, updated_at = now() from who a \
-                 where t.id = any({ids}::uuid[]) and {linked} and {held} returning t.id), \
+                "with {who}, asked as (select t.id from {other} t, who a where t.id = any({ids}::uuid[]) and {held}), \
+                 changed as (update {other} t set {column} = {value}, version = t.version + 1, updated_at = now() from asked \
+                 where t.id = asked.id and {linked} returning t.id), \
                  raised as (update {table} t set version = t.version + 1, updated_at = now() where t.id = {row}::uuid and exists (select from changed) \
-                 and not exists (select from changed c where c.id = t.id)) select id from changed"
+                 and not exists (select from changed c where c.id = t.id)) select id from asked"
             )
         }
         Link::Through { table: pairs, near, far } => {

@@ -368,6 +368,7 @@ async fn a_claim_that_ran_out_notes_nothing_and_a_failure_says_why() {
     let world = flow().await;
     let ada = world.user("ada", &[]).await;
     import(&ada, json!({}), "title\nx\n").await;
+    world.settled().await; // whose task it is notes its end, too
     let row = &world.sql("select t.id, k.id, k.tries::bigint from transfer t, task k where k.kind = 'transfer'").await[0];
     let (id, task, claim) = (row.uuid(0).expect("an id"), row.uuid(1).expect("an id"), row.int(2).expect("a number"));
     let note = async |claim: i64| {

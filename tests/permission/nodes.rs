@@ -93,7 +93,7 @@ async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
     let editors = "(select id from usergroup where declared and name = 'editors')";
     world
         .sql(&format!(
-            "update world set permission = 2080768, groups = array[{editors}], group_bits = null where name in ('tag', 'article')"
+            "update world set permission = 2080768, groups = array[{editors}], group_bits = null where name in ('tag', 'article', 'comment')"
         ))
         .await;
     let id = |n: usize| format!("00000000-0000-7000-8000-0000000000d{n}");
@@ -112,11 +112,25 @@ async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
             bob.id
         ))
         .await;
+    let comment = |n: usize| format!("00000000-0000-7000-8000-0000000000f{n}");
+    for n in 1..=3 {
+        let reply_to = if n == 3 { format!("'{}'", comment(1)) } else { "null".to_owned() };
+        world
+            .sql(&format!(
+                "insert into comment (id, permission, groups, text, article, reply_to) select '{}', 2080768, array[{editors}], 'x', '{}', {reply_to}",
+                comment(n),
+                id(0)
+            ))
+            .await;
+    }
+    let replies = format!("/api/comment/{}/relationships/replies", comment(1));
+    let reply = |n: usize| json!({"data": [{"type": "comment", "id": comment(n)}]});
     let named = |n: usize| json!({"type": "tag", "id": id(n)});
     let renamed = |n: usize| json!({"type": "tag", "id": id(n), "attributes": {"name": "other"}});
     let update = |n: usize| json!({"op": "update", "data": renamed(n)});
     let remove = |n: usize| json!({"op": "remove", "ref": named(n)});
-    let all = "select (select string_agg(t::text, ',' order by id) from tag t) || coalesce((select string_agg(l::text, ',') from \"article.tags\" l), '')";
+    let all = "select (select string_agg(t::text, ',' order by id) from tag t) || coalesce((select string_agg(l::text, ',') from \"article.tags\" l), '') \
+               || (select string_agg(c::text, ',' order by id) from comment c)";
     let was = world.sql(all).await[0].text(0).expect("rows").to_owned();
     let tag = |n: usize| format!("/api/tag/{}", id(n));
     let ask = async |path: &str, body: &serde_json::Value| match path {
@@ -124,6 +138,8 @@ async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
         "update" => bob.patch(&tag(1), json!({"data": renamed(1)})).await,
         "delete" => bob.delete(&tag(2)).await,
         "link" => bob.post(&format!("/api/article/{}/relationships/tags", id(0)), json!({"data": [named(3)]})).await,
+        "inverse link" => bob.post(&replies, reply(2)).await,
+        "inverse unlink" => bob.unlink(&replies, reply(3)).await,
         _ => {
             let request = bob.request(reqwest::Method::POST, "/api/operations").header("Content-Type", "application/json");
             bob.send(request.body(json!({"atomic:operations": body}).to_string())).await
@@ -134,6 +150,8 @@ async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
         ("update", "tag", json!(null)),
         ("delete", "tag", json!(null)),
         ("link", "\"article.tags\"", json!(null)),
+        ("inverse link", "comment", json!(null)),
+        ("inverse unlink", "comment", json!(null)),
         ("updates", "tag", json!([update(4), update(5)])),
         ("removals", "tag", json!([remove(6), remove(7)])),
     ] {

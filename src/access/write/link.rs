@@ -181,11 +181,7 @@ impl<'s> Deed<'s> {
         for (verb, targets, asks) in judged {
             let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
             let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
-            let asked = match (&relation.link, verb) {
-                (Link::Inverse { .. }, Verb::Add) => targets.len(),
-                (Link::Inverse { .. }, _) => 0, // who leads elsewhere by now isn't changed
-                _ => 1,
-            };
+            let asked = if let Link::Inverse { .. } = relation.link { targets.len() } else { 1 };
             if rows.len() < asked {
                 return Err(held.verdict.refusal(None));
             }
@@ -221,7 +217,8 @@ impl<'s> Deed<'s> {
                         format!("`{column}` of {} is required.", target.name),
                     )]));
                 }
-                Ok(Asks::Judged)
+                let is_lifted = ids.iter().any(|i| self.lifted.row(*i, Right::Update));
+                Ok(if is_lifted { Asks::Judged } else { Asks::Update })
             }
             (rule, _) => {
                 let others = self.judge(target, &ids, refer, "for key share").await?;
