@@ -118,9 +118,8 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
         match usize::try_from(row.int(0).unwrap_or(0)).unwrap_or(0) {
             0 => {
                 bits = row.int(1);
-                let held = layout.targets.1.and_then(|slot| row.int(slot)).unwrap_or(0);
-                let targets = layout.targets.0.iter().enumerate().filter(|(at, _)| held & (1 << at) != 0);
-                open.extend(targets.map(|(_, entity)| entity.at));
+                let numbers = layout.open.and_then(|slot| row.text(slot)).unwrap_or_default();
+                open.extend(numbers.split(' ').filter_map(|number| number.parse::<usize>().ok()));
             }
             branch => rows[branch - 1].push(row),
         }

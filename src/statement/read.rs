@@ -32,6 +32,8 @@ struct Speller<'s> {
     /// For each branch: number, `n`, parent, id, source, and slot expressions.
     branches: Vec<Spelled>,
     layout: Layout<'s>,
+    /// The entities that relationships lead to.
+    targets: Vec<&'s Entity>,
     /// Whether the rows are only worked with: then peek is enough of their columns, too.
     is_search: bool,
     /// Whether the root is a page, with its sort keys beside it.
@@ -67,6 +69,7 @@ pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only
         ctes: vec![],
         branches: vec![],
         layout: Layout { named: asked.iter().map(|e| (**e, plan.asks(e))).collect(), ..Layout::default() },
+        targets: vec![],
     };
     let who = who(&mut speller.statement, session);
     let mut head = vec![format!("case when a.id is not null then {} else 0 end", verdict::USER)];
@@ -198,8 +201,8 @@ impl<'s> Speller<'s> {
             });
             rows.relations.push((relation, slot));
             let target = self.schema.target(relation);
-            if self.layout.targets.0.len() < 62 && !self.layout.targets.0.iter().any(|e| e.at == target.at) {
-                self.layout.targets.0.push(target);
+            if !self.targets.iter().any(|e| e.at == target.at) {
+                self.targets.push(target);
             }
         }
         if cte == "r0" && !self.is_paged {
@@ -314,20 +317,18 @@ impl<'s> Speller<'s> {
         linked
     }
 
-    /// A column of `a`: bits of the entities that relationships lead to and that the caller may read. Links to others are left
-    /// out (`permissions.md` §4).
+    /// A column of `a`: the numbers of the entities that relationships lead to and that the caller may read. Links to others are
+    /// left out (`permissions.md` §4).
     fn open(&mut self, kinds: &mut Vec<Wire>) -> Option<String> {
-        let (targets, slot) = &mut self.layout.targets;
-        if targets.is_empty() {
+        if self.targets.is_empty() {
             return None;
         }
-        kinds.push(Wire::Integer);
-        *slot = Some(kinds.len() - 1 + FIXED);
-        let bits =
-            targets.iter().enumerate().map(|(at, e)| format!(" when '{}' then {}", e.name.replace('\'', "''"), 1_i64 << at));
+        kinds.push(Wire::Text);
+        self.layout.open = Some(kinds.len() - 1 + FIXED);
+        let numbers: String =
+            self.targets.iter().map(|e| format!(" when '{}' then '{}'", e.name.replace('\'', "''"), e.at)).collect();
         let held = rule(Right::Read, crate::permission::Subject { row: "w", is_group: false });
-        let bits: String = bits.collect();
-        Some(format!(", (select coalesce(sum(case w.name{bits} else 0 end), 0)::bigint from world w where {held}) as open"))
+        Some(format!(", (select string_agg(case w.name{numbers} end, ' ') from world w where {held}) as open"))
     }
 
     /// Puts everything together, with the slots of all branches laid out over each other.

@@ -137,6 +137,21 @@ async fn a_row_that_an_input_names_is_there_only_for_who_may_peek_it() {
 }
 
 #[tokio::test]
+async fn a_search_asks_the_entity_but_for_what_its_action_lifts() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    ada.make("order", json!({"select": 4, "from": "größe", "permission": 16256}), json!({})).await;
+    world.sql("update world set permission = 32, groups = '{}', group_bits = null where name = 'order'").await;
+    let found = ada.act("order/peak", json!({})).await.is(200);
+    assert_eq!(found.json[0]["Attributes"]["message"], "größe");
+    bob.act("order/peak", json!({})).await.is(422); // the entity is lifted, no row is
+    ada.act("order/search", json!({})).await.is(403);
+    ada.get("/api/order").await.is(403);
+    world.sql("update world set permission = 0 where name = 'order'").await;
+    ada.act("order/peak", json!({})).await.is(403); // nor is execute
+}
+
+#[tokio::test]
 async fn the_list_of_actions_is_one_statement_and_draws_forms() {
     let world = World::of(ODD).await;
     let ada = world.user("ada", &[]).await;

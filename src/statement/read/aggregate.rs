@@ -34,6 +34,7 @@ pub fn totals<'s>(schema: &'s Schema, plan: &Totals<'s>, session: Option<Uuid>, 
         ctes: vec![],
         branches: vec![],
         layout: Layout { named: plan.named.iter().map(|e| (*e, Right::Read)).collect(), ..Layout::default() },
+        targets: vec![],
     };
     let who = who(&mut speller.statement, session);
     let mut head = vec![format!("case when a.id is not null then {} else 0 end", verdict::USER)];

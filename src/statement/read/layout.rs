@@ -11,8 +11,8 @@ pub struct Layout<'s> {
     pub branches: Vec<Branch<'s>>,
     /// The entities that the head judges, and what each is asked.
     pub named: Vec<(&'s Entity, Right)>,
-    /// The entities that relationships lead to, and where the head's bits stand that say which of them the caller may read.
-    pub targets: (Vec<&'s Entity>, Option<usize>),
+    /// Where the head says which entities the caller may read of those that relationships lead to: their numbers.
+    pub open: Option<usize>,
 }
 
 /// The rows of one branch.
