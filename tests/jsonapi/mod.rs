@@ -5,4 +5,5 @@ mod conformance;
 mod fetching;
 mod including;
 mod operations;
+mod together;
 mod writing;

@@ -8,7 +8,7 @@ use crate::house::{Someone, World};
 
 const MEDIA: &str = "application/vnd.api+json; ext=\"https://jsonapi.org/ext/atomic\"";
 
-async fn operate(someone: &Someone<'_>, operations: Json) -> Answer {
+pub async fn operate(someone: &Someone<'_>, operations: Json) -> Answer {
     send(someone, json!({"atomic:operations": operations}), MEDIA).await
 }
 
@@ -166,7 +166,9 @@ async fn a_thousand_operations_share_their_statements_and_their_rules() {
     let refused = operate(&ada, json!(removes)).await.is(403);
     assert_eq!(refused.json["errors"][0]["source"]["pointer"], "/atomic:operations/500");
     removes.remove(500);
+    world.wire.listen();
     operate(&ada, json!(removes)).await.is(204);
+    assert!(world.wire.executed() < 20);
     assert_eq!(
         ada.get("/api/comment?page[total]=exact").await.is(200).json["meta"]["page"]["total"],
         2,
@@ -234,4 +236,41 @@ async fn what_alternates_shares_its_statements_too_and_nothing_overtakes_its_lik
     ]))
     .await
     .is(200);
+}
+
+#[tokio::test]
+async fn what_names_what_was_made_before_it_shares_its_statements_with_its_like() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let article = ada.make("article", json!({"title": "x"}), json!({})).await;
+    let spent = async |operations: Vec<Json>| {
+        world.wire.listen();
+        let done = operate(&ada, json!(operations)).await.is(200);
+        assert!(world.wire.executed() < 40, "{} statements", world.wire.executed());
+        done
+    };
+    let comment = |lid: String, on: Json, to: Json| json!({"op": "add", "data": {"type": "comment", "lid": lid, "attributes": {"text": "x"}, "relationships": {"article": {"data": on}, "reply_to": {"data": to}}}});
+    let on = json!({"type": "article", "id": article});
+    let first = ada.make("comment", json!({"text": "x"}), json!({"article": {"data": on}})).await;
+    let first = json!({"type": "comment", "id": first});
+    // Replies to what the same request made: after it, and together.
+    let lid = |n: usize| json!({"type": "comment", "lid": n.to_string()});
+    let replies = |n: usize| comment(n.to_string(), on.clone(), if n < 50 { first.clone() } else { lid(0) });
+    let done = spent((0..100).map(replies).collect()).await;
+    let ids: Vec<&Json> =
+        done.json["atomic:results"].as_array().expect("results").iter().map(|result| &result["data"]["id"]).collect();
+    // What is made between two that are alike, and named by the second.
+    let mut mixed: Vec<Json> = (0..50).map(|n| comment(n.to_string(), on.clone(), first.clone())).collect();
+    mixed.push(json!({"op": "add", "data": {"type": "article", "lid": "a", "attributes": {"title": "y"}}}));
+    mixed.extend((50..100).map(|n| comment(n.to_string(), json!({"type": "article", "lid": "a"}), first.clone())));
+    spent(mixed).await;
+    // One row twice: its second change comes after the first.
+    let text =
+        |n: usize, text: &str| json!({"op": "update", "data": {"type": "comment", "id": ids[n], "attributes": {"text": text}}});
+    let twice = (0..50).map(|n| text(n, "once")).chain((0..50).map(|n| text(n, "twice")));
+    let done = spent(twice.collect()).await;
+    assert!(done.json["atomic:results"].as_array().expect("results").iter().all(|r| r["data"]["attributes"]["text"] == "twice"));
+    // Others between them are no hindrance; those that may take rows along are.
+    let rating = |n: usize| json!({"op": "update", "data": {"type": "comment", "id": ids[n], "attributes": {"rating": 1}}});
+    spent((0..100).map(|n| if n % 2 == 0 { rating(n) } else { add("tag", json!({"name": n.to_string()})) }).collect()).await;
 }
