@@ -5,6 +5,7 @@ mod changing;
 mod columns;
 mod explain;
 mod leaks;
+mod links;
 mod matrix;
 mod nodes;
 mod oracle;

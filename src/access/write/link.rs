@@ -43,7 +43,11 @@ impl<'s> Deed<'s> {
         }
     }
 
+    /// Refer on what it links to, and on their entity; where it links to nothing, nothing is asked.
     pub(super) async fn refer(&mut self, link: &LinkChange<'s>) -> Result<()> {
+        if link.targets.is_empty() {
+            return Ok(());
+        }
         let target = self.schema().target(link.relation);
         let ids: Vec<Uuid> = link.targets.iter().map(|t| t.id).collect();
         let held = self.judge(target, &ids, &[(target, Right::Refer)], "for key share").await?;
