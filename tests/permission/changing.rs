@@ -285,3 +285,38 @@ async fn v26_nobody_makes_themselves_more_than_they_are() {
         .await
         .is(200);
 }
+
+#[tokio::test]
+async fn what_follows_from_a_change_of_a_user_follows_from_no_other() {
+    let world = World::new().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    let url = format!("/api/user_account/{}", ada.id);
+    let change = async |attributes: Json| {
+        // A token of a kind of which one is good at a time, and one of which several are.
+        world.sql("delete from rowhouse.token").await;
+        world.sql("update user_account set email_verified = true, active = true where email like '%example.org'").await;
+        let tokens = "insert into rowhouse.token (hash, owner, purpose, expires_at, several) \
+                      select decode(md5(n::text), 'hex'), $id, 'x', now() + interval '1 hour', n = 2 from generate_series(1, 2) n";
+        world.sql(&tokens.replace("$id", &format!("'{}'", ada.id))).await;
+        admin
+            .patch(&url, json!({"data": {"type": "user_account", "id": ada.id.to_string(), "attributes": attributes}}))
+            .await
+            .is(200);
+        let left = "select email_verified, (select count(*) from rowhouse.token) from user_account where id = ";
+        let left = &world.sql(&format!("{left}'{}'", ada.id)).await[0];
+        (left.bool(0), left.int(1).expect("a number"), ada.get("/api/memo").await.status)
+    };
+    assert_eq!(change(json!({"name": "Ada L.", "email": "ada@example.org", "active": true})).await, (true, 2, 403), "the same");
+    assert_eq!(change(json!({"username": "größe"})).await, (true, 2, 403));
+    assert_eq!(change(json!({"email": "new@example.org"})).await, (false, 1, 403), "nobody has proved it");
+    assert_eq!(change(json!({"email": "newer@example.org", "email_verified": true})).await, (true, 1, 403), "but who says so");
+    world.sql("update user_account set active = false where name = 'Ada L.'").await;
+    admin
+        .patch(&url, json!({"data": {"type": "user_account", "id": ada.id.to_string(), "attributes": {"active": true}}}))
+        .await
+        .is(200);
+    ada.get("/api/memo").await.is(403); // sessions end with who is barred, not with who comes back
+    assert_eq!(change(json!({"active": false})).await, (true, 0, 401));
+    change(json!({"active": true})).await;
+    ada.get("/api/memo").await.is(401); // what ended stays ended
+}

@@ -36,7 +36,7 @@ impl<'s> Deed<'s> {
         // A change of links alone asks what its links ask; anything else asks update.
         let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
         held.require(id, right)?;
-        self.drop_unchanged(&mut change, by_action, &held).await?;
+        self.drop_unchanged(&mut change, &held).await?;
         self.require_writers(&held, id, &change.sent, &change.sets)?;
         self.require_owner(&held, &change).await?;
         let after_create = change.sets.iter().find(|(c, _)| c.write == Write::OnCreate);
@@ -55,8 +55,8 @@ impl<'s> Deed<'s> {
         held.require_version(entity, id, expected)?;
         change.check()?;
         let sets = |change: &Change<'_>, name: &str| change.sets.iter().any(|(c, _)| c.name == name);
-        if entity.name == "user_account" && sets(&change, "email") && !sets(&change, "email_verified") {
-            // Nobody has proved the new one.
+        if entity.name == "user_account" && sets(&change, "email") && !change.sent.iter().any(|name| name == "email_verified") {
+            // Nobody has proved the new one, or says so.
             change.sets.extend(entity.column("email_verified").map(|column| (column, Some("false".to_owned()))));
         }
         if entity.name == "user_account" && sets(&change, "active") {
@@ -144,16 +144,16 @@ impl<'s> Deed<'s> {
         Ok(())
     }
 
-    /// What is sent back as it is, and isn't the sender's to change, is no change.
-    async fn drop_unchanged(&mut self, change: &mut Change<'s>, by_action: bool, held: &Held) -> Result<()> {
+    /// What is sent back as it is, and isn't the sender's to change at will, is no change.
+    async fn drop_unchanged(&mut self, change: &mut Change<'s>, held: &Held) -> Result<()> {
         let id = change.id;
         let is_owner = held.bits(id) & write::CHMOD != 0 && held.has(id, Right::Update);
         let is_theirs = |write: Write| match write {
             Write::Owner => is_owner,
-            Write::OnCreate => by_action || held.is_administrator(),
+            Write::OnCreate => false, // what follows from a new address, say, follows from no other
             Write::Anyone | Write::System => true,
         };
-        let may_set = |c: &Column| is_theirs(c.write) && (by_action || held.is_of(id, c.writers.as_ref()));
+        let may_set = |c: &Column| is_theirs(c.write) && held.is_of(id, c.writers.as_ref());
         let (kept, doubted): (Vec<_>, Vec<_>) = change.sets.drain(..).partition(|(c, _)| may_set(c));
         change.sets = kept;
         if doubted.is_empty() {
