@@ -152,6 +152,35 @@ async fn a_search_asks_the_entity_but_for_what_its_action_lifts() {
 }
 
 #[tokio::test]
+async fn a_declared_right_is_that_right_of_that_row_and_entity_alone() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    world.sql("update world set permission = 127 where name in ('order', 'a')").await;
+    let lent = ada.make("order", json!({"from": "größe", "permission": 16256 + 1 + 32}), json!({})).await; // peek, and execute
+    let (hidden, peeked) = (
+        ada.make("order", json!({"permission": 16256}), json!({})).await,
+        ada.make("order", json!({"permission": 16256 + 1}), json!({})).await,
+    );
+    let place = ada.make("a", json!({"name": "place"}), json!({})).await;
+    let borrow = async |inputs: Json| bob.act(&format!("order/{lent}/borrow"), inputs).await;
+    assert_eq!(borrow(json!({})).await.is(200).json[0]["Attributes"]["message"], "größe");
+    borrow(json!({"other": peeked})).await.is(200);
+    borrow(json!({"other": hidden})).await.is(404); // the subject alone is lifted
+    borrow(json!({"place": place})).await.is(200);
+    assert_eq!(ada.get(&format!("/api/order/{lent}/where")).await.is(200).ids(), [place.as_str()]);
+    borrow(json!({"then": "delete"})).await.is(403);
+    borrow(json!({"then": "create", "place": place})).await.is(200); // it may be worked with, and is nobody's to see
+    world.sql("update world set permission = 32, groups = '{}', group_bits = null where name = 'order'").await;
+    borrow(json!({})).await.is(200);
+    borrow(json!({"then": "create"})).await.is(403); // of the entity, too, read and update
+    borrow(json!({"then": "delete"})).await.is(403);
+    world.sql("update world set permission = 1, groups = '{}', group_bits = null where name = 'a'").await;
+    let other = world.sql("insert into a (id, permission, name) values (gen_random_uuid(), 127, 'other') returning id").await;
+    borrow(json!({"place": other[0].uuid(0)})).await.is(403); // and of no other: refer is asked of `a`
+    assert_eq!(world.sql("select 1 from \"order.where\"").await.len(), 2);
+}
+
+#[tokio::test]
 async fn the_list_of_actions_is_one_statement_and_draws_forms() {
     let world = World::of(ODD).await;
     let ada = world.user("ada", &[]).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::house::World;
+use crate::house::{Someone, World};
 
 fn one(kind: &str, id: &str) -> Json {
     json!({"data": {"type": kind, "id": id}})
@@ -141,4 +141,78 @@ async fn what_is_wrong_with_the_form_of_a_link_is_told_to_who_may_make_it() {
     world.sql("update user_account set permission = 3").await; // nobody changes their account, or another's
     assert_eq!(ask(member_of(&ada.id)).await, (422, 403), "anybody may leave");
     assert_eq!(ask(member_of(&bob.id)).await, (403, 422));
+}
+
+#[tokio::test]
+async fn entities_are_asked_before_rows() {
+    let world = World::new().await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let hidden = bob.make("article", json!({"title": "x", "permission": 16256}), json!({})).await;
+    let (tag, own) = (
+        bob.make("tag", json!({"name": "x", "permission": 16256}), json!({})).await,
+        ada.make("article", json!({"title": "x"}), json!({})).await,
+    );
+    let comment = ada.make("comment", json!({"text": "x"}), json!({"article": one("article", &own)})).await;
+    world.sql("insert into section (id, permission, name) values ('00000000-0000-7000-8000-0000000000c1', 127, 'x')").await;
+    let open = async |entity: &str, bits: i32| {
+        world
+            .sql(&format!("update world set permission = {bits}, groups = '{{}}', group_bits = null where name = '{entity}'"))
+            .await;
+    };
+    let new = async |someone: &Someone<'_>| {
+        let relationships = json!({"article": one("article", &hidden), "reply_to": one("comment", &comment)});
+        let body = json!({"data": {"type": "comment", "attributes": {"text": "y"}, "relationships": relationships}});
+        someone.post("/api/comment", body).await.status
+    };
+    open("comment", 1 | 2 | 4).await; // create, and not refer
+    assert_eq!((new(&ada).await, new(&world.guest()).await), (403, 401));
+    open("comment", 127).await;
+    assert_eq!(new(&ada).await, 404);
+    let change = async || {
+        let section = one("section", "00000000-0000-7000-8000-0000000000c1");
+        let relationships = json!({"tags": many("tag", &[&tag]), "section": section});
+        ada.patch(&format!("/api/article/{own}"), json!({"data": {"type": "article", "id": own, "relationships": relationships}}))
+            .await
+            .status
+    };
+    open("section", 1 | 2).await;
+    assert_eq!(change().await, 403);
+    open("section", 127).await;
+    assert_eq!(change().await, 404);
+    // Who makes a row is its owner, whatever may be done with users.
+    open("user_account", 0).await;
+    let mine = json!({"data": {"type": "tag", "attributes": {"name": "mine"}, "relationships": {"owner": one("user_account", &ada.id.to_string())}}});
+    ada.post("/api/tag", mine).await.is(201);
+}
+
+#[tokio::test]
+async fn a_request_names_as_many_entities_as_a_verdict_holds_and_a_row_leads_to_any_number() {
+    let project = std::env::temp_dir().join(format!("rowhouse-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(project.join("schema")).expect("a folder");
+    let mut hub = "grants: { users: all }\nrelations:\n".to_owned();
+    for n in 0..70 {
+        let place = |name: &str| project.join(format!("schema/{name}.yaml"));
+        std::fs::write(place(&format!("t{n}")), "grants: { users: all }\ncolumns:\n  name: { type: label }\n").expect("written");
+        hub += &format!("  r{n}: {{ belongs_to: t{n} }}\n");
+        std::fs::write(place("hub"), &hub).expect("written");
+    }
+    let world = World::of(project.to_str().expect("a path")).await;
+    let ada = world.user("ada", &[]).await;
+    let id = ada.make("hub", json!({}), json!({})).await;
+    let change = async |most: usize| {
+        let nobody = "00000000-0000-7000-8000-00000000dead";
+        let links: serde_json::Map<_, _> = (0..most).map(|n| (format!("r{n}"), one(&format!("t{n}"), nobody))).collect();
+        ada.patch(&format!("/api/hub/{id}"), json!({"data": {"type": "hub", "id": id, "relationships": links}})).await.status
+    };
+    assert_eq!((change(47).await, change(48).await), (404, 422), "with the hub itself");
+    let shown = |answer: &crate::house::answer::Answer| {
+        let links = answer.json["data"]["relationships"].as_object().expect("links").clone();
+        links.iter().filter(|(_, link)| link["links"]["related"].is_string()).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let all = shown(&ada.get(&format!("/api/hub/{id}")).await.is(200));
+    assert!((0..70).all(|n| all.contains(&format!("r{n}"))), "{all:?}");
+    world.sql("update world set groups = '{}', group_bits = null where name = 't69'").await;
+    let all = shown(&ada.get(&format!("/api/hub/{id}")).await.is(200));
+    assert!((0..69).all(|n| all.contains(&format!("r{n}"))) && !all.contains(&"r69".to_owned()), "{all:?}");
+    std::fs::remove_dir_all(project).expect("gone");
 }
