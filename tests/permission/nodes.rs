@@ -135,6 +135,14 @@ async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
     let tag = |n: usize| format!("/api/tag/{}", id(n));
     let ask = async |path: &str, body: &serde_json::Value| match path {
         "create" => bob.post("/api/tag", json!({"data": {"type": "tag", "attributes": {"name": "new"}}})).await,
+        "create and link" => {
+            let relationships = json!({"comments": reply(2)});
+            bob.post(
+                "/api/article",
+                json!({"data": {"type": "article", "attributes": {"title": "new"}, "relationships": relationships}}),
+            )
+            .await
+        }
         "update" => bob.patch(&tag(1), json!({"data": renamed(1)})).await,
         "delete" => bob.delete(&tag(2)).await,
         "link" => bob.post(&format!("/api/article/{}/relationships/tags", id(0)), json!({"data": [named(3)]})).await,
@@ -147,6 +155,7 @@ async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
     };
     for (what, table, body) in [
         ("create", "tag", json!(null)),
+        ("create and link", "comment", json!(null)),
         ("update", "tag", json!(null)),
         ("delete", "tag", json!(null)),
         ("link", "\"article.tags\"", json!(null)),
