@@ -270,7 +270,17 @@ async fn what_names_what_was_made_before_it_shares_its_statements_with_its_like(
     let twice = (0..50).map(|n| text(n, "once")).chain((0..50).map(|n| text(n, "twice")));
     let done = spent(twice.collect()).await;
     assert!(done.json["atomic:results"].as_array().expect("results").iter().all(|r| r["data"]["attributes"]["text"] == "twice"));
-    // Others between them are no hindrance; those that may take rows along are.
+    // Others between them are no hindrance
     let rating = |n: usize| json!({"op": "update", "data": {"type": "comment", "id": ids[n], "attributes": {"rating": 1}}});
     spent((0..100).map(|n| if n % 2 == 0 { rating(n) } else { add("tag", json!({"name": n.to_string()})) }).collect()).await;
+    // but for those that may take rows along: nothing overtakes them, and they overtake nothing.
+    let remove = |id: &Json| json!({"op": "remove", "ref": {"type": "article", "id": id}});
+    let other = json!(ada.make("article", json!({"title": "z"}), json!({})).await);
+    let on_other =
+        ada.make("comment", json!({"text": "x"}), json!({"article": {"data": {"type": "article", "id": other}}})).await;
+    let late = json!({"op": "update", "data": {"type": "comment", "id": on_other, "attributes": {"text": "late"}}});
+    let refused = operate(&ada, json!([text(0, "before"), remove(&other), late])).await.is(404);
+    assert_eq!(refused.json["errors"][0]["source"]["pointer"], "/atomic:operations/2");
+    let third = json!(ada.make("article", json!({"title": "third"}), json!({})).await);
+    operate(&ada, json!([remove(&third), late, remove(&other)])).await.is(200);
 }
