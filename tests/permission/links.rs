@@ -106,6 +106,37 @@ async fn what_the_system_links_nobody_else_does() {
         json!({"data": {"type": "usergroup", "attributes": {"name": "x"}, "relationships": {"join_requests": {"data": []}}}});
     let refused = admin.post("/api/usergroup", group).await.is(403);
     assert_eq!(refused.json["errors"][0]["code"], "read-only", "{}", refused.text);
+    // Whatever else may be done with the rows, from whichever side.
+    let world = World::of("tests/projects/odd").await;
+    let ada = world.user("ada", &[]).await;
+    let a = ada.make("a", json!({"name": "x"}), json!({})).await;
+    let order = ada.make("order", json!({"n": 1}), json!({})).await;
+    let whole = |kind: &str, id: Option<&str>, name: &str, linkage: Json| {
+        let attributes = if kind == "a" { json!({"name": "y"}) } else { json!({}) };
+        json!({"data": {"type": kind, "id": id, "attributes": attributes, "relationships": {name: linkage}}})
+    };
+    for (kind, id, name, linkage) in [
+        ("order", &order, "origin", one("a", &a)),
+        ("order", &order, "stamps", many("a", &[&a])),
+        ("a", &a, "begun", many("order", &[&order])),
+        ("a", &a, "stamped", many("order", &[&order])),
+    ] {
+        let url = format!("/api/{kind}/{id}");
+        let path = format!("{url}/relationships/{name}");
+        ada.patch(&path, linkage.clone()).await.is(403);
+        ada.patch(&url, whole(kind, Some(id), name, linkage.clone())).await.is(403);
+        let mut new = whole(kind, None, name, linkage.clone());
+        new["data"].as_object_mut().expect("an object").remove("id");
+        ada.post(&format!("/api/{kind}"), new).await.is(403);
+        if linkage["data"].is_array() {
+            ada.post(&path, linkage.clone()).await.is(403);
+            ada.unlink(&path, linkage).await.is(403);
+        }
+    }
+    assert_eq!(
+        world.sql("select 1 from \"order.stamps\" union all select 1 from \"order\" where origin is not null").await.len(),
+        0
+    );
 }
 
 #[tokio::test]
