@@ -126,6 +126,11 @@ async fn what_is_wrong_with_a_change_is_told_who_may_link_what_it_links() {
     ada.patch(&url, change(json!({"words": 1}), &open)).await.is(200);
     world.sql("update tag set permission = 2").await;
     ada.patch(&url, change(json!({"words": 2}), &open)).await.is(200); // what is linked already isn't linked anew
+    // Grants are asked about when they are made: what is there is sent with the rest of the row.
+    world.sql("insert into usergroup (id, permission, name, joinable, declared) values ('00000000-0000-7000-8000-0000000000c1', 0, 'x', false, false)").await;
+    let grant = |attributes: Json| json!({"data": {"type": "article", "id": article, "attributes": attributes, "relationships": {"usergroups": {"data": [{"type": "usergroup", "id": "00000000-0000-7000-8000-0000000000c1"}]}}}});
+    ada.patch(&url, grant(json!({"words": -1}))).await.is(422);
+    ada.patch(&url, grant(json!({"words": 1}))).await.is(404);
 }
 
 #[tokio::test]

@@ -223,7 +223,11 @@ async fn nobody_joins_the_administrators_by_signing_up_and_given_rows_stay_given
     let users = id("world", "user_account").await;
     let administrators = json!({"data": [{"type": "usergroup", "id": "00000000-0000-7000-8000-000000000001"}]});
     admin.post(&format!("/api/world/{users}/relationships/join_groups"), administrators.clone()).await.is(422);
-    admin.patch(&format!("/api/world/{users}/relationships/join_groups"), administrators).await.is(422);
+    admin.patch(&format!("/api/world/{users}/relationships/join_groups"), administrators.clone()).await.is(422);
+    // Other groups may be joined by signing up, and other things be granted to administrators.
+    let editors = json!({"data": [{"type": "usergroup", "id": id("usergroup", "editors").await}]});
+    admin.post(&format!("/api/world/{users}/relationships/join_groups"), editors).await.is(204);
+    admin.post(&format!("/api/world/{users}/relationships/default_groups"), administrators).await.is(204);
     let owner = json!({"data": {"type": "user_account", "id": eve.id.to_string()}});
     admin.patch(&format!("/api/world/{users}/relationships/owner"), owner.clone()).await.is(403);
     let publish = id("action", "publish").await;
