@@ -181,6 +181,23 @@ async fn a_declared_right_is_that_right_of_that_row_and_entity_alone() {
 }
 
 #[tokio::test]
+async fn what_a_row_is_called_is_told_to_who_may_not_read_it() {
+    let world = World::of(ODD).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let id = ada.make("order", json!({"permission": 16256 + 1 + 32}), json!({})).await;
+    for bits in [127, 1 + 32] {
+        world
+            .sql(&format!("update world set permission = {bits}, groups = '{{}}', group_bits = null where name = 'order'"))
+            .await;
+        for who in [&ada, &bob] {
+            let named = who.act(&format!("order/{id}/name"), json!({})).await.is(200);
+            assert_eq!(named.json[0]["Attributes"]["message"], id);
+        }
+    }
+    ada.get(&format!("/api/order/{id}")).await.is(403);
+}
+
+#[tokio::test]
 async fn the_list_of_actions_is_one_statement_and_draws_forms() {
     let world = World::of(ODD).await;
     let ada = world.user("ada", &[]).await;

@@ -128,6 +128,12 @@ async fn cu13_a_clash_names_the_attribute_and_nothing_of_the_other_row() {
         .is(409);
     assert_eq!(clash.json["errors"][0]["source"]["pointer"], "/data/attributes/slug");
     assert!(!clash.text.contains(&hidden) && !clash.text.contains("article."));
+    // An index that somebody made by hand is of no attribute, and is no id.
+    world.sql("create unique index by_hand on tag (color)").await;
+    let tag = |name: &str| json!({"data": {"type": "tag", "attributes": {"name": name, "color": "#abcdef"}}});
+    ada.post("/api/tag", tag("one")).await.is(201);
+    let clash = bob.post("/api/tag", tag("two")).await.is(409);
+    assert!(clash.json["errors"][0]["source"].is_null() && !clash.text.contains("by_hand"), "{}", clash.text);
     // restrict answers 409 and names nothing
     let admin = world.administrator().await;
     let refused = admin.delete(&format!("/api/user_account/{}", ada.id)).await.is(409);
