@@ -151,7 +151,7 @@ pub fn insert(
 pub enum Asks {
     Update,
     Chmod,
-    /// The verdict allowed it, or the action lifts it: the row itself is asked nothing (a membership, a new row's links).
+    /// The verdict allowed it, or the action lifts it: the row itself is asked nothing (a membership, many-to-many links of a new row).
     Judged,
 }
 

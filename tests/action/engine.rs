@@ -181,7 +181,7 @@ async fn a_declared_right_is_that_right_of_that_row_and_entity_alone() {
 }
 
 #[tokio::test]
-async fn what_a_row_is_called_is_told_to_who_may_not_read_it() {
+async fn the_id_of_a_row_is_told_to_who_may_not_read_it() {
     let world = World::of(ODD).await;
     let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
     let id = ada.make("order", json!({"permission": 16256 + 1 + 32}), json!({})).await;

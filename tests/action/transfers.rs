@@ -203,6 +203,12 @@ async fn files_that_are_none_are_told_where_they_break() {
     assert!(unknown["faults"].to_string().contains("There is no row of this `id`"), "{unknown}");
     let nothing = import(&ada, json!({}), "").await;
     assert_eq!((nothing["state"].as_str(), counts(&nothing)), (Some("done"), [0, 0, 0, 0]));
+    // What is wrong with a file is told to who may do what it asks.
+    world.sql("update world set permission = 7, groups = '{}', group_bits = null where name = 'tag'").await; // peek, read, create
+    let refused = import(&ada, json!({"entity": "tag", "key": "name"}), "name,permission\na,wrong\n").await;
+    assert!(refused["state"] == "failed" && !refused["faults"].to_string().contains("permission\""), "{refused}");
+    let told = import(&ada, json!({"entity": "tag"}), "name,permission\na,wrong\n").await;
+    assert_eq!(told["faults"][0]["field"], "permission", "{told}");
     let secret = import(&ada, json!({}), "title,code\na,geheim\n").await;
     assert!(secret["faults"].to_string().contains("`code` can't be imported") && !secret.to_string().contains("geheim"));
 }

@@ -229,6 +229,13 @@ async fn what_alternates_shares_its_statements_too_and_nothing_overtakes_its_lik
     .await
     .is(409);
     assert_eq!(taken.json["errors"][0]["source"]["pointer"], "/atomic:operations/1/data/attributes/slug");
+    for (one, other) in [(2, 3), (5, 4)] {
+        slug(json!([update(ids[other], json!({"slug": format!("s{one}")}))])).await.is(200);
+        let both = json!([update(ids[one], json!({"slug": format!("s{one}")})), update(ids[other], json!({"slug": null}))]);
+        let taken = slug(both.clone()).await.is(409);
+        assert_eq!(taken.json["errors"][0]["source"]["pointer"], "/atomic:operations/0/data/attributes/slug");
+        slug(json!([both[1], both[0]])).await.is(200);
+    }
     slug(json!([
         update(ids[0], json!({"slug": "y"})),
         add("tag", json!({"name": "between"})),

@@ -126,11 +126,34 @@ async fn what_is_wrong_with_a_change_is_told_who_may_link_what_it_links() {
     ada.patch(&url, change(json!({"words": 1}), &open)).await.is(200);
     world.sql("update tag set permission = 2").await;
     ada.patch(&url, change(json!({"words": 2}), &open)).await.is(200); // what is linked already isn't linked anew
-    // Grants are asked about when they are made: what is there is sent with the rest of the row.
-    world.sql("insert into usergroup (id, permission, name, joinable, declared) values ('00000000-0000-7000-8000-0000000000c1', 0, 'x', false, false)").await;
-    let grant = |attributes: Json| json!({"data": {"type": "article", "id": article, "attributes": attributes, "relationships": {"usergroups": {"data": [{"type": "usergroup", "id": "00000000-0000-7000-8000-0000000000c1"}]}}}});
-    ada.patch(&url, grant(json!({"words": -1}))).await.is(422);
+    // nor is a tag asked for another fault, nor a grant that is there; a new one is.
+    ada.patch(&url, change(json!({"words": -1}), &open)).await.is(422);
+    let group = "00000000-0000-7000-8000-0000000000c1";
+    world
+        .sql(&format!(
+            "insert into usergroup (id, permission, name, joinable, declared) values ('{group}', 0, 'x', false, false)"
+        ))
+        .await;
+    let grant = |attributes: Json| json!({"data": {"type": "article", "id": article, "attributes": attributes, "relationships": {"usergroups": {"data": [{"type": "usergroup", "id": group}]}}}});
+    ada.patch(&url, grant(json!({"words": -1}))).await.is(404);
     ada.patch(&url, grant(json!({"words": 1}))).await.is(404);
+    world.sql("update usergroup set permission = 1 where name = 'x'").await;
+    world.sql(&format!("update article set groups = array['{group}'::uuid], group_bits = array[null::integer]")).await;
+    ada.patch(&url, grant(json!({"words": -1}))).await.is(422);
+    ada.patch(&url, grant(json!({"words": 1}))).await.is(200);
+    // Inverse links are asked as they are when nothing is wrong.
+    let comment = async |bits: i32| {
+        let on = json!({"article": {"data": {"type": "article", "id": article}}});
+        let id = bob.make("comment", json!({"text": "x", "permission": 16256 | bits}), on).await;
+        world.sql("update comment set article = (select id from article where title = 'other')").await;
+        id
+    };
+    world.sql(&format!("update article set permission = 16256 | 66 where id = '{article}'")).await;
+    ada.make("article", json!({"title": "other"}), json!({})).await;
+    let (changed, referred) = (comment(1 | 2 | 8).await, comment(1 | 2 | 64).await);
+    let comments = |id: &str| json!({"data": {"type": "article", "id": article, "attributes": {"words": -1}, "relationships": {"comments": {"data": [{"type": "comment", "id": id}]}}}});
+    ada.patch(&url, comments(&changed)).await.is(422);
+    ada.patch(&url, comments(&referred)).await.is(403);
 }
 
 #[tokio::test]
@@ -316,12 +339,34 @@ async fn what_follows_from_a_change_of_a_user_follows_from_no_other() {
     assert_eq!(change(json!({"email": "new@example.org"})).await, (false, 1, 403), "nobody has proved it");
     assert_eq!(change(json!({"email": "newer@example.org", "email_verified": true})).await, (true, 1, 403), "but who says so");
     world.sql("update user_account set active = false where name = 'Ada L.'").await;
-    admin
-        .patch(&url, json!({"data": {"type": "user_account", "id": ada.id.to_string(), "attributes": {"active": true}}}))
-        .await
-        .is(200);
+    let activate = async || {
+        admin
+            .patch(&url, json!({"data": {"type": "user_account", "id": ada.id.to_string(), "attributes": {"active": true}}}))
+            .await
+            .is(200);
+    };
+    activate().await;
     ada.get("/api/memo").await.is(403); // sessions end with who is barred, not with who comes back
     assert_eq!(change(json!({"active": false})).await, (true, 0, 401));
-    change(json!({"active": true})).await;
+    activate().await;
     ada.get("/api/memo").await.is(401); // what ended stays ended
+    // Who is inactive already, whoever saw to that, is out for good as well.
+    let eve = world.user("eve", &[]).await;
+    let (bar, url) =
+        ("update user_account set active = false where name in ('eve', 'bob')", format!("/api/user_account/{}", eve.id));
+    world.sql(bar).await;
+    for active in [false, true] {
+        let attributes = json!({"active": active});
+        admin
+            .patch(&url, json!({"data": {"type": "user_account", "id": eve.id.to_string(), "attributes": attributes}}))
+            .await
+            .is(200);
+    }
+    eve.get("/api/memo").await.is(401);
+    let bob = world.user("bob", &[]).await;
+    world.sql(bar).await;
+    for action in ["deactivate", "activate"] {
+        admin.act(&format!("user_account/{}/{action}", bob.id), json!({})).await.is(200);
+    }
+    bob.get("/api/memo").await.is(401);
 }

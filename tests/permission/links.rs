@@ -28,11 +28,13 @@ async fn a_new_row_is_its_creators_whether_they_say_so_or_not() {
     .is(403);
     world.sql("update user_account set permission = 0").await; // and nobody to anybody
     ada.post("/api/tag", tag("mine", &ada_id)).await.is(201);
+    ada.make("tag", json!({"name": "mine, too"}), json!({})).await;
     world.sql("update world set permission = 127 where name = 'tag'").await;
     world.guest().post("/api/tag", tag("a guest's", &ada_id)).await.is(401);
-    let owners =
-        world.sql("select string_agg(t.name || ' ' || u.name, ', ') from tag t join user_account u on u.id = t.owner").await;
-    assert_eq!(owners[0].text(0), Some("mine ada"));
+    let owners = world
+        .sql("select string_agg(t.name || ' ' || u.name, ', ' order by t.name) from tag t join user_account u on u.id = t.owner")
+        .await;
+    assert_eq!(owners[0].text(0), Some("mine ada, mine, too ada"));
 }
 
 #[tokio::test]
@@ -140,7 +142,7 @@ async fn what_the_system_links_nobody_else_does() {
 }
 
 #[tokio::test]
-async fn who_is_made_a_member_with_their_account_is_by_who_may_change_the_group() {
+async fn a_new_account_is_made_a_member_by_who_may_change_the_group_alone() {
     let world = World::new().await;
     let bob = world.user("bob", &[]).await;
     world.sql("update world set permission = 127, default_permission = 127 where name in ('user_account', 'usergroup')").await;

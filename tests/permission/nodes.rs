@@ -130,7 +130,7 @@ async fn what_is_taken_away_between_the_question_and_the_change_is_gone() {
     let update = |n: usize| json!({"op": "update", "data": renamed(n)});
     let remove = |n: usize| json!({"op": "remove", "ref": named(n)});
     let all = "select (select string_agg(t::text, ',' order by id) from tag t) || coalesce((select string_agg(l::text, ',') from \"article.tags\" l), '') \
-               || (select string_agg(c::text, ',' order by id) from comment c)";
+               || (select string_agg(c::text, ',' order by id) from comment c) || (select string_agg(r::text, ',' order by id) from article r)";
     let was = world.sql(all).await[0].text(0).expect("rows").to_owned();
     let tag = |n: usize| format!("/api/tag/{}", id(n));
     let ask = async |path: &str, body: &serde_json::Value| match path {

@@ -17,7 +17,7 @@ use crate::request::precondition::Expected;
 use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation};
 use crate::statement::write::{self, Asks};
 
-/// When the row was made whose links change: making it asks refer on what it links to, and update of nothing.
+/// When the row was made whose links change: a new row is asked no update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Made {
     Before,
@@ -129,6 +129,7 @@ impl<'s> Deed<'s> {
         }
     }
 
+    /// Changes links of a row, one to many or many to many.
     pub(super) async fn change_links(
         &mut self,
         entity: &'s Entity,
@@ -137,12 +138,43 @@ impl<'s> Deed<'s> {
         made: Made,
         expected: &Expected,
     ) -> Result<()> {
+        let (relation, target) = (link.relation, self.schema().target(link.relation));
+        let held = self.judge(entity, &[id], &[], "for update").await?;
+        let judged = self.judge_links(entity, id, link, made, &held).await?;
+        held.require_version(entity, id, expected)?;
+        if target.require_if_match
+            && *expected != Expected::Whichever
+            && !judged.is_empty()
+            && relation.rule == LinkRule::Declared
+        {
+            return Err(Error::PreconditionRequired); // those rows change, too: their own side says which version
+        }
+        for (verb, targets, asks) in judged {
+            let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
+            let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
+            let asked = if let Link::Inverse { .. } = relation.link { targets.len() } else { 1 };
+            if rows.len() < asked {
+                return Err(held.verdict.refusal(None));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks what a change of links asks, of the row and of the others. Gives what there is to do, and what each asks once more
+    /// when it is done.
+    pub(super) async fn judge_links(
+        &mut self,
+        entity: &'s Entity,
+        id: Uuid,
+        link: LinkChange<'s>,
+        made: Made,
+        held: &Held,
+    ) -> Result<Vec<(Verb, Vec<Target>, Asks)>> {
         let relation = link.relation;
         let target = self.schema().target(relation);
-        let held = self.judge(entity, &[id], &[], "for update").await?;
         let is_new = made == Made::Here && relation.rule == LinkRule::Declared && matches!(relation.link, Link::Through { .. });
         if !is_new {
-            self.require_link(id, relation, &held)?;
+            self.require_link(id, relation, held)?;
         }
         if relation.name == "join_groups" && link.targets.iter().any(|t| t.id == ADMINISTRATORS) {
             let words = "Nobody becomes an administrator by signing up.";
@@ -168,29 +200,16 @@ impl<'s> Deed<'s> {
         };
         let mut judged = vec![];
         for (verb, targets) in [(Verb::Add, added), (Verb::Remove, removed)] {
-            if !targets.is_empty() {
-                let asks = self.judge_targets(entity, id, link.relation, target, verb, &targets, &held).await;
+            // What an action lifts is asked nothing, and what stands beside it is.
+            let is_lifted = |t: &Target| matches!(relation.link, Link::Inverse { .. }) && self.lifted.row(t.id, Right::Update);
+            let (lifted, others): (Vec<_>, Vec<_>) = targets.into_iter().partition(is_lifted);
+            for targets in [lifted, others].into_iter().filter(|targets| !targets.is_empty()) {
+                let asks = self.judge_targets(entity, id, relation, target, verb, &targets, held).await;
                 let asks = asks.map_err(|error| error.within(&at))?;
                 judged.push((verb, targets, if is_new { Asks::Judged } else { asks }));
             }
         }
-        held.require_version(entity, id, expected)?;
-        if target.require_if_match
-            && *expected != Expected::Whichever
-            && !judged.is_empty()
-            && relation.rule == LinkRule::Declared
-        {
-            return Err(Error::PreconditionRequired); // those rows change, too: their own side says which version
-        }
-        for (verb, targets, asks) in judged {
-            let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
-            let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
-            let asked = if let Link::Inverse { .. } = relation.link { targets.len() } else { 1 };
-            if rows.len() < asked {
-                return Err(held.verdict.refusal(None));
-            }
-        }
-        Ok(())
+        Ok(judged)
     }
 
     /// What a change of links asks of the other rows.

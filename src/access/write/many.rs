@@ -13,7 +13,7 @@ use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
 use crate::plan::change::{Change, LinkChange};
 use crate::request::precondition::Expected;
-use crate::schema::{Entity, Link, LinkRule, Relation, Write};
+use crate::schema::{Column, Entity, Link, LinkRule, Relation, Unique, Write};
 use crate::statement::write::{self, Parts};
 
 /// One change of many.
@@ -198,7 +198,9 @@ fn batched<'s>(step: &Step<'s>) -> Option<&'s Entity> {
     match step {
         Step::Create(change) => is_plain(change).then_some(change.entity),
         Step::Update(change, _) => {
-            let is_theirs = change.sets.iter().all(|(c, _)| c.write == Write::Anyone && c.is_served());
+            // One statement changes its rows in no order, and the next one's unique value may be free only after this one.
+            let is_any = |c: &Column| c.write == Write::Anyone && c.is_served() && c.unique == Unique::No;
+            let is_theirs = change.sets.iter().all(|(c, _)| is_any(c));
             (is_theirs && is_plain(change) && change.links.is_empty() && !change.sets.is_empty()).then_some(change.entity)
         }
         Step::Delete(entity, ..) => (!entity.is_system()).then_some(entity),

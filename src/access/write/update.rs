@@ -36,7 +36,7 @@ impl<'s> Deed<'s> {
         // A change of links alone asks what its links ask; anything else asks update.
         let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
         held.require(id, right)?;
-        self.drop_unchanged(&mut change, &held).await?;
+        self.drop_unchanged(&mut change, by_action, &held).await?;
         self.require_writers(&held, id, &change.sent, &change.sets)?;
         self.require_owner(&held, &change).await?;
         let after_create = change.sets.iter().find(|(c, _)| c.write == Write::OnCreate);
@@ -47,20 +47,18 @@ impl<'s> Deed<'s> {
         self.refer_ones(&held, &change).await?;
         if !change.faults.is_empty() {
             // It fails anyway; but what is wrong is told only to those who may do what they ask.
-            for link in change.links.iter().filter(|l| l.relation.rule == LinkRule::Declared && l.relation.is_many()) {
-                self.refer(link).await?;
+            for link in change.links.iter().filter(|l| l.relation.is_many()) {
+                self.judge_links(entity, id, link.clone(), Made::Before, &held).await?;
             }
         }
         change.forbidden = self.echoed(&held, &change).await?.or(change.forbidden);
         held.require_version(entity, id, expected)?;
         change.check()?;
-        let sets = |change: &Change<'_>, name: &str| change.sets.iter().any(|(c, _)| c.name == name);
-        if entity.name == "user_account" && sets(&change, "email") && !change.sent.iter().any(|name| name == "email_verified") {
-            // Nobody has proved the new one, or says so.
-            change.sets.extend(entity.column("email_verified").map(|column| (column, Some("false".to_owned()))));
-        }
-        if entity.name == "user_account" && sets(&change, "active") {
-            self.guard_administrators().await?;
+        if entity.name == "user_account" {
+            self.renew_address(&mut change).await?;
+            if change.sets.iter().any(|(c, _)| c.name == "active") {
+                self.guard_administrators().await?;
+            }
         }
         let mut ones: Vec<_> = ones(&change.links).collect();
         self.keep_hidden(entity, id, &change.links, &mut ones).await?;
@@ -129,6 +127,18 @@ impl<'s> Deed<'s> {
         Ok(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", first.name))))
     }
 
+    /// An address that is there already is no new one; a new one nobody has proved, unless they say so.
+    async fn renew_address(&mut self, change: &mut Change<'s>) -> Result<()> {
+        let Some(at) = change.sets.iter().position(|(c, _)| c.name == "email") else { return Ok(()) };
+        let same = self.scope.run(&write::unchanged(change.entity, change.id, &change.sets[at..=at])).await?;
+        if same.first().is_some_and(|row| row.bool(0)) {
+            change.sets.remove(at);
+        } else if !change.sets.iter().any(|(c, _)| c.name == "email_verified") {
+            change.sets.extend(change.entity.column("email_verified").map(|column| (column, Some("false".to_owned()))));
+        }
+        Ok(())
+    }
+
     /// What a user who isn't who they were can't go on with: the sessions of who is inactive, and tokens in mail.
     async fn forget(&mut self, change: &Change<'_>) -> Result<()> {
         if change.entity.name != "user_account" {
@@ -144,13 +154,13 @@ impl<'s> Deed<'s> {
         Ok(())
     }
 
-    /// What is sent back as it is, and isn't the sender's to change at will, is no change.
-    async fn drop_unchanged(&mut self, change: &mut Change<'s>, held: &Held) -> Result<()> {
+    /// What is sent back as it is, and isn't the sender's to change, is no change.
+    async fn drop_unchanged(&mut self, change: &mut Change<'s>, by_action: bool, held: &Held) -> Result<()> {
         let id = change.id;
         let is_owner = held.bits(id) & write::CHMOD != 0 && held.has(id, Right::Update);
         let is_theirs = |write: Write| match write {
             Write::Owner => is_owner,
-            Write::OnCreate => false, // what follows from a new address, say, follows from no other
+            Write::OnCreate => by_action || held.is_administrator(),
             Write::Anyone | Write::System => true,
         };
         let may_set = |c: &Column| is_theirs(c.write) && held.is_of(id, c.writers.as_ref());
