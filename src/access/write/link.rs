@@ -200,10 +200,7 @@ impl<'s> Deed<'s> {
         };
         let mut judged = vec![];
         for (verb, targets) in [(Verb::Add, added), (Verb::Remove, removed)] {
-            // What an action lifts is asked nothing, and what stands beside it is.
-            let is_lifted = |t: &Target| matches!(relation.link, Link::Inverse { .. }) && self.lifted.row(t.id, Right::Update);
-            let (lifted, others): (Vec<_>, Vec<_>) = targets.into_iter().partition(is_lifted);
-            for targets in [lifted, others].into_iter().filter(|targets| !targets.is_empty()) {
+            if !targets.is_empty() {
                 let asks = self.judge_targets(entity, id, relation, target, verb, &targets, held).await;
                 let asks = asks.map_err(|error| error.within(&at))?;
                 judged.push((verb, targets, if is_new { Asks::Judged } else { asks }));
@@ -240,7 +237,8 @@ impl<'s> Deed<'s> {
                         format!("`{column}` of {} is required.", target.name),
                     )]));
                 }
-                let is_lifted = ids.iter().any(|i| self.lifted.row(*i, Right::Update));
+                // (An action names one of the others at a time.)
+                let is_lifted = ids.iter().all(|i| self.lifted.row(*i, Right::Update));
                 Ok(if is_lifted { Asks::Judged } else { Asks::Update })
             }
             (rule, _) => {
