@@ -154,6 +154,13 @@ async fn what_is_wrong_with_a_change_is_told_who_may_link_what_it_links() {
     let comments = |id: &str| json!({"data": {"type": "article", "id": article, "attributes": {"words": -1}, "relationships": {"comments": {"data": [{"type": "comment", "id": id}]}}}});
     ada.patch(&url, comments(&changed)).await.is(422);
     ada.patch(&url, comments(&referred)).await.is(403);
+    // What is wrong with links is told with the rest.
+    world.sql(&format!("update comment set article = '{article}'")).await;
+    world.sql("update comment set permission = 127").await;
+    let none = json!({"data": {"type": "article", "id": article, "attributes": {"words": -1}, "relationships": {"comments": {"data": []}}}});
+    let faults = ada.patch(&url, none).await.is(422);
+    let at: Vec<_> = faults.json["errors"].as_array().expect("errors").iter().map(|e| e["source"]["pointer"].clone()).collect();
+    assert_eq!(at, ["/data/attributes/words", "/data/relationships/comments"]);
 }
 
 #[tokio::test]

@@ -48,14 +48,17 @@ impl<'s> Deed<'s> {
         if !change.faults.is_empty() {
             // It fails anyway; but what is wrong is told only to those who may do what they ask.
             for link in change.links.iter().filter(|l| l.relation.is_many()) {
-                self.judge_links(entity, id, link.clone(), Made::Before, &held).await?;
+                match self.judge_links(entity, id, link.clone(), Made::Before, &held).await {
+                    Err(error) if matches!(error.inner(), Error::Invalid(_)) => change.faults.extend(error.faults()),
+                    asked => _ = asked?,
+                }
             }
         }
         change.forbidden = self.echoed(&held, &change).await?.or(change.forbidden);
         held.require_version(entity, id, expected)?;
         change.check()?;
         if entity.name == "user_account" {
-            self.renew_address(&mut change).await?;
+            self.renew_address(&mut change, by_action).await?;
             if change.sets.iter().any(|(c, _)| c.name == "active") {
                 self.guard_administrators().await?;
             }
@@ -127,11 +130,12 @@ impl<'s> Deed<'s> {
         Ok(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", first.name))))
     }
 
-    /// An address that is there already is no new one; a new one nobody has proved, unless they say so.
-    async fn renew_address(&mut self, change: &mut Change<'s>) -> Result<()> {
+    /// An address that is sent as it is, is no new one; a new one nobody has proved, unless they say so. What an action does
+    /// with an address is its own, whichever there is.
+    async fn renew_address(&mut self, change: &mut Change<'s>, by_action: bool) -> Result<()> {
         let Some(at) = change.sets.iter().position(|(c, _)| c.name == "email") else { return Ok(()) };
         let same = self.scope.run(&write::unchanged(change.entity, change.id, &change.sets[at..=at])).await?;
-        if same.first().is_some_and(|row| row.bool(0)) {
+        if !by_action && same.first().is_some_and(|row| row.bool(0)) {
             change.sets.remove(at);
         } else if !change.sets.iter().any(|(c, _)| c.name == "email_verified") {
             change.sets.extend(change.entity.column("email_verified").map(|column| (column, Some("false".to_owned()))));
