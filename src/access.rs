@@ -3,6 +3,8 @@
 //! In charge of: turning the verdicts that a statement brings into rows or a refusal. The only caller of the store's row
 //! functions for requests. It must not know HTTP or JSON.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::account::Caller;
@@ -11,87 +13,68 @@ use crate::permission::Right;
 use crate::plan::aggregate::Totals;
 use crate::plan::{Guard, Pick, Plan};
 use crate::schema::{Entity, Schema};
-use crate::statement::action::{SUBJECT, may_execute as may_execute_statement};
-use crate::statement::read::{self, Branch, Layout};
-use crate::statement::who::{verdict, who};
-use crate::statement::write::judge;
-use crate::store::{Row, Scope, Store};
+use crate::statement::action::may_execute as may_execute_statement;
+use crate::statement::read::layout::{Branch, ID, Layout, NUMBER};
+use crate::statement::read::{self, Found, Part, Shape};
+use crate::statement::row::Row;
+use crate::statement::who::Known;
+use crate::store::Store;
+use known::Asking;
+pub use known::Source;
 
 pub mod explain;
 pub mod history;
+mod known;
 pub mod view;
 pub mod write;
-
-/// Where a read runs: on its own, or inside a transaction.
-pub enum Source<'a> {
-    /// On its own.
-    Store(&'a Store),
-    /// Inside a transaction, so that it sees what was changed there.
-    Scope(&'a mut Scope),
-}
 
 /// Rows that may go out, by branch.
 pub struct Answer<'s> {
     /// How to read them.
-    pub layout: Layout<'s>,
+    pub shape: Arc<Shape>,
     /// The rows of each branch of the layout.
     pub rows: Vec<Vec<Row>>,
     /// Whether there are more in the page's direction.
     pub has_more: bool,
-    /// The entities, by their place in the schema, to which links may lead.
-    pub open: Vec<usize>,
+    /// Whom it is for: to which entities links may lead.
+    known: Arc<Known>,
+    schema: &'s Schema,
 }
 
 impl Answer<'_> {
+    /// How to read the rows.
+    pub fn layout(&self) -> &Layout {
+        &self.shape.layout
+    }
+
+    /// Whether links may lead to an entity.
+    pub fn is_open(&self, entity: &Entity) -> bool {
+        self.known.may(entity, Right::Read)
+    }
+
     /// The version of the row that was asked for by itself.
-    pub fn version(&self) -> Option<i64> {
-        let Some(Branch::Rows(layout)) = self.layout.branches.first() else { return None };
-        self.rows.first()?.first()?.int(layout.version?)
-    }
-}
-
-struct Verdict {
-    bits: i64,
-    caller: Caller,
-    /// Entities that are asked, in the order of their bits.
-    named: Vec<(String, Right)>,
-}
-
-impl Verdict {
-    /// Of a statement's head.
-    fn of(layout: &Layout<'_>, bits: Option<i64>, caller: Caller) -> Verdict {
-        let named = layout.named.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
-        Verdict { bits: bits.unwrap_or(0), caller, named }
-    }
-
-    /// What can't be planned, for this caller: told only after the entities' verdict.
-    fn require_planned(&self, faults: &[Fault], guest_faults: &[Fault]) -> Result<()> {
-        let guest_faults = guest_faults.iter().filter(|_| !self.has(verdict::USER));
-        let faults: Vec<Fault> = faults.iter().chain(guest_faults).cloned().collect();
-        if faults.is_empty() { Ok(()) } else { Err(Error::Unreadable(faults)) }
-    }
-
-    fn has(&self, bit: i64) -> bool {
-        self.bits & bit != 0
-    }
-
-    fn refusal(&self, reason: Option<Reason>) -> Error {
-        let guest = !self.has(verdict::USER);
-        Error::refused(guest, guest && self.caller.sent_token, reason)
-    }
-
-    /// The refusal of a row.
-    fn row_refusal(&self, phase: &'static str, entity: &str, right: Right) -> Error {
-        self.refusal(Some(Reason { phase, entity: entity.to_owned(), asks: right.word() }))
-    }
-
-    fn require_entities(&self) -> Result<()> {
-        for (at, (entity, right)) in self.named.iter().enumerate() {
-            if !self.has(1 << (verdict::ENTITY as usize + at)) {
-                return Err(self.refusal(Some(Reason { phase: phases(*right)[0], entity: entity.clone(), asks: right.word() })));
-            }
+    ///
+    /// # Errors
+    /// 500 where it doesn't decode.
+    pub fn version(&self) -> Result<Option<i64>> {
+        let Some(Branch::Rows(layout)) = self.layout().branches.first() else { return Ok(None) };
+        match (self.rows.first().and_then(|rows| rows.first()), layout.version) {
+            (Some(row), Some(version)) => row.get(version),
+            _ => Ok(None),
         }
-        Ok(())
+    }
+
+    /// The ids of the rows that were asked for.
+    ///
+    /// # Errors
+    /// 500 where one doesn't decode.
+    pub fn ids(&self) -> Result<Vec<Uuid>> {
+        self.rows.iter().take(1).flatten().filter_map(|row| row.get(ID).transpose()).collect()
+    }
+
+    /// What exists.
+    pub fn schema(&self) -> &Schema {
+        self.schema
     }
 }
 
@@ -100,166 +83,254 @@ fn phases(right: Right) -> [&'static str; 2] {
     if right == Right::Read { ["after entity", "after instance"] } else { ["before entity", "before instance"] }
 }
 
-/// Runs a read: entities first, then the row that is named, then faults of the query.
+/// Who is refused, and with which words.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    is_guest: bool,
+    sent_token: bool,
+}
+
+impl Refused {
+    fn refusal(self, reason: Option<Reason>) -> Error {
+        Error::refused(self.is_guest, self.is_guest && self.sent_token, reason)
+    }
+
+    /// The refusal of an entity.
+    fn entity(self, entity: &str, right: Right) -> Error {
+        self.refusal(Some(Reason { phase: phases(right)[0], entity: entity.to_owned(), asks: right.word() }))
+    }
+
+    /// The refusal of a row.
+    fn row(self, phase: &'static str, entity: &str, right: Right) -> Error {
+        self.refusal(Some(Reason { phase, entity: entity.to_owned(), asks: right.word() }))
+    }
+}
+
+impl Known {
+    fn refused(&self, caller: Caller) -> Refused {
+        Refused { is_guest: self.user().is_none(), sent_token: caller.sent_token }
+    }
+}
+
+/// What can't be planned, for this caller: told only after the entities' verdict.
+fn require_planned(known: &Known, faults: &[Fault], guest_faults: &[Fault]) -> Result<()> {
+    let guest_faults = guest_faults.iter().filter(|_| known.user().is_none());
+    let faults: Vec<Fault> = faults.iter().chain(guest_faults).cloned().collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::Unreadable(faults)) }
+}
+
+/// What the entities of a read say, before any row is looked at.
+fn require_entities(known: &Known, caller: Caller, plan: &Plan<'_>) -> Result<()> {
+    let refused = known.refused(caller);
+    if matches!(plan.pick, Pick::Mine) && refused.is_guest {
+        return Err(refused.refusal(None));
+    }
+    let asked = plan.named.iter().filter(|e| !(plan.is_lifted && e.at == plan.root.entity.at));
+    for entity in asked {
+        let right = plan.asks(entity);
+        if !known.may(entity, right) {
+            return Err(refused.entity(&entity.name, right));
+        }
+    }
+    require_planned(known, &plan.faults, &plan.guest_faults)
+}
+
+/// Runs a read: entities first, then faults of the query, then the row that is named. One statement, where caller and shape are
+/// known; one more where a page's walk came up short.
 ///
 /// # Errors
 /// 401, 403, 404 as `permissions.md` §5 has them; 400 with all faults of the plan, after the entities' verdict.
 pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, plan: &Plan<'s>) -> Result<Answer<'s>> {
-    let is_faulty = !plan.faults.is_empty();
-    let (statement, layout) = read::read(schema, plan, caller.session, is_faulty);
-    let mut rows: Vec<Vec<Row>> = layout.branches.iter().map(|_| vec![]).collect();
-    let (mut bits, mut open) = (None, vec![]);
-    let found = match source {
-        Source::Store(store) if plan.is_small() => store.read_small(&statement).await?,
-        Source::Store(store) => store.read(&statement).await?,
-        Source::Scope(scope) => scope.run(&statement).await?,
-    };
-    for row in found {
-        match usize::try_from(row.int(0).unwrap_or(0)).unwrap_or(0) {
-            0 => {
-                bits = row.int(1);
-                let numbers = layout.open.and_then(|slot| row.text(slot)).unwrap_or_default();
-                open.extend(numbers.split(' ').filter_map(|number| number.parse::<usize>().ok()));
+    let mut asking = Asking::of(source, schema, caller);
+    loop {
+        let known = asking.known().await?;
+        if let Err(error) = require_entities(&known, caller, plan) {
+            match asking.proves().await? {
+                true => return Err(error),
+                false => continue,
             }
-            branch => rows[branch - 1].push(row),
         }
+        let Some(mut found) = asking.rows(plan, &known, Part::First).await? else { continue };
+        let is_short = |found: &Found| {
+            found.rows.first().is_some_and(|rows| i64::try_from(rows.len()).is_ok_and(|n| n <= plan.root.window.size))
+        };
+        let is_walked = matches!(plan.pick, Pick::Page) && read::is_walked(&plan.root) && !known.is_administrator();
+        if is_walked && is_short(&found) {
+            match asking.rows(plan, &known, Part::Candidates).await? {
+                Some(candidates) => found = candidates,
+                None => continue,
+            }
+        }
+        return answer(schema, caller, plan, known, found);
     }
-    let verdict = Verdict::of(&layout, bits, caller);
+}
+
+/// What was found of a read, or the refusal of the row that is named.
+fn answer<'s>(schema: &'s Schema, caller: Caller, plan: &Plan<'s>, known: Arc<Known>, found: Found) -> Result<Answer<'s>> {
+    let refused = known.refused(caller);
     let entity = &plan.root.entity.name;
-    if matches!(plan.pick, Pick::Mine) && !verdict.has(verdict::USER) {
-        return Err(verdict.refusal(None));
-    }
-    verdict.require_entities()?;
-    verdict.require_planned(&plan.faults, &plan.guest_faults)?;
-    let is_empty = rows.first().is_none_or(Vec::is_empty);
-    match plan.pick {
-        Pick::Page | Pick::These(_) => {}
-        Pick::One(_) | Pick::Mine => {
-            if !verdict.has(verdict::PEEKABLE) {
-                return Err(Error::NotFound);
-            }
-            if is_empty {
-                return Err(verdict.row_refusal("after instance", entity, Right::Read));
+    let Found { shape, may, target, mut rows } = found;
+    match (plan.pick, may) {
+        (Pick::Page | Pick::These(_), _) => {}
+        (Pick::One(_) | Pick::Mine | Pick::Related { .. }, None) => return Err(Error::NotFound),
+        (Pick::One(_) | Pick::Mine, Some(may)) => {
+            if !may {
+                return Err(refused.row("after instance", entity, Right::Read));
             }
         }
-        Pick::Related { parent, relation, .. } => {
-            if !verdict.has(verdict::PEEKABLE) {
-                return Err(Error::NotFound);
+        (Pick::Related { parent, .. }, Some(may)) => {
+            if !may {
+                return Err(refused.row("after instance", &parent.name, Right::Read));
             }
-            if !verdict.has(verdict::PARENT) {
-                return Err(verdict.row_refusal("after instance", &parent.name, Right::Read));
-            }
-            if !relation.is_many() && is_empty && plan.root.guard == Guard::READ && verdict.has(verdict::TARGET) {
-                return Err(verdict.row_refusal("after instance", entity, Right::Read));
+            if target == Some(false) && plan.root.guard == Guard::READ {
+                return Err(refused.row("after instance", entity, Right::Read));
             }
         }
     }
     let is_over = |rows: &Vec<Row>| i64::try_from(rows.len()).is_ok_and(|n| n > plan.most_included);
-    if layout.branches.iter().zip(&rows).any(|(branch, rows)| matches!(branch, Branch::Links { .. }) && is_over(rows)) {
+    if shape.layout.branches.iter().zip(&rows).any(|(branch, rows)| matches!(branch, Branch::Links { .. }) && is_over(rows)) {
         let words = format!("An include brings at most {} rows: include less, or a smaller page.", plan.most_included);
         return Err(Error::Unreadable(vec![Fault::new("too-many", words).parameter("include")]));
     }
-    let has_more = cut(plan, &mut rows);
-    sort_links(&layout, &mut rows);
-    Ok(Answer { layout, rows, has_more, open })
+    let is_branched = !matches!(shape.layout.branches.as_slice(), [_]);
+    let has_more = cut(plan, &mut rows, is_branched)?;
+    for (branch, rows) in shape.layout.branches.iter().zip(&mut rows) {
+        if let Branch::Links { .. } = branch {
+            sort(rows)?;
+        }
+    }
+    Ok(Answer { shape, rows, has_more, known, schema })
 }
 
-/// Runs an aggregate over what the caller may read. Gives the groups, and whether there are more.
-///
-/// # Errors
-/// 401, 403 where an entity refuses; 400 with all faults of the plan, after that.
-pub async fn totals<'s>(
-    store: &Store,
-    schema: &'s Schema,
-    caller: Caller,
-    plan: &Totals<'s>,
-) -> Result<(Layout<'s>, Vec<Row>, bool)> {
-    let (statement, layout) = read::aggregate::totals(schema, plan, caller.session, !plan.faults.is_empty());
-    let mut rows = store.read(&statement).await?;
-    let head = rows.iter().position(|row| row.int(0) == Some(0)).map(|at| rows.swap_remove(at));
-    let verdict = Verdict::of(&layout, head.and_then(|row| row.int(1)), caller);
-    verdict.require_entities()?;
-    verdict.require_planned(&plan.faults, &plan.guest_faults)?;
-    rows.sort_by_key(|row| row.int(1));
-    let has_more = i64::try_from(rows.len()).is_ok_and(|n| n > plan.size);
-    rows.truncate(usize::try_from(plan.size).unwrap_or(usize::MAX));
-    Ok((layout, rows, has_more))
+/// Puts the rows of a branch in order.
+fn sort(rows: &mut Vec<Row>) -> Result<()> {
+    let numbers = rows.iter().map(|row| Ok(row.get(NUMBER)?.unwrap_or(0))).collect::<Result<Vec<i64>>>()?;
+    let mut numbered: Vec<(i64, Row)> = numbers.into_iter().zip(std::mem::take(rows)).collect();
+    numbered.sort_by_key(|(number, _)| *number);
+    rows.extend(numbered.into_iter().map(|(_, row)| row));
+    Ok(())
 }
 
 /// Puts the page in order and takes off the row that only told that there is more.
-fn cut(plan: &Plan<'_>, rows: &mut [Vec<Row>]) -> bool {
-    let Some(page) = rows.first_mut() else { return false };
-    page.sort_by_key(|row| row.int(1));
+fn cut(plan: &Plan<'_>, rows: &mut [Vec<Row>], is_branched: bool) -> Result<bool> {
+    let Some(page) = rows.first_mut() else { return Ok(false) };
+    if is_branched {
+        sort(page)?;
+    }
     let size = usize::try_from(plan.root.window.size).unwrap_or(usize::MAX);
     let has_more = page.len() > size;
     page.truncate(size);
     if plan.root.window.before.is_some() {
         page.reverse();
     }
-    has_more
+    Ok(has_more)
 }
 
-fn sort_links(layout: &Layout<'_>, rows: &mut [Vec<Row>]) {
-    for (branch, rows) in layout.branches.iter().zip(rows) {
-        if let Branch::Links { .. } = branch {
-            rows.sort_by_key(|row| row.int(1));
+/// The groups of an aggregate.
+pub struct Groups {
+    /// How to read them.
+    pub shape: Arc<Shape>,
+    /// One row a group.
+    pub rows: Vec<Row>,
+    /// Whether there are more.
+    pub has_more: bool,
+}
+
+/// Runs an aggregate over what the caller may read.
+///
+/// # Errors
+/// 401, 403 where an entity refuses; 400 with all faults of the plan, after that.
+pub async fn totals<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, plan: &Totals<'s>) -> Result<Groups> {
+    let mut asking = Asking::of(source, schema, caller);
+    loop {
+        let known = asking.known().await?;
+        let refused = plan.named.iter().find(|entity| !known.may(entity, Right::Read));
+        let verdict = match refused {
+            Some(entity) => Err(known.refused(caller).entity(&entity.name, Right::Read)),
+            None => require_planned(&known, &plan.faults, &plan.guest_faults),
+        };
+        if let Err(error) = verdict {
+            match asking.proves().await? {
+                true => return Err(error),
+                false => continue,
+            }
         }
+        let Some(Found { shape, mut rows, .. }) = asking.groups(plan, &known).await? else { continue };
+        let mut rows = rows.pop().unwrap_or_default();
+        let has_more = i64::try_from(rows.len()).is_ok_and(|n| n > plan.size);
+        rows.truncate(usize::try_from(plan.size).unwrap_or(usize::MAX));
+        return Ok(Groups { shape, rows, has_more });
     }
 }
 
-/// Asks what stands before an action: execute on its entity and its own row, and on the subject; peek is enough there where
-/// the action lifts that (`is_lifted`). Gives the caller's id.
+/// An action that is to be run, as far as it is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Execution<'a> {
+    /// The action's entity.
+    pub entity: &'a Entity,
+    /// Its name.
+    pub action: &'a str,
+    /// The row that it is run on.
+    pub subject: Option<Uuid>,
+    /// Whether peek is enough of the subject, for the action declares execute.
+    pub is_lifted: bool,
+}
+
+/// Asks what stands before an action: execute on its entity and its own row, and on the subject. Gives the caller's id.
 ///
 /// # Errors
 /// 401 and 403 (names of actions are no secret), then 404, 401 and 403 for the subject.
-pub async fn may_execute(
-    source: Source<'_>,
-    entity: &Entity,
-    action: &str,
-    subject: Option<Uuid>,
-    is_lifted: bool,
-    caller: Caller,
-) -> Result<Option<Uuid>> {
-    let ask = |lock| may_execute_statement(entity, action, subject, caller.session, lock);
-    let rows = match source {
-        Source::Store(store) => store.read(&ask(false)).await?,
-        Source::Scope(scope) => scope.run(&ask(!scope.is_reading)).await?,
-    };
-    let row = rows.first().ok_or_else(|| Error::internal("no verdict"))?;
-    let named = vec![(entity.name.clone(), Right::Execute), (format!("action {action}"), Right::Execute)];
-    let verdict = Verdict { bits: row.int(0).unwrap_or(0), caller, named };
-    verdict.require_entities()?;
-    if subject.is_some() {
-        if !verdict.has(verdict::PEEKABLE) {
-            return Err(Error::NotFound);
-        }
-        if !is_lifted && !verdict.has(SUBJECT) {
-            return Err(verdict.row_refusal("before instance", &entity.name, Right::Execute));
-        }
+pub async fn may_execute(source: Source<'_>, schema: &Schema, execution: Execution<'_>, caller: Caller) -> Result<Option<Uuid>> {
+    let Execution { entity, action, subject, is_lifted } = execution;
+    let mut asking = Asking::of(source, schema, caller);
+    loop {
+        let known = asking.known().await?;
+        let refused = known.refused(caller);
+        let verdict = match (known.may(entity, Right::Execute), known.may_run(&entity.name, action)) {
+            (false, _) => Err(refused.entity(&entity.name, Right::Execute)),
+            (true, false) => Err(refused.entity(&format!("action {action}"), Right::Execute)),
+            (true, true) => Ok(known.user()),
+        };
+        let (Ok(_), Some(subject)) = (&verdict, subject) else {
+            match asking.proves().await? {
+                true => return verdict,
+                false => continue,
+            }
+        };
+        let lock = asking.may_lock();
+        let Some(row) = asking.ask(&may_execute_statement(entity, subject, &known, lock)).await? else { continue };
+        return match row {
+            None => Err(Error::NotFound),
+            Some(false) if !is_lifted => Err(refused.row("before instance", &entity.name, Right::Execute)),
+            Some(_) => verdict,
+        };
     }
-    Ok(row.uuid(1))
 }
 
 /// Asks an entity, where nothing else of the request can be asked.
 ///
 /// # Errors
 /// 401 for guests, 403 for others.
-pub async fn require_entity(store: &Store, caller: Caller, entity: &Entity, right: Right) -> Result<()> {
-    let rows = store.read(&judge(entity, &[], &[], &[(entity, right)], caller.session, "")).await?;
-    let verdict =
-        Verdict { bits: rows.first().and_then(|row| row.int(1)).unwrap_or(0), caller, named: vec![(entity.name.clone(), right)] };
-    verdict.require_entities()
+pub async fn require_entity(source: Source<'_>, schema: &Schema, caller: Caller, entity: &Entity, right: Right) -> Result<()> {
+    Asking::of(source, schema, caller)
+        .verdict(|known| match known.may(entity, right) {
+            true => Ok(()),
+            false => Err(known.refused(caller).entity(&entity.name, right)),
+        })
+        .await
+}
+
+/// Whether PostgreSQL answers, and what we serve is part of the schema that was applied last.
+pub async fn is_ready(store: &Store, schema: &Schema) -> bool {
+    known::is_served(store, schema).await.is_ok()
 }
 
 /// Lets administrators through.
 ///
 /// # Errors
 /// 401 for guests, 403 for others.
-pub async fn require_administrator(store: &Store, caller: Caller) -> Result<()> {
-    let mut statement = crate::statement::Statement { keep: true, ..Default::default() };
-    let who = who(&mut statement, caller.session);
-    statement.sql = format!("with {who} select id, admin from who");
-    let rows = store.read(&statement).await?;
-    let (is_guest, is_administrator) = rows.first().map_or((true, false), |row| (row.uuid(0).is_none(), row.bool(1)));
-    if is_administrator { Ok(()) } else { Err(Error::refused(is_guest, is_guest && caller.sent_token, None)) }
+pub async fn require_administrator(source: Source<'_>, schema: &Schema, caller: Caller) -> Result<()> {
+    Asking::of(source, schema, caller)
+        .verdict(|known| if known.is_administrator() { Ok(()) } else { Err(known.refused(caller).refusal(None)) })
+        .await
 }

@@ -71,6 +71,21 @@ pub struct Database {
     pub statement: Duration,
     pub small: Duration,
     pub recycle: Duration,
+    pub shapes: usize,
+    pub callers: usize,
+    pub proof: Proof,
+}
+
+/// What is done with what the process knows of callers. Each way answers the same: the tests run them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Proof {
+    /// It is used where a statement proves it.
+    #[default]
+    Warm,
+    /// It is learned anew for each request.
+    Cold,
+    /// It is learned anew in one snapshot with what it is used for.
+    Slow,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -80,6 +95,7 @@ pub struct Token {
     pub audience: String,
     pub life: Duration,
     pub refresh_life: Duration,
+    pub over_is_guest: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -203,10 +219,14 @@ pub const KEYS: &[Key] = &[
     key("database.statement", "10s", "longest that one statement may run", |c, v| duration(v).map(|v| c.database.statement = v)),
     key("database.small", "2s", "longest that the read of one row may run on a shared connection; it is then done again on one of the pool", |c, v| duration(v).map(|v| c.database.small = v)),
     key("database.recycle", "30m", "age at which a connection is replaced", |c, v| duration(v).map(|v| c.database.recycle = v)),
+    key("database.shapes", "256", "most statements that are kept prepared on each connection", |c, v| number(v, 0, 10_000).map(|v| c.database.shapes = v)),
+    key("database.callers", "10000", "most callers of whom groups and rights are known until they are proven or learned anew", |c, v| number(v, 2, 1_000_000).map(|v| c.database.callers = v)),
+    key("database.proof", "warm", "how groups and rights of callers are found: warm, proven where they are known; cold, learned for each request; slow, learned in one snapshot with it", |c, v| proof(v).map(|v| c.database.proof = v)),
     hidden("secret_key", "", "32 bytes in base64 that encrypt keys and secrets in the database; without it they are made in the data folder", |c, v| master(v).map(|v| c.secret_key = v)),
     key("token.issuer", "rowhouse", "iss of the tokens", |c, v| word(v).map(|v| c.token.issuer = v)),
     key("token.audience", "rowhouse", "aud of the tokens", |c, v| word(v).map(|v| c.token.audience = v)),
     key("token.life", "1h", "how long a token is good", |c, v| duration(v).map(|v| c.token.life = v)),
+    key("token.over", "refuse", "what a token of ours is that is good no more: refuse, 401; or guest, as if there were none", |c, v| over(v).map(|v| c.token.over_is_guest = v)),
     key("token.refresh_life", "30d", "how long a sign-in that is remembered may be refreshed", |c, v| duration(v).map(|v| c.token.refresh_life = v)),
     hidden("mail.smtp", "", "how letters leave: smtps://user:password@host, smtp://host?tls=required, smtp://host; without it they wait in the outbox", |c, v| { c.mail.smtp = (!v.is_empty()).then(|| Secret::new(v)); Ok(()) }),
     key("mail.from", "Rowhouse <rowhouse@localhost>", "whom letters come from", |c, v| word(v).map(|v| c.mail.from = v)),
@@ -415,6 +435,23 @@ fn origins(v: &str) -> Result<Vec<String>, String> {
 
 fn list<T: std::str::FromStr>(v: &str, what: &str) -> Result<Vec<T>, String> {
     v.split(',').map(str::trim).filter(|i| !i.is_empty()).map(|i| i.parse().map_err(|_| what.to_owned())).collect()
+}
+
+fn proof(v: &str) -> Result<Proof, String> {
+    match v {
+        "warm" => Ok(Proof::Warm),
+        "cold" => Ok(Proof::Cold),
+        "slow" => Ok(Proof::Slow),
+        _ => Err("warm, cold or slow".to_owned()),
+    }
+}
+
+fn over(v: &str) -> Result<bool, String> {
+    match v {
+        "refuse" => Ok(false),
+        "guest" => Ok(true),
+        _ => Err("refuse or guest".to_owned()),
+    }
 }
 
 fn number<T: std::str::FromStr + PartialOrd + fmt::Display>(v: &str, low: T, high: T) -> Result<T, String> {

@@ -4,6 +4,7 @@
 
 mod error;
 mod link;
+mod value;
 
 pub use error::{errors, reason};
 pub use link::Place;
@@ -13,13 +14,16 @@ use std::collections::{HashMap, HashSet};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
-use crate::access::Answer;
+use crate::access::{Answer, Groups};
+use crate::error::{Error, Result};
+use crate::plan::aggregate::Totals;
 use crate::plan::{Guard, Pick, Plan};
 use crate::request::media::{ATOMIC, CURSOR, Form};
 use crate::schema::kind::Wire;
 use crate::schema::{Entity, Schema};
-use crate::statement::read::{Branch, FIXED as FIRST_SLOT, Layout, Rows};
-use crate::store::Row;
+use crate::statement::read::aggregate::GROUP;
+use crate::statement::read::layout::{Branch, ID, NUMBER, PARENT, Rows};
+use crate::statement::row::Row;
 
 /// What may stand in a path's segment as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -38,31 +42,29 @@ struct Writer<'a, 's> {
     out: Vec<u8>,
     schema: &'s Schema,
     place: &'a Place<'a>,
-    links: HashMap<(usize, &'s str), Links>,
-    /// The entities to which links may lead.
-    open: HashSet<usize>,
+    /// Of the parents' entity and the relation, by their places.
+    links: HashMap<(usize, usize), Links>,
 }
 
 /// Writes the document of a read.
-pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Vec<u8> {
-    let mut writer = Writer {
-        out: Vec::with_capacity(1024),
-        schema,
-        place,
-        links: links(answer),
-        open: answer.open.iter().copied().collect(),
-    };
+///
+/// # Errors
+/// 500 where a value doesn't decode.
+pub fn render<'s>(plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Result<Vec<u8>> {
+    let schema = answer.schema();
+    let layout_of = answer.layout();
+    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: links(plan, answer)? };
     writer.put("{\"jsonapi\":{\"version\":\"1.1\"");
     if place.form == Form::Cursors {
         writer.put(&format!(",\"profile\":[\"{CURSOR}\"]"));
     }
     writer.put("},\"links\":");
-    writer.top_links(plan, answer);
+    writer.top_links(plan, answer)?;
     writer.put(",\"data\":");
     let is_many = plan.pick.is_collection() || matches!(plan.pick, Pick::These(_));
     let is_linkage = plan.root.guard == Guard::PEEK;
     let mut seen = HashSet::new();
-    if let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) {
+    if let Some((Branch::Rows(layout), rows)) = layout_of.branches.first().zip(answer.rows.first()) {
         if is_many {
             writer.put("[");
         }
@@ -71,11 +73,14 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
                 writer.put(",");
             }
             match is_linkage {
-                true => writer.linked(layout.entity, row.uuid(3), layout.bits.map(|slot| row.int(slot))),
-                false => writer.resource(layout, row),
+                true => {
+                    let bits = layout.bits.map(|place| row.get(place)).transpose()?;
+                    writer.linked(layout.entity(schema), row.get(ID)?, bits);
+                }
+                false => writer.resource(answer, layout, row)?,
             }
             if !is_linkage {
-                seen.insert((layout.entity.at, row.uuid(3)));
+                seen.insert((layout.entity, row.get(ID)?));
             }
         }
         if is_many {
@@ -85,37 +90,44 @@ pub fn render<'s>(schema: &'s Schema, plan: &Plan<'s>, answer: &Answer<'s>, plac
         }
     }
     if let Some(most) = plan.root.window.total {
-        writer.total(answer, most);
+        writer.total(answer, most)?;
     }
     if plan.has_include() {
         writer.put(",\"included\":[");
         let mut is_first = true;
-        for (branch, rows) in answer.layout.branches.iter().zip(&answer.rows).skip(1) {
+        for (branch, rows) in layout_of.branches.iter().zip(&answer.rows).skip(1) {
             let Branch::Rows(layout) = branch else { continue };
-            for row in rows.iter().filter(|row| seen.insert((layout.entity.at, row.uuid(3)))) {
+            for row in rows {
+                if !seen.insert((layout.entity, row.get(ID)?)) {
+                    continue;
+                }
                 if !is_first {
                     writer.put(",");
                 }
                 is_first = false;
-                writer.resource(layout, row);
+                writer.resource(answer, layout, row)?;
             }
         }
         writer.put("]");
     }
     writer.put("}");
-    writer.out
+    Ok(writer.out)
 }
 
 /// Writes the results of atomic operations: of each the row that it made or changed, in the answer of its entity; nothing
 /// where it has none, and `meta` where the caller may not read it.
-pub fn results(schema: &Schema, rows: &[Option<(Option<&Answer<'_>>, Uuid)>], place: &Place<'_>) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new(), open: HashSet::new() };
+///
+/// # Errors
+/// 500 where a value doesn't decode.
+pub fn results(schema: &Schema, rows: &[Option<(Option<&Answer<'_>>, Uuid)>], place: &Place<'_>) -> Result<Vec<u8>> {
+    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
     writer.put(&format!("{{\"jsonapi\":{{\"version\":\"1.1\",\"ext\":[\"{ATOMIC}\"]}},\"atomic:results\":["));
-    let mut found: HashMap<Uuid, (&Rows<'_>, &Row)> = HashMap::new();
+    let mut found: HashMap<Uuid, (&Answer<'_>, &Rows, &Row)> = HashMap::new();
     for answer in rows.iter().flatten().filter_map(|(answer, _)| *answer) {
-        writer.open.extend(&answer.open);
-        if let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) {
-            found.extend(rows.iter().filter_map(|row| Some((row.uuid(3)?, (layout, row)))));
+        if let Some((Branch::Rows(layout), rows)) = answer.layout().branches.first().zip(answer.rows.first()) {
+            for row in rows {
+                found.extend(row.get(ID)?.map(|id| (id, (answer, layout, row))));
+            }
         }
     }
     for (at, row) in rows.iter().enumerate() {
@@ -123,34 +135,29 @@ pub fn results(schema: &Schema, rows: &[Option<(Option<&Answer<'_>>, Uuid)>], pl
         match row.map(|(_, id)| found.get(&id)) {
             None => writer.put("{}"),
             Some(None) => writer.put("{\"meta\":{\"readable\":false}}"),
-            Some(Some((layout, row))) => {
+            Some(Some((answer, layout, row))) => {
                 writer.put("{\"data\":");
-                writer.resource(layout, row);
+                writer.resource(answer, layout, row)?;
                 writer.put("}");
             }
         }
     }
     writer.put("]}");
-    writer.out
+    Ok(writer.out)
 }
 
-/// Writes the document of an aggregate: a resource of type `aggregate` for each group.
-pub fn totals(
-    schema: &Schema,
-    layout: &Layout<'_>,
-    rows: &[Row],
-    has_more: bool,
-    number: Option<i64>,
-    place: &Place<'_>,
-) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new(), open: HashSet::new() };
+/// Writes the document of an aggregate: a resource of type `aggregate` for each group. `number`: of the page.
+///
+/// # Errors
+/// 500 where a value doesn't decode.
+pub fn totals(schema: &Schema, plan: &Totals<'_>, groups: &Groups, number: Option<i64>, place: &Place<'_>) -> Result<Vec<u8>> {
+    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
     writer.put("{\"jsonapi\":{\"version\":\"1.1\"},\"links\":{\"self\":");
     writer.text(&place.own());
     let number = number.unwrap_or(1);
     let to = |n: i64| Some(("page[number]", n.to_string()));
-    let pages =
-        [("first", Some(None)), ("prev", (number > 1).then(|| to(number - 1))), ("next", has_more.then(|| to(number + 1)))];
-    for (name, page) in pages {
+    let next = groups.has_more.then(|| to(number + 1));
+    for (name, page) in [("first", Some(None)), ("prev", (number > 1).then(|| to(number - 1))), ("next", next)] {
         writer.put(&format!(",\"{name}\":"));
         match page {
             Some(page) => {
@@ -161,51 +168,54 @@ pub fn totals(
         }
     }
     writer.put("},\"data\":[");
-    if let Some(Branch::Groups(told)) = layout.branches.first() {
-        for (at, row) in rows.iter().enumerate() {
+    if let Some(Branch::Groups(outputs)) = groups.shape.layout.branches.first() {
+        for (at, row) in groups.rows.iter().enumerate() {
             writer.put(if at > 0 { "," } else { "" });
             writer.put("{\"type\":\"aggregate\",\"id\":");
-            writer.text(row.text(FIRST_SLOT).unwrap_or_default());
+            writer.text(row.get(GROUP)?.unwrap_or_default());
             writer.put(",\"attributes\":{");
-            for (at, value) in told.iter().enumerate() {
+            for (at, (member, output)) in plan.members().zip(outputs).enumerate() {
                 writer.put(if at > 0 { "," } else { "" });
-                writer.text(&value.member);
+                writer.text(member);
                 writer.put(":");
-                match value.is_number {
-                    true => writer.put(row.text(value.slot).unwrap_or("null")),
-                    false => writer.value(value.wire, row.raw(value.slot)),
+                match (output.is_number, row.binary(output.value)) {
+                    (true, Some(number)) => writer.out.extend_from_slice(number),
+                    (_, raw) => writer.value(output.wire, raw)?,
                 }
             }
             writer.put("}}");
         }
     }
     writer.put("]}");
-    writer.out
+    Ok(writer.out)
 }
 
 /// Linkage of every included to-many relationship: for each parent that was fetched, empty or not.
-fn links<'s>(answer: &Answer<'s>) -> HashMap<(usize, &'s str), Links> {
-    let mut all: HashMap<(usize, &'s str), Links> = HashMap::new();
-    for (branch, rows) in answer.layout.branches.iter().zip(&answer.rows) {
-        let Branch::Links { from, relation, size, bits, shape } = branch else { continue };
-        let Some(Branch::Rows(parents)) = answer.layout.branches.get(*from) else { continue };
-        let links = all.entry((parents.entity.at, relation.name.as_str())).or_default();
-        for id in answer.rows[*from].iter().filter_map(|row| row.uuid(3)) {
-            links.entry(id).or_default();
+fn links(plan: &Plan<'_>, answer: &Answer<'_>) -> Result<HashMap<(usize, usize), Links>> {
+    let includes = plan.includes();
+    let mut all: HashMap<(usize, usize), Links> = HashMap::new();
+    for (branch, rows) in answer.layout().branches.iter().zip(&answer.rows) {
+        let Branch::Links { from, relation, include, bits } = branch else { continue };
+        let Some(Branch::Rows(parents)) = answer.layout().branches.get(*from) else { continue };
+        let Some(include) = includes.get(*include) else { continue };
+        let links = all.entry((parents.entity, *relation)).or_default();
+        for row in &answer.rows[*from] {
+            links.extend(row.get(ID)?.filter(|id| !links.contains_key(id)).map(|id| (id, Default::default())));
         }
+        let size = include.node.window.size;
         for row in rows {
-            let (Some(parent), Some(id)) = (row.uuid(2), row.uuid(3)) else { continue };
+            let (Some(parent), Some(id)) = (row.get(PARENT)?, row.get(ID)?) else { continue };
             let (linked, next) = links.entry(parent).or_default();
-            if row.int(1).is_some_and(|n| n > *size) {
+            if row.get(NUMBER)?.is_some_and(|n| n > size) {
                 let page = [("page[size]".to_owned(), size.to_string()), ("page[number]".to_owned(), "2".to_owned())];
                 let mut query = form_urlencoded::Serializer::new(String::new());
-                *next = Some(query.extend_pairs(shape).extend_pairs(page).finish());
+                *next = Some(query.extend_pairs(&include.shape).extend_pairs(page).finish());
             } else if !linked.iter().any(|l| l.id == id) {
-                linked.push(Linked { id, bits: bits.map(|slot| row.int(slot)) });
+                linked.push(Linked { id, bits: bits.map(|place| row.get(place)).transpose()? });
             }
         }
     }
-    all
+    Ok(all)
 }
 
 impl<'s> Writer<'_, 's> {
@@ -235,58 +245,69 @@ impl<'s> Writer<'_, 's> {
     }
 
     /// How many there are that the caller may see (CP7); where the count stopped, at least so many.
-    fn total(&mut self, answer: &Answer<'_>, most: i64) {
-        let total = answer.layout.branches.iter().zip(&answer.rows).find(|(branch, _)| matches!(branch, Branch::Total));
-        let total = total.and_then(|(_, rows)| rows.first()?.int(1)).unwrap_or(0);
+    fn total(&mut self, answer: &Answer<'_>, most: i64) -> Result<()> {
+        let total = answer.layout().branches.iter().zip(&answer.rows).find(|(branch, _)| matches!(branch, Branch::Total));
+        let row = total.and_then(|(_, rows)| rows.first()).ok_or_else(|| Error::internal("no total"))?;
+        let total = row.get(NUMBER)?.unwrap_or(0);
         match total < most {
             true => self.put(&format!(",\"meta\":{{\"page\":{{\"total\":{total}}}}}")),
             false => self.put(&format!(",\"meta\":{{\"page\":{{\"estimatedTotal\":{{\"bestGuess\":{total}}}}}}}")),
         }
+        Ok(())
     }
 
     fn url(&self, entity: &Entity, id: Uuid) -> String {
         format!("{}/api/{}/{id}", self.place.base, utf8_percent_encode(&entity.name, SEGMENT))
     }
 
-    fn resource(&mut self, layout: &Rows<'s>, row: &Row) {
-        let entity = layout.entity;
-        let Some(id) = row.uuid(3) else { return self.put("null") };
+    fn resource(&mut self, answer: &Answer<'_>, layout: &Rows, row: &Row) -> Result<()> {
+        let entity = layout.entity(self.schema);
+        let Some(id) = row.get(ID)? else {
+            self.put("null");
+            return Ok(());
+        };
         let url = self.url(entity, id);
         self.put("{\"type\":");
         self.text(&entity.name);
         self.put(&format!(",\"id\":\"{id}\",\"attributes\":{{"));
-        let is_served = |slot: usize| layout.limited.iter().all(|(limited, flag)| *limited != slot || row.bool(*flag));
-        for (at, (column, slot)) in layout.columns.iter().filter(|(_, slot)| is_served(*slot)).enumerate() {
-            if at > 0 {
-                self.put(",");
+        let mut is_first = true;
+        for (at, attribute) in &layout.columns {
+            if let Some(is_served) = attribute.is_served
+                && row.get(is_served)? != Some(true)
+            {
+                continue;
             }
+            self.put(if is_first { "" } else { "," });
+            is_first = false;
+            let column = &entity.columns[*at];
             self.text(&column.name);
             self.put(":");
-            self.value(column.kind.wire(), row.raw(*slot));
+            self.value(column.kind.wire(), row.binary(attribute.value))?;
         }
         self.put("},\"relationships\":{");
         let mut is_first = true;
-        for (relation, slot) in &layout.relations {
+        for (at, place) in &layout.relations {
+            let relation = &entity.relations[*at];
             let target = self.schema.target(relation);
-            let linked = self.links.get(&(entity.at, relation.name.as_str())).and_then(|l| l.get(&id)).cloned();
+            let linked = self.links.get(&(entity.at, *at)).and_then(|l| l.get(&id)).cloned();
             // Links that lead to a refusal are left out, and a relationship that holds nothing else (`permissions.md` §4).
-            let is_open = self.open.contains(&target.at);
-            if !is_open && slot.is_none() && linked.is_none() {
+            let is_open = answer.is_open(target);
+            if !is_open && place.is_none() && linked.is_none() {
                 continue;
             }
             self.put(if is_first { "" } else { "," });
             is_first = false;
             self.text(&relation.name);
             self.put(":{");
-            let has_data = slot.is_some() || linked.is_some();
+            let has_data = place.is_some() || linked.is_some();
             if is_open {
                 let next = linked.as_ref().and_then(|(_, next)| next.as_deref());
                 self.relation_links(&url, &relation.name, next);
                 self.put(if has_data { "," } else { "" });
             }
-            if let Some(slot) = slot {
+            if let Some(place) = place {
                 self.put("\"data\":");
-                self.identifier(target, row.uuid(*slot));
+                self.identifier(target, row.get(*place)?);
             } else if let Some((linked, next)) = linked {
                 self.put(if next.is_some() { "\"meta\":{\"truncated\":true},\"data\":[" } else { "\"data\":[" });
                 for (at, other) in linked.iter().enumerate() {
@@ -302,14 +323,16 @@ impl<'s> Writer<'_, 's> {
         self.put("}");
         if !layout.may.is_empty() {
             self.put(",\"meta\":{\"may\":{");
-            for (at, (right, slot)) in layout.may.iter().enumerate() {
+            for (at, (right, place)) in layout.may.iter().enumerate() {
                 let comma = if at > 0 { "," } else { "" };
                 let closed = entity.name == "world" && self.is_closed(layout, row, *right);
-                self.put(&format!("{comma}\"{}\":{}", right.word(), row.bool(*slot) && !closed));
+                let may = row.get(*place)?.unwrap_or(false) && !closed;
+                self.put(&format!("{comma}\"{}\":{may}", right.word()));
             }
             self.put("}}");
         }
         self.put("}");
+        Ok(())
     }
 
     /// A relationship's links; with the next page of what is included, where there is more.
@@ -327,47 +350,34 @@ impl<'s> Writer<'_, 's> {
     }
 
     /// Whether the entity that a row of `world` is about refuses the right to everybody.
-    fn is_closed(&self, layout: &Rows<'s>, row: &Row, right: crate::permission::Right) -> bool {
-        let name = layout.columns.iter().find(|(c, _)| c.name == "name").and_then(|(_, slot)| row.text(*slot));
+    fn is_closed(&self, layout: &Rows, row: &Row, right: crate::permission::Right) -> bool {
+        let name = layout.named(self.schema, "name").and_then(|place| row.binary(place));
+        let name = name.and_then(|name| std::str::from_utf8(name).ok());
         name.and_then(|n| self.schema.entity(n)).is_some_and(|e| e.is_closed(right))
     }
 
-    fn value(&mut self, wire: Wire, raw: Option<&[u8]>) {
-        let Some(raw) = raw else { return self.put("null") };
+    fn value(&mut self, wire: Wire, raw: Option<&[u8]>) -> Result<()> {
+        let Some(raw) = raw else {
+            self.put("null");
+            return Ok(());
+        };
         match wire {
-            Wire::Text => self.text(&String::from_utf8_lossy(raw)),
+            Wire::Text => self.text(value::text(raw)?),
             Wire::Json => self.out.extend_from_slice(raw.get(1..).unwrap_or(b"null")), // the first byte is jsonb's version
             Wire::Boolean => self.put(if raw == [1] { "true" } else { "false" }),
-            Wire::Integer => self.put(&number(raw).to_string()),
+            Wire::Integer => self.put(&value::number(raw)?.to_string()),
             Wire::Float => {
-                let float = raw.try_into().map(f64::from_be_bytes).unwrap_or_default();
+                let float = f64::from_be_bytes(raw.try_into().map_err(Error::internal)?);
                 _ = serde_json::to_writer(&mut self.out, &float);
             }
-            Wire::Uuid => {
-                let text = Uuid::from_slice(raw).map(|id| id.to_string()).unwrap_or_default();
-                self.text(&text);
-            }
-            Wire::Datetime => {
-                let instant = jiff::Timestamp::from_microsecond(number(raw).saturating_add(EPOCH)).map(|t| t.to_string());
-                self.text(&instant.unwrap_or_default());
-            }
-            Wire::Date => {
-                let days = raw.try_into().map(i32::from_be_bytes).unwrap_or_default();
-                let date = jiff::civil::date(2000, 1, 1).checked_add(jiff::Span::new().days(days)).map(|d| d.to_string());
-                self.text(&date.unwrap_or_default());
-            }
-            Wire::Time => {
-                let time =
-                    jiff::civil::Time::midnight().checked_add(jiff::Span::new().microseconds(number(raw))).map(|t| t.to_string());
-                self.text(&time.unwrap_or_default());
+            // None of these has anything to escape.
+            Wire::Uuid | Wire::Datetime | Wire::Date | Wire::Time => {
+                let text = value::plain(wire, raw)?;
+                self.put("\"");
+                self.put(&text);
+                self.put("\"");
             }
         }
+        Ok(())
     }
-}
-
-/// Microseconds from 1970 to PostgreSQL's year 2000.
-const EPOCH: i64 = 946_684_800_000_000;
-
-fn number(raw: &[u8]) -> i64 {
-    raw.try_into().map(i64::from_be_bytes).unwrap_or_default()
 }

@@ -107,6 +107,17 @@ impl fmt::Debug for Cause {
     }
 }
 
+/// Why a token of ours is good no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Its time is over, or that of the key that signed it.
+    Expired,
+    /// Its session was ended, or is gone, or its user is.
+    Ended,
+    /// It is of the form of our keys, and none of them.
+    NoKey,
+}
+
 /// A refused or failed request.
 #[derive(Debug)]
 pub enum Error {
@@ -148,6 +159,10 @@ pub enum Error {
     Again,
     /// 503: the database or the hashing queue is busy or away; try again after so many seconds.
     Unavailable(u64),
+    /// 503: another schema was applied than this node's files have: until it is started with those.
+    SchemaChanged,
+    /// 401: a token of ours that is good no more.
+    Over(Over),
     /// A status of an action's own (`fail`), 400–499.
     Failed {
         /// The HTTP status.
@@ -162,6 +177,9 @@ pub enum Error {
     /// 500: a defect. The cause goes to the log only.
     Internal(Cause),
 }
+
+/// Seconds after which a node may have been started with its new files.
+const SCHEMA_WAIT: u64 = 10;
 
 /// What every fallible function of a request gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -185,7 +203,7 @@ impl Error {
     /// The same error, of the operation that stands at `at` in the body. What concerns the whole stays as it is.
     pub fn within(self, at: &str) -> Error {
         match self {
-            Error::Again | Error::Unavailable(_) | Error::Internal(_) => self,
+            Error::Again | Error::Unavailable(_) | Error::Internal(_) | Error::Over(_) | Error::SchemaChanged => self,
             other => Error::Within(at.to_owned(), Box::new(other)),
         }
     }
@@ -207,7 +225,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Error::Unreadable(_) => 400,
-            Error::Unauthenticated { .. } | Error::WrongPassword => 401,
+            Error::Unauthenticated { .. } | Error::WrongPassword | Error::Over(_) => 401,
             Error::Forbidden(_) => 403,
             Error::NotFound => 404,
             Error::MethodNotAllowed(_) => 405,
@@ -223,7 +241,7 @@ impl Error {
             Error::Failed { status, .. } => *status,
             Error::Within(_, error) => error.status(),
             Error::Internal(_) => 500,
-            Error::Unavailable(_) | Error::Again => 503,
+            Error::Unavailable(_) | Error::Again | Error::SchemaChanged => 503,
         }
     }
 
@@ -233,6 +251,9 @@ impl Error {
             Error::Unreadable(_) => "unreadable",
             Error::Unauthenticated { .. } => "sign-in-needed",
             Error::WrongPassword => "wrong-password",
+            Error::Over(Over::Expired) => "token-expired",
+            Error::Over(Over::Ended) => "session-ended",
+            Error::Over(Over::NoKey) => "unknown-key",
             Error::Forbidden(_) => "forbidden",
             Error::NotFound => "not-found",
             Error::MethodNotAllowed(_) => "method-not-allowed",
@@ -249,6 +270,7 @@ impl Error {
             Error::Within(_, error) => error.code(),
             Error::Internal(_) => "internal",
             Error::Unavailable(_) | Error::Again => "unavailable",
+            Error::SchemaChanged => "schema-changed",
         }
     }
 
@@ -258,6 +280,7 @@ impl Error {
             Error::Unreadable(_) => "The request can't be read",
             Error::Unauthenticated { .. } => "Sign in first",
             Error::WrongPassword => "Not signed in",
+            Error::Over(_) => "Signed in no more",
             Error::Forbidden(_) => "Not permitted",
             Error::NotFound => "Not found",
             Error::MethodNotAllowed(_) => "Method not allowed",
@@ -273,7 +296,7 @@ impl Error {
             Error::Failed { .. } => "Failed",
             Error::Within(_, error) => error.title(),
             Error::Internal(_) => "Internal error",
-            Error::Unavailable(_) | Error::Again => "Not available right now",
+            Error::Unavailable(_) | Error::Again | Error::SchemaChanged => "Not available right now",
         }
     }
 
@@ -283,6 +306,9 @@ impl Error {
             Error::Unreadable(_) | Error::Invalid(_) => "See the faults.".to_owned(),
             Error::Unauthenticated { .. } => "This needs somebody who is signed in and permitted.".to_owned(),
             Error::WrongPassword => "Wrong e-mail or password".to_owned(),
+            Error::Over(Over::Expired) => "This token's time is over: sign in again.".to_owned(),
+            Error::Over(Over::Ended) => "This session has ended: sign in again.".to_owned(),
+            Error::Over(Over::NoKey) => "This is no key that is good here.".to_owned(),
             Error::Forbidden(_) => "You are not permitted to do this.".to_owned(),
             Error::NotFound => "There is nothing here, or nothing that you may see.".to_owned(),
             Error::MethodNotAllowed(allow) => format!("Here one may use: {allow}."),
@@ -296,6 +322,7 @@ impl Error {
             Error::TooLarge(words) | Error::Unsupported(words) => words.clone(),
             Error::TooMany(seconds) | Error::Unavailable(seconds) => format!("Try again in {seconds} s."),
             Error::Again => "Try again.".to_owned(),
+            Error::SchemaChanged => "What is served here has changed: this server waits for its new files.".to_owned(),
             Error::Failed { message, .. } => message.clone(),
             Error::Within(_, error) => error.detail(),
             Error::Internal(_) => "Something went wrong on our side; it is in the log under the request's id.".to_owned(),
@@ -325,6 +352,7 @@ impl Error {
         match self {
             Error::TooMany(seconds) | Error::Unavailable(seconds) => Some(*seconds),
             Error::Again => Some(1),
+            Error::SchemaChanged => Some(SCHEMA_WAIT),
             _ => None,
         }
     }

@@ -300,11 +300,15 @@ fn read_password() -> Result<String, String> {
 #[allow(clippy::print_stdout)]
 fn print(report: &migrate::Report) {
     for step in &report.steps {
-        match &step.risk {
-            Risk::Additive => println!("{};", step.sql),
-            Risk::Loses(what) => println!("-- needs --allow-destructive, loses {what}\n{};", step.sql),
-            Risk::Rewrites(what) => println!("-- needs --allow-destructive, rewrites {what}\n{};", step.sql),
+        if !step.is_borne {
+            println!("-- nodes that run with the files before answer 503 from here on: start them again with the new ones");
         }
+        match &step.risk {
+            Risk::Additive => {}
+            Risk::Loses(what) => println!("-- needs --allow-destructive, loses {what}"),
+            Risk::Rewrites(what) => println!("-- needs --allow-destructive, rewrites {what}"),
+        }
+        println!("{};", step.sql());
     }
     report.values.iter().for_each(|said| println!("-- {said}"));
     if report.steps.is_empty() && report.values.is_empty() {

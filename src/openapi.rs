@@ -50,7 +50,9 @@ pub fn document(source: &Source<'_>, view: &View) -> Json {
         schemas.insert(format!("{name}.change"), change(source.schema, entity, view));
         entity_paths(source, entity, view, &mut paths);
     }
-    for action in source.actions.all().iter().filter(|a| view.runs(&a.entity, &a.name)) {
+    for action in
+        source.actions.all().iter().filter(|a| source.schema.entity(&a.entity).is_some_and(|entity| view.runs(entity, &a.name)))
+    {
         schemas.insert(format!("{}.{}.call", component(&action.entity), component(&action.name)), input::schema(action));
         action_paths(action, &mut paths);
     }

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use crate::config;
 use crate::error::Result;
-use crate::statement::outbox::{self, Queue};
-use crate::store::{Row, Store};
+use crate::statement::outbox::{Claimed, Queue};
+use crate::store::Store;
 
 /// Why a row was not done.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub struct Undone {
 }
 
 /// A queue, and how patient we are with it.
-pub struct Outbox {
-    queue: Queue,
+pub struct Outbox<T> {
+    queue: Queue<T>,
     wake: Notify,
     poll: Duration,
     longest: Duration,
@@ -36,10 +36,10 @@ pub struct Outbox {
     keep: Duration,
 }
 
-impl Outbox {
+impl<T: 'static> Outbox<T> {
     /// `longest`: the time that doing one row may take; then it is given up for now. `lease`: after which others think that
     /// nobody does it, unless whoever does says otherwise. `at_once`: how many rows are done at a time.
-    pub fn new(queue: Queue, settings: &config::Outbox, longest: Duration, lease: Duration, at_once: usize) -> Outbox {
+    pub fn new(queue: Queue<T>, settings: &config::Outbox, longest: Duration, lease: Duration, at_once: usize) -> Outbox<T> {
         Outbox {
             queue,
             wake: Notify::new(),
@@ -58,18 +58,18 @@ impl Outbox {
     }
 
     /// Works off what waits, until `stop` is done: what it has then begun, it finishes. Some rows at a time, and none waits for
-    /// another to end. A row's columns: id, tries, and what the queue names.
+    /// another to end.
     pub async fn work<'a>(
         &self,
         store: &Store,
-        does: impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>,
+        does: impl Fn(Claimed<T>) -> BoxFuture<'a, Result<(), Undone>>,
         stop: impl Future<Output = ()>,
     ) {
         let (mut stop, mut running) = (std::pin::pin!(stop), FuturesUnordered::new());
         loop {
             let room = self.at_once.saturating_sub(running.len());
             if room > 0 {
-                match store.read(&outbox::claim(self.queue, self.lease.as_secs().max(1), room)).await {
+                match store.read(&self.queue.claim(self.lease.as_secs().max(1), room)).await {
                     Ok(claimed) => running.extend(claimed.into_iter().map(|row| self.one(store, &does, row))),
                     Err(error) => tracing::warn!(?error, "the outbox can't be worked off"),
                 }
@@ -86,20 +86,20 @@ impl Outbox {
     }
 
     /// Does one row, and notes what became of it.
-    async fn one<'a>(&self, store: &Store, does: &impl Fn(Row) -> BoxFuture<'a, Result<(), Undone>>, row: Row) {
-        let (id, tries) = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(1));
+    async fn one<'a>(&self, store: &Store, does: &impl Fn(Claimed<T>) -> BoxFuture<'a, Result<(), Undone>>, row: Claimed<T>) {
+        let (id, tries) = (row.id, row.tries);
         // One that never ends would hold its place for ever.
         let done = tokio::time::timeout(self.longest, does(row))
             .await
             .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }));
         let statement = match done {
-            Ok(()) => outbox::done(self.queue, id, self.keep.as_secs()),
+            Ok(()) => self.queue.done(id, self.keep.as_secs()),
             Err(Undone { words, is_final }) => {
                 let is_dead = is_final || tries >= self.tries;
                 tracing::warn!(%id, tries, is_dead, words, "what waits in the outbox was not done");
                 // 10 s, 20 s, 40 s … an hour
                 let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 10) >> 1).min(3600));
-                outbox::failed(self.queue, id, tries, &words, wait)
+                self.queue.failed(id, tries, &words, wait)
             }
         };
         if let Err(error) = store.read(&statement).await {

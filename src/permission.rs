@@ -134,56 +134,134 @@ pub struct Subject<'a> {
     pub is_group: bool,
 }
 
-/// The four lines of the rule, in order, each a condition over the row and the actor `a`
-/// (`a.id uuid` or null for a guest, `a.groups uuid[]`, `a.admin boolean`). The first that holds is the reason.
-pub fn lines(right: Right, subject: Subject<'_>) -> [String; 4] {
-    let t = subject.row;
-    let [guest, owner, group] = Class::ALL.map(|c| right.mask() << c.shift());
-    let granted = format!(
-        "{t}.groups && a.groups and case when {t}.group_bits is null then {t}.permission & {group} <> 0 \
-         else exists (select from unnest({t}.groups, {t}.group_bits) as g (id, bits) \
-         where g.id = any(a.groups) and coalesce(g.bits, {t}.permission) & {group} <> 0) end"
-    );
-    [
-        "a.admin".to_owned(),
-        format!("{t}.permission & {guest} <> 0"),
-        format!("{t}.owner = a.id and {t}.permission & {owner} <> 0"),
-        match subject.is_group {
-            true => format!("({t}.id = any(a.groups) and {t}.permission & {group} <> 0 or {granted})"),
-            false => granted,
-        },
-    ]
+/// How the rule finds the caller in a statement. What is known of a caller chooses which lines can hold at all.
+#[derive(Debug, Clone, Copy)]
+pub enum Actor<'a> {
+    /// Whoever the row `a` of the statement says (`a.id uuid` or null for a guest, `a.groups uuid[]`, `a.admin boolean`).
+    Row,
+    /// An administrator.
+    Administrator,
+    /// Nobody in particular.
+    Guest,
+    /// A user, by an expression of their id; and one of the groups that they are in, if they are in any.
+    User {
+        /// Of type uuid.
+        id: &'a str,
+        /// Of type uuid[].
+        groups: Option<&'a str>,
+    },
 }
 
-/// `may(caller, right, row)` as one condition. It may be null (a guest is nobody's owner): as a value, wrap it in `coalesce(…, false)`.
-pub fn rule(right: Right, subject: Subject<'_>) -> String {
-    let [admin, guest, owner, group] = lines(right, subject);
-    format!("({admin} or {guest} or {owner} or {group})")
+/// A condition that never holds.
+const NEVER: &str = "false";
+/// A condition that always holds.
+const ALWAYS: &str = "true";
+
+/// Conditions any of which is enough.
+fn any(conditions: impl IntoIterator<Item = String>) -> String {
+    let some: Vec<String> = conditions.into_iter().filter(|condition| condition != NEVER).collect();
+    match some.as_slice() {
+        _ if some.iter().any(|condition| condition == ALWAYS) => ALWAYS.to_owned(),
+        [] => NEVER.to_owned(),
+        some => format!("({})", some.join(" or ")),
+    }
 }
 
-/// The number of the first line that holds, from 1; null where none does.
-pub fn line(right: Right, subject: Subject<'_>) -> String {
-    let [admin, guest, owner, group] = lines(right, subject);
-    format!("(case when {admin} then 1 when {guest} then 2 when {owner} then 3 when {group} then 4 end)")
+impl Actor<'_> {
+    /// Expressions of the caller's id and groups; none where there can be no such.
+    fn names(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Actor::Row => (Some("a.id"), Some("a.groups")),
+            Actor::Administrator | Actor::Guest => (None, None),
+            Actor::User { id, groups } => (Some(id), *groups),
+        }
+    }
+
+    fn is_administrator(&self) -> String {
+        match self {
+            Actor::Row => "a.admin",
+            Actor::Administrator => ALWAYS,
+            Actor::Guest | Actor::User { .. } => NEVER,
+        }
+        .to_owned()
+    }
+
+    /// The four lines of the rule, in order, each a condition over the row and the caller. The first that holds is the reason.
+    pub fn lines(&self, right: Right, subject: Subject<'_>) -> [String; 4] {
+        let t = subject.row;
+        let [guest, owner, group] = Class::ALL.map(|c| right.mask() << c.shift());
+        let (id, groups) = self.names();
+        let owned = id.map(|id| format!("{t}.owner = {id} and {t}.permission & {owner} <> 0"));
+        let granted = groups.map(|mine| {
+            let granted = format!(
+                "{t}.groups && {mine} and case when {t}.group_bits is null then {t}.permission & {group} <> 0 \
+                 else {GRANTED}({t}.groups, {t}.group_bits, {mine}, {t}.permission, {group}) end"
+            );
+            match subject.is_group {
+                true => format!("({t}.id = any({mine}) and {t}.permission & {group} <> 0 or {granted})"),
+                false => granted,
+            }
+        });
+        let never = || NEVER.to_owned();
+        [
+            self.is_administrator(),
+            format!("{t}.permission & {guest} <> 0"),
+            owned.unwrap_or_else(never),
+            granted.unwrap_or_else(never),
+        ]
+    }
+
+    /// `may(caller, right, row)` as one condition. It may be null (a guest is nobody's owner): as a value, wrap it in
+    /// `coalesce(…, false)`.
+    pub fn rule(&self, right: Right, subject: Subject<'_>) -> String {
+        any(self.lines(right, subject))
+    }
+
+    /// The number of the first line that holds, from 1; null where none does.
+    pub fn line(&self, right: Right, subject: Subject<'_>) -> String {
+        let lines = self.lines(right, subject);
+        let cases: String = lines.iter().zip(1..).map(|(line, number)| format!(" when {line} then {number}")).collect();
+        format!("(case{cases} end)")
+    }
+
+    /// Whether the caller is of one of these classes to a row that they may use anyway: who reads or writes a column of it.
+    pub fn belongs(&self, classes: &[Class], subject: Subject<'_>) -> String {
+        let t = subject.row;
+        let (id, groups) = self.names();
+        let of = |class: &Class| match (class, id, groups) {
+            (Class::Guest, ..) => ALWAYS.to_owned(),
+            (Class::Owner, Some(id), _) => format!("{t}.owner = {id}"),
+            (Class::Group, _, Some(mine)) if subject.is_group => format!("({t}.groups && {mine} or {t}.id = any({mine}))"),
+            (Class::Group, _, Some(mine)) => format!("{t}.groups && {mine}"),
+            (Class::Owner | Class::Group, ..) => NEVER.to_owned(),
+        };
+        format!("coalesce({}, false)", any([self.is_administrator()].into_iter().chain(classes.iter().map(of))))
+    }
+
+    /// Who may change a row's permission, owner and grants: its owner and administrators.
+    pub fn chmod(&self, row: &str) -> String {
+        any([self.is_administrator(), self.names().0.map_or(NEVER.to_owned(), |id| format!("{row}.owner = {id}"))])
+    }
+
+    /// Whether a row is the caller themselves.
+    pub fn is(&self, row: &str) -> String {
+        self.names().0.map_or(NEVER.to_owned(), |id| format!("{row}.id = {id}"))
+    }
 }
 
-/// Whether the caller is of one of these classes to a row that they may use anyway: who reads or writes a column of it.
-pub fn belongs(classes: &[Class], subject: Subject<'_>) -> String {
-    let t = subject.row;
-    let of = |class: &Class| match class {
-        Class::Guest => "true".to_owned(),
-        Class::Owner => format!("{t}.owner = a.id"),
-        Class::Group if subject.is_group => format!("({t}.groups && a.groups or {t}.id = any(a.groups))"),
-        Class::Group => format!("{t}.groups && a.groups"),
-    };
-    let all: Vec<_> = ["a.admin".to_owned()].into_iter().chain(classes.iter().map(of)).collect();
-    format!("coalesce({}, false)", all.join(" or "))
-}
+/// The function that asks of grants with bits of their own. Such are rare, and a sub-query in their place would cost its
+/// set-up in each copy of the rule. Its version stands in its name: never changed, for another node may call it.
+pub const GRANTED: &str = "rowhouse.granted_1";
 
-/// Who may change a row's permission, owner and grants: its owner and administrators.
-pub fn chmod(row: &str) -> String {
-    format!("(a.admin or {row}.owner = a.id)")
-}
+/// What makes [`GRANTED`]: of a row's groups with their bits, whether one that is the caller's grants what the mask says.
+pub const GRANTED_FUNCTION: &str = "
+create function rowhouse.granted_1(groups uuid[], bits integer[], mine uuid[], permission integer, mask integer)
+returns boolean language plpgsql immutable parallel safe as $note$
+begin
+  return exists (
+    select from unnest(groups, bits) as g (id, bits)
+    where g.id = any(mine) and coalesce(g.bits, permission) & mask <> 0);
+end $note$";
 
 #[cfg(test)]
 mod tests {

@@ -20,9 +20,6 @@ use crate::schema::{Column, Entity, Relation, Schema};
 use filter::Filter;
 use page::{Key, Window};
 
-/// Most entities that one request names: their verdicts travel as bits of one number.
-pub const NAMED: usize = 48;
-
 /// The right that a node asks of each of its rows. There is no node without one, and no right but these:
 ///
 /// ```
@@ -64,8 +61,6 @@ pub struct Plan<'s> {
     pub faults: Vec<Fault>,
     /// What can't be planned for guests, for whom columns that only owners or groups read don't exist.
     pub guest_faults: Vec<Fault>,
-    /// Whether the request shapes the answer (filter, sort, include, fields): such statements are not kept prepared.
-    pub has_client_shape: bool,
     has_include: bool,
     /// Rows of a list that are walked in order before it is put together from what the caller may see.
     pub walk: i64,
@@ -240,10 +235,6 @@ impl<'s> Planner<'s> {
             let words = "What is included is shaped where its resources are read, not with linkage.";
             faults.push(Fault::new("unknown-parameter", words).parameter("include"));
         }
-        if named.len() > NAMED {
-            faults.push(Fault::new("too-many", format!("A request names at most {NAMED} entities.")));
-            named.truncate(NAMED);
-        }
         for (kind, names) in &query.fields {
             self.check_fields(kind, names, [&mut faults, &mut guest_faults]);
         }
@@ -252,8 +243,6 @@ impl<'s> Planner<'s> {
             self.fields(&mut node, query);
             node
         });
-        let has_client_shape =
-            !query.filters.is_empty() || !query.sort.is_empty() || query.include.is_some() || !query.fields.is_empty();
         Plan {
             pick,
             root,
@@ -261,7 +250,6 @@ impl<'s> Planner<'s> {
             named,
             faults,
             guest_faults,
-            has_client_shape,
             has_include: query.include.is_some(),
             is_lifted: false,
             walk: self.limits.walk,
@@ -358,7 +346,7 @@ fn name<'s>(named: &mut Vec<&'s Entity>, entity: &'s Entity) {
     }
 }
 
-impl Plan<'_> {
+impl<'s> Plan<'s> {
     /// What is asked of an entity that the request names: that it may be read, or, of rows that only an action works with,
     /// that it may be peeked.
     pub fn asks(&self, entity: &Entity) -> Right {
@@ -368,6 +356,20 @@ impl Plan<'_> {
     /// Whether it finds rows that an action works with, and nothing of them goes out.
     pub fn is_search(&self) -> bool {
         matches!(self.pick, Pick::Page) && self.root.guard == Guard::PEEK
+    }
+
+    /// All that is included, in order: what a row leads to stands after it.
+    pub fn includes(&self) -> Vec<&Include<'s>> {
+        fn all<'p, 's>(node: &'p Node<'s>, found: &mut Vec<&'p Include<'s>>) {
+            for include in &node.includes {
+                found.push(include);
+                all(&include.node, found);
+            }
+        }
+        let mut found = vec![];
+        all(&self.root, &mut found);
+        self.linked.iter().for_each(|linked| all(linked, &mut found));
+        found
     }
 
     /// Whether it is about one row and nothing that is linked to it: quickly done.

@@ -26,6 +26,7 @@ use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
 use crate::project;
 use crate::schema::Schema;
+use crate::statement::account::NewUser;
 use crate::statement::outbox::{TASKS, TRANSFERS};
 use crate::statement::{account, schedule as ticks, write};
 use crate::store::Store;
@@ -137,11 +138,9 @@ pub async fn claim_code(store: &Store, seal: &Seal) -> Result<Option<String>, St
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let code: String = bytes.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
     let sealed = seal.seal_text("claim-code", &code);
-    let [keep, find] = account::keep_claim(&sealed);
-    store.read(&keep).await.map_err(told)?;
-    let rows = store.read(&find).await.map_err(told)?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let code = row.raw(0).and_then(|sealed| seal.unseal("claim-code", sealed)).and_then(|code| String::from_utf8(code).ok());
+    store.read(&account::keep_claim(&sealed)).await.map_err(told)?;
+    let Some(sealed) = store.read(&account::find_claim()).await.map_err(told)? else { return Ok(None) };
+    let code = seal.unseal("claim-code", &sealed).and_then(|code| String::from_utf8(code).ok());
     code.map(Some).ok_or_else(|| "the claim code was sealed with another secret_key".to_owned())
 }
 
@@ -204,9 +203,9 @@ pub async fn create_administrator(config: &Config, schema: &Schema, store: &Stor
     let made = async {
         let mut scope = store.begin().await?;
         scope.run(&write::administrators_lock()).await?;
-        scope.run(&account::person(id, &email, &name, &hash)).await?;
+        scope.run(&account::make_user(&NewUser { id, email: &email, name: &name, hash: &hash })).await?;
         scope.run(&write::join_groups(id)).await?;
-        scope.run(&account::administrator(id)).await?;
+        scope.run(&account::make_administrator(id)).await?;
         scope.run(&account::spend_claim()).await?;
         scope.commit().await
     };
@@ -239,11 +238,11 @@ pub async fn act(
         Some(email) => {
             let session = uuid::Uuid::now_v7();
             let made = app.store.read(&account::open_for(session, email)).await.map_err(told)?;
-            Some(made.first().map(|_| session).ok_or_else(|| format!("there is no active user {email}"))?)
+            Some(made.then_some(session).ok_or_else(|| format!("there is no active user {email}"))?)
         }
     };
     let (address, agent) = (std::net::Ipv4Addr::LOCALHOST.into(), "terminal".to_owned());
-    let caller = Caller { session, sent_token: session.is_some() };
+    let caller = Caller { session, sent_token: session.is_some(), ..Caller::default() };
     let request = uuid::Uuid::now_v7();
     let call = Call {
         id: request,
@@ -336,13 +335,12 @@ pub async fn schedule(app: &App) {
 
 /// Whether an action is due, and it is we who run it.
 async fn is_taken(app: &App, name: &str, schedule: &Schedule) -> crate::error::Result<bool> {
-    let rows = app.store.read(&ticks::last(name)).await?;
-    let last = rows.first().and_then(|row| row.text(0)).unwrap_or_default();
+    let last = app.store.read(&ticks::last(name)).await?.unwrap_or_default();
     let now = jiff::Timestamp::now();
     if !last.parse().is_ok_and(|last| schedule.is_due(last, now)) {
         return Ok(false);
     }
-    Ok(!app.store.read(&ticks::take(name, last, &now.to_string())).await?.is_empty())
+    app.store.read(&ticks::take(name, &last, &now.to_string())).await
 }
 
 /// Does the tasks that wait, until `stop` is done.

@@ -5,14 +5,13 @@
 
 use uuid::Uuid;
 
-use super::{Verdict, phases};
+use super::{Refused, phases};
 use crate::account::Caller;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Over, Reason, Result};
 use crate::permission::Right;
 use crate::schema::{Entity, Schema};
-use crate::statement::explain::{self, ADMIN, KNOWN, OWN, Question};
-use crate::statement::who::verdict;
-use crate::store::{Row, Store};
+use crate::statement::explain::{self, Explanation, Question};
+use crate::store::Store;
 
 /// What an explanation says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,31 +42,39 @@ pub async fn one(
     user: Option<Uuid>,
 ) -> Result<Explained> {
     let question = Question { entity, right, ids: id.into_iter().collect() };
-    let rows = store.read(&explain::explain(std::slice::from_ref(&question), user, caller.session)).await?;
-    let row = rows.first().ok_or_else(|| Error::internal("no verdict"))?;
-    let verdict = Verdict { bits: row.int(2).unwrap_or(0), caller, named: vec![(entity.name.clone(), Right::Peek)] };
-    verdict.require_entities()?;
-    if id.is_some() && !verdict.has(verdict::PEEKABLE) {
+    let found = asked(store, caller, std::slice::from_ref(&question), user).await?;
+    let found = found.into_iter().next().ok_or_else(|| Error::internal("no verdict"))?;
+    let refused = Refused { is_guest: !found.is_user, sent_token: caller.sent_token };
+    if !found.is_open {
+        return Err(refused.entity(&entity.name, Right::Peek));
+    }
+    if id.is_some() && !found.is_peekable {
         return Err(Error::NotFound);
     }
-    let is_administrator = verdict.has(ADMIN);
     if user.is_some() {
-        if !(is_administrator || id.is_some() && verdict.has(OWN)) {
-            return Err(verdict.refusal(Some(Reason {
-                phase: "before instance",
-                entity: entity.name.clone(),
-                asks: "ownership",
-            })));
+        if !(found.is_administrator || id.is_some() && found.is_own) {
+            let reason = Reason { phase: "before instance", entity: entity.name.clone(), asks: "ownership" };
+            return Err(refused.refusal(Some(reason)));
         }
-        if !verdict.has(KNOWN) {
+        if !found.is_known {
             return Err(Error::NotFound);
         }
     }
-    let mut explained = judged(&question, row);
-    if user.is_some() && !is_administrator {
+    let mut explained = judged(&question, &found);
+    if user.is_some() && !found.is_administrator {
         explained.line = None;
     }
     Ok(explained)
+}
+
+/// What is found of questions. Nothing at all is found where the session is over: then it may count as none.
+async fn asked(store: &Store, caller: Caller, questions: &[Question<'_>], user: Option<Uuid>) -> Result<Vec<Explanation>> {
+    let found = store.read(&explain::explain(questions, user, caller.counts()?)).await?;
+    match found.is_empty() && !questions.is_empty() {
+        true if caller.is_lenient => store.read(&explain::explain(questions, user, None)).await,
+        true => Err(Error::Over(Over::Ended)),
+        false => Ok(found),
+    }
 }
 
 /// Explains many at once, for the caller. What may not be peeked is answered like what isn't there: no.
@@ -76,25 +83,18 @@ pub async fn one(
 /// What the statement ran into.
 pub async fn many(store: &Store, caller: Caller, questions: &[Question<'_>]) -> Result<Vec<Vec<Explained>>> {
     let mut all: Vec<Vec<Explained>> = questions.iter().map(|q| vec![Explained::NOTHING; q.ids.len().max(1)]).collect();
-    for row in store.read(&explain::explain(questions, None, caller.session)).await? {
-        let (Some(at), Some(n)) =
-            (row.int(0).and_then(|n| usize::try_from(n).ok()), row.int(1).and_then(|n| usize::try_from(n).ok()))
-        else {
-            continue;
-        };
-        let question = &questions[at];
-        let verdict = Verdict { bits: row.int(2).unwrap_or(0), caller, named: vec![(question.entity.name.clone(), Right::Peek)] };
-        let is_known = question.ids.is_empty() || verdict.has(verdict::PEEKABLE);
-        if verdict.require_entities().is_ok() && is_known {
-            all[at][n.saturating_sub(1)] = judged(question, &row);
+    for found in asked(store, caller, questions, None).await? {
+        let question = &questions[found.question];
+        if found.is_open && (question.ids.is_empty() || found.is_peekable) {
+            all[found.question][found.row.saturating_sub(1)] = judged(question, &found);
         }
     }
     Ok(all)
 }
 
 /// Entity first, then the row; adding a row is asked of the entity only.
-fn judged(question: &Question<'_>, row: &Row) -> Explained {
-    let (entity, line) = (row.int(3), row.int(4));
+fn judged(question: &Question<'_>, found: &Explanation) -> Explained {
+    let (entity, line) = (found.entity_line, found.row_line);
     let only_entity = question.ids.is_empty() || question.right == Right::Create;
     let [of_entity, of_row] = phases(question.right);
     match (question.entity.is_closed(question.right) || entity.is_none(), only_entity) {
@@ -114,17 +114,16 @@ pub async fn who_can(store: &Store, schema: &Schema, right: &str, row: &str) -> 
     let (entity, id) = row.split_once('/').ok_or("a row is written <entity>/<id>")?;
     let entity = known(schema, entity)?;
     let id = crate::request::body::uuid(id).ok_or_else(|| format!("{id} is no id"))?;
-    let rows = store.read(&explain::who_can(entity, right, id)).await.map_err(|e| e.detail())?;
-    if rows.is_empty() {
+    let holders = store.read(&explain::who_can(entity, right, id)).await.map_err(|e| e.detail())?;
+    if holders.is_empty() {
         return Err(format!("there is no {} with that id", entity.name));
     }
     let reasons = ["administrator", "guest bit", "owner bit", "group bit"];
     let mut table = String::new();
-    for row in &rows {
-        let (gate, line) = (row.int(2), row.int(3));
-        if let (Some(_), Some(line)) = (gate, line.filter(|_| !entity.is_closed(right))) {
+    for holder in &holders {
+        if let (Some(_), Some(line)) = (holder.entity_line, holder.row_line.filter(|_| !entity.is_closed(right))) {
             let reason = usize::try_from(line - 1).ok().and_then(|at| reasons.get(at)).copied().unwrap_or_default();
-            table += &format!("{:30} {:40} {reason}\n", row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
+            table += &format!("{:30} {:40} {reason}\n", holder.name, holder.email.as_deref().unwrap_or_default());
         }
     }
     Ok(if table.is_empty() { format!("nobody may {} it, but through actions", right.word()) } else { table })
@@ -136,13 +135,12 @@ pub async fn who_can(store: &Store, schema: &Schema, right: &str, row: &str) -> 
 /// Words for the person at the terminal.
 pub async fn matrix(store: &Store, schema: &Schema, entity: &str) -> std::result::Result<String, String> {
     let entity = known(schema, entity)?;
-    let rows = store.read(&explain::matrix(&entity.name)).await.map_err(|e| e.detail())?;
+    let granted = store.read(&explain::matrix(&entity.name)).await.map_err(|e| e.detail())?;
     let mut table = format!("{:44}{}\n", entity.name, Right::ALL.map(|r| format!("{:>8}", r.word())).concat());
-    for row in &rows {
-        let (what, whom, bits) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default(), row.int(2).unwrap_or(0));
-        let held = Right::ALL
-            .map(|right| if bits & i64::from(right.bit()) != 0 { format!("{:>8}", "x") } else { format!("{:>8}", ".") });
-        table += &format!("{:44}{}\n", format!("{} · {whom}", &what[2..]), held.concat());
+    for granted in &granted {
+        let is_held = |right: Right| granted.bits & i64::from(right.bit()) != 0;
+        let held = Right::ALL.map(|right| format!("{:>8}", if is_held(right) { "x" } else { "." }));
+        table += &format!("{:44}{}\n", format!("{} · {}", granted.what, granted.whom), held.concat());
     }
     Ok(table)
 }

@@ -1,60 +1,57 @@
 //! What a caller may know of: entities with the rights on them, and actions. For descriptions, which decide nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use super::known::{Asking, Source};
 use crate::account::Caller;
 use crate::error::Result;
 use crate::permission::Right;
-use crate::schema::{Column, Entity};
-use crate::statement::action;
+use crate::schema::{Column, Entity, Schema};
+use crate::statement::who::Known;
 use crate::store::Store;
 
 /// A caller's view, as it is now.
 #[derive(Debug)]
 pub struct View {
-    /// The bits of the rights on each entity that may be peeked; none: the whole, for administrators and the terminal.
-    entities: Option<HashMap<String, i64>>,
-    actions: HashSet<(String, String)>,
-    is_guest: bool,
+    /// What is known of the caller; none: the whole, for the terminal.
+    known: Option<Arc<Known>>,
 }
 
 impl View {
     /// Everything.
     pub fn whole() -> View {
-        View { entities: None, actions: HashSet::new(), is_guest: false }
+        View { known: None }
     }
 
     /// What a caller sees.
     ///
     /// # Errors
-    /// 503.
-    pub async fn of(store: &Store, caller: Caller) -> Result<View> {
-        let rows = store.read(&action::entities(caller.session)).await?;
-        let last = rows.iter().find(|row| row.text(0).is_none());
-        if last.is_some_and(|row| row.bool(3)) {
-            return Ok(View::whole());
-        }
-        let entities = rows.iter().filter_map(|row| Some((row.text(0)?.to_owned(), row.int(1)?)));
-        let found = store.read(&action::executable(caller.session)).await?;
-        let actions = found.iter().filter_map(|row| Some((row.text(0)?.to_owned(), row.text(1)?.to_owned())));
-        let is_guest = !last.is_some_and(|row| row.bool(2));
-        Ok(View { entities: Some(entities.collect()), actions: actions.collect(), is_guest })
+    /// 401 where the token is over, 503.
+    pub async fn of(store: &Store, schema: &Schema, caller: Caller) -> Result<View> {
+        let known = Asking::of(Source::Store(store), schema, caller).verdict(|known| Ok(Arc::new(known.clone()))).await?;
+        Ok(View { known: Some(known) })
+    }
+
+    fn is_whole(&self) -> bool {
+        self.known.as_ref().is_none_or(|known| known.is_administrator())
     }
 
     /// Whether the caller may do this with an entity.
     pub fn may(&self, entity: &Entity, right: Right) -> bool {
-        let held = |bits: &HashMap<String, i64>| bits.get(&entity.name).is_some_and(|b| b & i64::from(right.bit()) != 0);
         let is_possible = !entity.is_closed(right) && (right != Right::Create || entity.is_creatable());
-        is_possible && self.entities.as_ref().is_none_or(held)
+        let is_seen = |known: &Arc<Known>| known.may(entity, Right::Peek) && known.may(entity, right);
+        is_possible && (self.is_whole() || self.known.as_ref().is_some_and(is_seen))
     }
 
-    /// Whether the caller may execute an action.
-    pub fn runs(&self, entity: &str, name: &str) -> bool {
-        self.entities.is_none() || self.actions.contains(&(entity.to_owned(), name.to_owned()))
+    /// Whether the caller may execute an action: its entity is asked, too.
+    pub fn runs(&self, entity: &Entity, name: &str) -> bool {
+        let may_run = |known: &Arc<Known>| known.may(entity, Right::Execute) && known.may_run(&entity.name, name);
+        self.known.as_ref().is_none_or(may_run)
     }
 
     /// Whether a column exists for the caller: one that only owners or groups read is nothing for guests.
     pub fn shows(&self, column: &Column) -> bool {
-        column.is_served() && !(self.is_guest && column.is_limited())
+        let is_guest = self.known.as_ref().is_some_and(|known| known.user().is_none());
+        column.is_served() && !(is_guest && column.is_limited())
     }
 }

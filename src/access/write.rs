@@ -10,9 +10,9 @@ pub mod once;
 mod seen;
 mod update;
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::Verdict;
 use crate::account::Caller;
 use crate::error::{Error, Fault, Result};
 use crate::permission::{Class, Right};
@@ -23,7 +23,8 @@ use crate::request::precondition::Expected;
 use crate::schema::diff::field_of;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema};
 use crate::statement::event::Origin;
-use crate::statement::write;
+use crate::statement::query::Internal;
+use crate::statement::write::{self, Insert, Lock};
 use crate::store::{Scope, Store};
 pub use held::Lifted;
 use held::{Held, not_to_set};
@@ -69,7 +70,10 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 503.
     pub async fn begin(store: &Store, planner: Planner<'s>, caller: Caller, origin: &Origin<'_>) -> Result<Deed<'s>> {
-        Ok(Deed::of(store.begin_for(caller.session, origin).await?, store, planner, caller))
+        if store.is_outdated() {
+            return Err(Error::SchemaChanged);
+        }
+        Ok(Deed::of(store.begin_for(caller.counts()?, origin).await?, store, planner, caller))
     }
 
     /// Begins what writes nothing: PostgreSQL sees to that.
@@ -85,20 +89,18 @@ impl<'s> Deed<'s> {
         Deed { planner, caller, scope, guards_administrators: false, dead: vec![], store, once: None, lifted }
     }
 
-    /// Makes it last.
+    /// Lets those hear of it who may refuse it, and keeps what was done, where a key was taken. From here on it is only read
+    /// back, and completed: there is no other way to make it last.
     ///
     /// # Errors
-    /// 409 when it would leave no active administrator; what the commit ran into.
-    pub async fn commit(mut self) -> Result<()> {
-        self.check().await?;
-        self.scope.commit().await?;
-        // Dead ids grant nothing and are never shown; what is left of them goes in its own time.
-        if !self.dead.is_empty() {
-            let statements: Vec<_> =
-                self.dead.iter().flat_map(|id| self.planner.schema.entities().iter().map(|e| write::sweep(e, *id))).collect();
-            tokio::spawn(sweep(self.store, statements));
-        }
-        Ok(())
+    /// What a listener refused with.
+    pub async fn settle<F>(self, hear: impl FnOnce(Deed<'s>) -> F, kept: Json) -> Result<Settled<'s>>
+    where
+        F: Future<Output = Result<Deed<'s>>>,
+    {
+        let mut deed = hear(self).await?;
+        deed.keep(kept).await?;
+        Ok(Settled { deed })
     }
 
     /// What is asked of the whole before it lasts; also where it is only rehearsed.
@@ -112,6 +114,11 @@ impl<'s> Deed<'s> {
         }
     }
 
+    /// Who changes rows, as of now.
+    pub fn caller(&self) -> Caller {
+        self.caller
+    }
+
     fn schema(&self) -> &'s Schema {
         self.planner.schema
     }
@@ -121,7 +128,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403, 404.
     pub async fn require(&mut self, entity: &Entity, id: Uuid, right: Right) -> Result<()> {
-        self.judge(entity, &[id], &[(entity, right)], "for key share").await?.require(id, right)
+        self.judge(entity, &[id], &[(entity, right)], Lock::Linked).await?.require(id, right)
     }
 
     /// Asks the entities of a change, before anything is done that costs much.
@@ -131,7 +138,7 @@ impl<'s> Deed<'s> {
     pub async fn require_entities(&mut self, change: &Change<'s>) -> Result<()> {
         let phases = if change.is_new { CREATE } else { UPDATE };
         let gates = gates(self.schema(), change.entity, phases.entity, &change.links);
-        self.judge(change.entity, &[], &gates, "").await.map(|_| ())
+        self.judge(change.entity, &[], &gates, Lock::None).await.map(|_| ())
     }
 
     /// Asks a right on an entity.
@@ -139,7 +146,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403.
     pub async fn require_entity(&mut self, entity: &Entity, right: Right) -> Result<()> {
-        self.judge(entity, &[], &[(entity, right)], "").await.map(|_| ())
+        self.judge(entity, &[], &[(entity, right)], Lock::None).await.map(|_| ())
     }
 
     /// Creates a row.
@@ -161,7 +168,7 @@ impl<'s> Deed<'s> {
     async fn create_as(&mut self, mut change: Change<'s>, owner: Option<Uuid>, expected: &Expected) -> Result<()> {
         let entity = change.entity;
         let gates = gates(self.schema(), entity, CREATE.entity, &change.links);
-        let held = self.judge(entity, &[], &gates, "").await?;
+        let held = self.judge(entity, &[], &gates, Lock::None).await?;
         // A row that links to itself is asked when it is there.
         let (own, others): (Vec<_>, Vec<_>) =
             change.links.iter().cloned().partition(|link| link.targets.iter().any(|target| target.id == change.id));
@@ -175,14 +182,14 @@ impl<'s> Deed<'s> {
         let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
         let parts = [write::Parts { id: change.id, sets: &change.sets, ones: &ones }];
         let is_lifted = self.lifted.entity(entity, Right::Create);
-        let statement = write::insert(entity, owner, is_lifted, &parts, &callers, self.caller.session);
-        let rows = match self.scope.run(&statement).await {
+        let insert = Insert { entity, owner, is_lifted, rows: &parts, callers: &callers };
+        let made = match self.scope.run(&write::insert(&insert, self.caller.counts()?)).await {
             // A clash would tell of a value that may not be theirs to set.
-            Err(Error::Conflict(_)) if is_open => return Err(held.verdict.refusal(None)),
-            rows => rows.map_err(|e| explain(self.planner.schema, entity, e))?,
+            Err(Error::Conflict(_)) if is_open => return Err(held.refusal()),
+            made => made.map_err(|e| explain(self.planner.schema, entity, e))?,
         };
-        if rows.is_empty() {
-            return Err(held.verdict.refusal(None));
+        if made == 0 {
+            return Err(self.refusal(&held).await);
         }
         for link in &own {
             self.judge_create_link(&held, link).await?;
@@ -208,7 +215,7 @@ impl<'s> Deed<'s> {
         let is_unsaid = |r: &&Relation| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
         let defaults = change.entity.relations.iter().filter(is_unsaid);
         if held.caller.is_none() && defaults.clone().any(|r| r.required) {
-            return Err(held.verdict.refusal(None)); // it would be linked to nobody
+            return Err(held.refusal()); // it would be linked to nobody
         }
         Ok(defaults.filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None }).collect())
     }
@@ -245,7 +252,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403, 404, 409, 412, 428, in the order of `permissions.md` §5.
     pub async fn delete(&mut self, entity: &'s Entity, id: Uuid, expected: &Expected) -> Result<()> {
-        let held = self.judge(entity, &[id], &[(entity, DELETE.entity)], "for update").await?;
+        let held = self.judge(entity, &[id], &[(entity, DELETE.entity)], Lock::Changed).await?;
         held.require(id, DELETE.row.unwrap_or(Right::Delete))?;
         if entity.name == "usergroup" && self.is_declared(id).await? {
             return Err(Error::Forbidden(Some(Fault::new("declared", "A group that a schema file names can't be deleted."))));
@@ -254,18 +261,69 @@ impl<'s> Deed<'s> {
         if entity.name == "user_account" {
             self.guard_administrators().await?;
         }
-        let rows = self.scope.run(&write::delete(entity, &[id], self.lifted.row(id, Right::Delete), self.caller.session)).await?;
-        if entity.name == "usergroup" {
-            self.dead.push(id);
+        let is_lifted = self.lifted.row(id, Right::Delete);
+        let deleted = self.scope.run(&write::delete(entity, &[id], is_lifted, self.caller.counts()?)).await?;
+        if deleted == 0 {
+            return Err(self.refusal(&held).await);
         }
-        if rows.is_empty() { Err(held.verdict.refusal(None)) } else { Ok(()) }
+        match entity.name.as_str() {
+            "usergroup" => self.dead.push(id),
+            "user_account" if held.caller == Some(id) => self.leave(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// From here on the caller is a guest: they ended their own session, or themselves. What they began they may end.
+    pub fn leave(&mut self) {
+        self.caller = self.caller.left();
+        self.scope.known = None;
+    }
+}
+
+/// A transaction that everybody heard of who may refuse it. It is the one end of every write:
+///
+/// ```
+/// async fn end(settled: rowhouse::access::write::Settled<'_>) { settled.complete().await; }
+/// ```
+/// ```compile_fail
+/// async fn end(deed: rowhouse::access::write::Deed<'_>) { deed.complete().await; }
+/// ```
+/// ```compile_fail
+/// async fn end(deed: rowhouse::access::write::Deed<'_>) { deed.scope.commit().await; }
+/// ```
+pub struct Settled<'s> {
+    deed: Deed<'s>,
+}
+
+impl<'s> Settled<'s> {
+    /// For reading back.
+    pub fn deed(&mut self) -> &mut Deed<'s> {
+        &mut self.deed
+    }
+
+    /// Makes it last.
+    ///
+    /// # Errors
+    /// 409 when it would leave no active administrator; what the commit ran into.
+    pub async fn complete(self) -> Result<()> {
+        let mut deed = self.deed;
+        deed.check().await?;
+        deed.scope.commit().await?;
+        // Dead ids grant nothing and are never shown; what is left of them goes in its own time.
+        if !deed.dead.is_empty() {
+            let entities = deed.planner.schema.entities();
+            let statements = deed.dead.iter().flat_map(|id| entities.iter().map(|e| write::sweep(e, *id))).collect();
+            tokio::spawn(sweep(deed.store, statements));
+        }
+        Ok(())
     }
 }
 
 /// Runs each statement until it changes nothing any more. What goes wrong is left: the ids harm nobody.
-async fn sweep(store: Store, statements: Vec<crate::statement::Statement>) {
+async fn sweep(store: Store, statements: Vec<Internal<usize>>) {
     for statement in &statements {
-        while store.read(statement).await.is_ok_and(|rows| !rows.is_empty()) {}
+        while store.read(statement).await.is_ok_and(|swept| swept > 0) {}
     }
 }
 

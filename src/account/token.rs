@@ -3,7 +3,7 @@
 //! In charge of: the signing key (Ed25519, made at first start, kept sealed in the database), signing, and verifying
 //! strictly: one algorithm, one type, issuer, audience, `nbf` and `exp`. What a token is worth the session decides.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::seal::Seal;
 use crate::config;
-use crate::error::{Error, Result};
-use crate::statement::Statement;
+use crate::error::{Error, Over, Result};
+use crate::statement::account::{self, NewKey, SigningKey};
 use crate::store::Store;
 
 /// What a token says.
@@ -58,6 +58,8 @@ pub fn hash(secret: &str) -> Vec<u8> {
 /// The key that signs, and the rules that verify.
 pub struct Tokens {
     kid: String,
+    /// The ids of keys of ours that sign no more.
+    retired: HashSet<String>,
     public: String,
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -66,6 +68,17 @@ pub struct Tokens {
     /// Tokens whose signature was verified: session and time by their digest. Only arithmetic is spared; what a token is
     /// worth is asked of its session every time.
     verified: Mutex<HashMap<[u8; 32], Good>>,
+}
+
+/// What a token is worth, as far as it tells by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// It names this session; what that is worth the database says.
+    Session(Uuid),
+    /// It is one of ours that is good no more.
+    Over(Over),
+    /// It was never ours.
+    Nothing,
 }
 
 /// What was verified of a token.
@@ -78,6 +91,8 @@ struct Good {
 
 /// Most tokens that are remembered as verified.
 const VERIFIED: usize = 10_000;
+/// Longest token, in bytes.
+const LONGEST: usize = 4096;
 /// Seconds that clocks may differ.
 const LEEWAY: i64 = 5;
 
@@ -89,18 +104,13 @@ impl Tokens {
     pub async fn load(store: &Store, seal: &Seal, settings: &config::Token) -> Result<Tokens> {
         let made = make(seal)?;
         let mut scope = store.begin().await?;
-        scope.run(&Statement::fixed("lock table rowhouse.signing_key in share row exclusive mode", vec![])).await?;
-        let insert = "insert into rowhouse.signing_key (kid, public, sealed) select $1, decode($2, 'hex'), decode($3, 'hex') \
-             where not exists (select from rowhouse.signing_key where retired_at is null)";
-        scope.run(&Statement::fixed(insert, vec![Some(made.0), Some(made.1), Some(made.2)])).await?;
-        let find =
-            "select kid, public, sealed from rowhouse.signing_key where retired_at is null order by created_at desc limit 1";
-        let rows = scope.run(&Statement::fixed(find, vec![])).await?;
+        scope.run(&account::lock_keys()).await?;
+        scope.run(&account::keep_key(&made)).await?;
+        let found = scope.run(&account::signing_key()).await?;
+        let retired = scope.run(&account::retired_keys()).await?.into_iter().collect();
         scope.commit().await?;
-        let row = rows.first().ok_or_else(|| Error::internal("no signing key"))?;
-        let (kid, public) = (row.text(0).unwrap_or_default().to_owned(), row.raw(1).unwrap_or_default());
-        let private = row.raw(2).and_then(|sealed| seal.unseal("signing-key", sealed));
-        let private = private.ok_or_else(|| {
+        let SigningKey { id: kid, public, sealed } = found.ok_or_else(|| Error::internal("no signing key"))?;
+        let private = seal.unseal("signing-key", &sealed).ok_or_else(|| {
             Error::internal("the database's keys were sealed with another secret_key than the one configured here")
         })?;
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -108,12 +118,14 @@ impl Tokens {
         validation.set_audience(&[&settings.audience]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
+        validation.validate_exp = false; // what is over is told apart from what was never ours
         validation.leeway = LEEWAY.unsigned_abs();
         Ok(Tokens {
-            public: URL_SAFE_NO_PAD.encode(public),
-            verifying: DecodingKey::from_ed_der(public),
+            public: URL_SAFE_NO_PAD.encode(&public),
+            verifying: DecodingKey::from_ed_der(&public),
             signing: EncodingKey::from_ed_der(&private),
             kid,
+            retired,
             validation,
             settings: settings.clone(),
             verified: Mutex::default(),
@@ -143,16 +155,19 @@ impl Tokens {
         jsonwebtoken::encode(&header, &claims, &self.signing).map_err(Error::internal)
     }
 
-    /// The session that a token names, if it is one of ours and in time.
-    pub fn session(&self, token: &str) -> Option<Uuid> {
+    /// What a token is worth, as far as it tells by itself.
+    pub fn worth(&self, token: &str) -> Worth {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-        let key: [u8; 32] = digest.as_ref().try_into().ok()?;
+        let Ok(key) = <[u8; 32]>::try_from(digest.as_ref()) else { return Worth::Nothing };
         let verified = || self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let known = verified().get(&key).copied();
         let good = match known {
             Some(good) => good,
             None => {
-                let claims = self.verify(token)?;
+                let claims = match self.verify(token) {
+                    Ok(claims) => claims,
+                    Err(worth) => return worth,
+                };
                 let good = Good { session: claims.sid, not_before: claims.nbf, expires: claims.exp };
                 let mut verified = verified();
                 if verified.len() >= VERIFIED {
@@ -163,18 +178,27 @@ impl Tokens {
             }
         };
         let now = jiff::Timestamp::now().as_second();
-        (good.not_before - LEEWAY <= now && now <= good.expires + LEEWAY).then_some(good.session)
+        match (good.not_before - LEEWAY <= now, now <= good.expires + LEEWAY) {
+            (true, true) => Worth::Session(good.session),
+            (_, false) => Worth::Over(Over::Expired),
+            (false, true) => Worth::Nothing,
+        }
     }
 
-    /// What a token says, if it is one of ours and in time.
-    pub fn verify(&self, token: &str) -> Option<Claims> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        let ours =
-            header.typ.as_deref() == Some("at+jwt") && header.kid.as_deref() == Some(&self.kid) && header.alg == Algorithm::EdDSA;
-        if !ours || token.len() > 4096 {
-            return None;
+    /// What a token says, if its signature is ours. No claim is looked up of any other; of one that names a key of ours that
+    /// signs no more, none is needed.
+    fn verify(&self, token: &str) -> Result<Claims, Worth> {
+        let nothing = |_| Worth::Nothing;
+        let header = jsonwebtoken::decode_header(token).map_err(nothing)?;
+        if token.len() > LONGEST || header.typ.as_deref() != Some("at+jwt") || header.alg != Algorithm::EdDSA {
+            return Err(Worth::Nothing);
         }
-        jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).ok().map(|data| data.claims)
+        match header.kid {
+            Some(kid) if kid == self.kid => {}
+            Some(kid) if self.retired.contains(&kid) => return Err(Worth::Over(Over::Expired)),
+            Some(_) | None => return Err(Worth::Nothing),
+        }
+        jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).map(|data| data.claims).map_err(nothing)
     }
 
     /// The public keys, as a JWK set.
@@ -183,11 +207,10 @@ impl Tokens {
     }
 }
 
-/// Key id, public key and sealed private key, the latter two in hexadecimal.
-fn make(seal: &Seal) -> Result<(String, String, String)> {
+fn make(seal: &Seal) -> Result<NewKey> {
     let pair = Ed25519KeyPair::generate().map_err(|_| Error::internal("no key could be made"))?;
     let document = pair.to_pkcs8v1().map_err(|_| Error::internal("no key could be made"))?;
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let sealed = seal.seal("signing-key", document.as_ref());
-    Ok((Uuid::now_v7().to_string(), hex(pair.public_key().as_ref()), hex(&sealed)))
+    Ok(NewKey { id: Uuid::now_v7().to_string(), public: hex(pair.public_key().as_ref()), sealed: hex(&sealed) })
 }

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::run::{Call, Means, Run};
 use super::{Action, SubjectUse};
-use crate::access::write::{Deed, Lifted};
+use crate::access::write::{Deed, Lifted, Settled};
 use crate::error::{Error, Fault, Result};
 use crate::plan::Planner;
 use crate::schema::{Entity, Happening, Listener, Schema};
-use crate::statement::event::{self, Origin};
-use crate::store::{Row, twice};
+use crate::statement::event::{self, Note, Origin};
+use crate::store::twice;
 use crate::yaml::{Reader, Tree};
 
 /// What happened to a row.
@@ -61,10 +61,9 @@ pub fn read(reader: &mut Reader, schema: &Schema, tree: &Tree, action: &Action) 
 }
 
 impl<'a> Event<'a> {
-    /// Of a note: entity, row, verb, before, after.
-    fn of(schema: &'a Schema, row: &Row) -> Option<Event<'a>> {
-        let json = |at| row.text(at).and_then(|text| serde_json::from_str(text).ok());
-        Event::new(schema.entity(row.text(0)?)?, row.uuid(1)?, row.text(2)?, &json(3)?, &json(4)?)
+    /// Of a note.
+    fn of(schema: &'a Schema, note: &Note) -> Option<Event<'a>> {
+        Event::new(schema.entity(&note.entity)?, note.row, &note.verb, &note.before, &note.after)
     }
 
     /// Of a task's payload.
@@ -102,15 +101,13 @@ pub async fn hear<'a>(means: &'a Means<'a>, call: &'a Call, mut deed: Deed<'a>) 
     }
     let mut heard: Vec<String> = vec![];
     for _ in 0..=means.config.limits.call_depth {
-        let rows = deed.scope.run(&event::unheard(call.caller.session)).await?;
-        if rows.is_empty() {
-            return Ok(deed);
-        }
+        let notes = deed.scope.run(&event::unheard(call.caller.session)).await?;
+        let Some(first) = notes.first() else { return Ok(deed) };
         heard.clear();
-        let user = rows[0].uuid(5);
+        let user = first.user;
         let known = Run::known(&mut deed, user).await?;
-        for row in rows {
-            let Some(event) = Event::of(means.schema, &row) else { continue };
+        for note in notes {
+            let Some(event) = Event::of(means.schema, &note) else { continue };
             for action in means.actions.listeners(&event.entity.name, event.happening) {
                 heard.push(format!("{}/{}", action.entity, action.name));
                 // What the action that raised it may do is none of a listener's, nor is one's the next one's.
@@ -127,6 +124,14 @@ pub async fn hear<'a>(means: &'a Means<'a>, call: &'a Call, mut deed: Deed<'a>) 
     }
     let words = format!("Events lead to each other without end: {}.", heard.join(", "));
     Err(Error::Invalid(vec![Fault::new("too-deep", words)]))
+}
+
+/// Lets the listeners hear that there are, and keeps what was done, where the request has a key.
+///
+/// # Errors
+/// What a listener refused with; 422 where events lead to each other without end.
+pub async fn settle<'a>(means: &'a Means<'a>, call: &'a Call, deed: Deed<'a>, kept: Json) -> Result<Settled<'a>> {
+    deed.settle(|deed| hear(means, call, deed), kept).await
 }
 
 /// Runs a listener after the commit that it heard of, in a transaction of its own.
@@ -150,7 +155,7 @@ pub async fn run(
         let known = Run::known(&mut deed, user).await?;
         let mut run = Run::new(means, action, call, deed, (user, known))?;
         run.listen(event).await?;
-        hear(means, call, run.deed).await?.commit().await?;
+        settle(means, call, run.deed, Json::Null).await?.complete().await?;
         means.wake(true, true);
         Ok(())
     });

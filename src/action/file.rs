@@ -19,6 +19,7 @@ const KEYS: &[&str] = &[
     "label",
     "description",
     "safe",
+    "takes_over_token",
     "schedule",
     "run_as",
     "on",
@@ -107,6 +108,7 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
         rights: vec![],
         limit: None,
         is_safe: false,
+        takes_over_token: false,
         inputs: vec![],
         outcomes: vec![],
         schedule: None,
@@ -163,6 +165,7 @@ fn head(reader: &mut Reader, schema: &Schema, action: &mut Action, key: &str, va
         }
         "limit" => action.limit = limit(reader, value),
         "safe" => action.is_safe = reader.bool(value),
+        "takes_over_token" => action.takes_over_token = reader.bool(value),
         "subject" => match reader.text(value) {
             "none" => action.subject = SubjectUse::None,
             "optional" => action.subject = SubjectUse::Optional,

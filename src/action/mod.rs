@@ -50,6 +50,8 @@ pub struct Action {
     pub limit: Option<u32>,
     /// Whether it writes nothing, and so may be called by GET.
     pub is_safe: bool,
+    /// Whether a token that is over counts as none, instead of 401.
+    pub takes_over_token: bool,
     pub inputs: Vec<Input>,
     pub outcomes: Vec<Outcome>,
     /// When it runs by itself.

@@ -24,7 +24,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::run::Run;
 use crate::error::Result;
-use crate::statement::Statement;
+use crate::statement::query::Internal;
 
 /// All of them.
 pub static PERFORMERS: &[&Performer] = &[
@@ -85,7 +85,7 @@ pub enum Gives {
 pub type Deed = for<'r> fn(&'r mut Run<'_>, &'r Map<String, Json>) -> BoxFuture<'r, Result<Json>>;
 
 /// The record of an attempt, from the performer's parameters.
-pub type Record = fn(&Map<String, Json>) -> Statement;
+pub type Record = fn(&Map<String, Json>) -> Internal<()>;
 
 impl std::fmt::Debug for Performer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

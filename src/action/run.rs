@@ -17,7 +17,7 @@ use super::performer::password_check;
 use super::value::render;
 use super::{Action, Actions, Deed as Does, SubjectUse, input, task};
 use crate::access::write::Deed;
-use crate::access::{Source, may_execute};
+use crate::access::{Execution, Source, may_execute};
 use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
@@ -31,10 +31,11 @@ use crate::plan::Planner;
 use crate::request::body::uuid;
 use crate::request::once::Once;
 use crate::schema::{Entity, Schema};
-use crate::statement::Statement;
 use crate::statement::event::Origin;
+use crate::statement::outbox::Task;
+use crate::statement::query::Internal;
 use crate::statement::{account, action as statement, outbox};
-use crate::store::{Row, Store, twice};
+use crate::store::{Store, twice};
 
 mod bind;
 mod does;
@@ -59,9 +60,9 @@ pub struct Means<'a> {
     /// How letters leave.
     pub post: &'a Post,
     /// Where tasks wait.
-    pub tasks: &'a Outbox,
+    pub tasks: &'a Outbox<Task>,
     /// Where imports and exports wait.
-    pub transfers: &'a Outbox,
+    pub transfers: &'a Outbox<Task>,
     /// Who asks other servers.
     pub outgoing: &'a Outgoing,
 }
@@ -183,8 +184,12 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     let entity = planner.entity(&action.entity)?;
     let subject = subject(action, call)?;
     // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
-    let caller =
-        may_execute(Source::Store(means.store), entity, &action.name, subject, action.lifts_execute(), call.caller).await?;
+    let call = &match action.takes_over_token {
+        true => Call { caller: call.caller.lenient(), ..call.clone() },
+        false => call.clone(),
+    };
+    let execution = Execution { entity, action: &action.name, subject, is_lifted: action.lifts_execute() };
+    let caller = may_execute(Source::Store(means.store), means.schema, execution, call.caller).await?;
     if !action.listens.is_empty() {
         let message = "This action listens to events: it isn't called.".to_owned();
         return Err(Error::Failed { status: 409, message });
@@ -208,9 +213,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
             true => Deed::begin_reading(means.store, planner, call.caller).await?,
             false => Deed::begin(means.store, planner, call.caller, &origin).await?,
         };
-        let caller =
-            may_execute(Source::Scope(&mut deed.scope), entity, &action.name, subject, action.lifts_execute(), call.caller)
-                .await?;
+        let caller = may_execute(Source::Scope(&mut deed.scope), means.schema, execution, call.caller).await?;
         let mut run =
             Run { scope: scope.clone(), checked: checked.clone(), ..Run::bare(means, action, call, deed, caller, hashes) };
         if let Some(kept) = run.deed.done_before(once).await? {
@@ -222,12 +225,11 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
             run.answer(json!({"ResponseType": "client.notify", "Attributes": {"type": "success", "title": "Success", "message": "Done"}}), vec![]);
         }
         let Run { deed, kept, has_mail, has_tasks, directives, .. } = run;
-        let mut deed = event::hear(means, call, deed).await?;
-        deed.keep(kept.into()).await?;
-        match call.is_rehearsal {
-            true => deed.check().await?,
-            false => deed.commit().await?,
+        if call.is_rehearsal {
+            event::hear(means, call, deed).await?.check().await?; // and no more: it is rolled back
+            return Ok(Done { directives, is_replayed: false });
         }
+        event::settle(means, call, deed, kept.into()).await?.complete().await?;
         means.wake(has_mail, has_tasks);
         Ok(Done { directives, is_replayed: false })
     });
@@ -250,7 +252,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
 /// What every action knows, beside its inputs.
 async fn known(means: &Means<'_>, caller: Option<Uuid>) -> Result<[(String, Json); 3]> {
     let caller = match caller {
-        Some(id) => first_json(&means.store.read(&statement::caller(id)).await?),
+        Some(id) => means.store.read(&statement::caller(id)).await?.unwrap_or_default(),
         None => Json::Null,
     };
     let named = |name: &str, value: Json| (name.to_owned(), value);
@@ -259,7 +261,7 @@ async fn known(means: &Means<'_>, caller: Option<Uuid>) -> Result<[(String, Json
 }
 
 /// What is kept of an attempt that failed.
-fn records(action: &Action, scope: &Map<String, Json>) -> Vec<Statement> {
+fn records(action: &Action, scope: &Map<String, Json>) -> Vec<Internal<()>> {
     let performed = action.outcomes().filter_map(|o| match &o.deed {
         Does::Perform { performer, with } => Some((performer.failed?, with)),
         _ => None,
@@ -282,10 +284,6 @@ fn subject(action: &Action, call: &Call) -> Result<Option<Uuid>> {
         (None, SubjectUse::Optional) if named.is_none() => None,
         (sent, _) => Some(sent.and_then(uuid).unwrap_or_default()),
     })
-}
-
-fn first_json(rows: &[Row]) -> Json {
-    rows.first().and_then(|row| row.text(0)).and_then(|t| serde_json::from_str(t).ok()).unwrap_or(Json::Null)
 }
 
 /// Hashes new passwords before a connection is taken.
@@ -356,7 +354,7 @@ impl<'a> Run<'a> {
     /// What the statement ran into.
     pub async fn known(deed: &mut Deed<'_>, caller: Option<Uuid>) -> Result<Json> {
         match caller {
-            Some(id) => Ok(first_json(&deed.scope.run(&statement::caller(id)).await?)),
+            Some(id) => Ok(deed.scope.run(&statement::caller(id)).await?.unwrap_or_default()),
             None => Ok(Json::Null),
         }
     }

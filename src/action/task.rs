@@ -15,8 +15,9 @@ use crate::account::Caller;
 use crate::error::{Error, short};
 use crate::outbox::Undone;
 use crate::outgoing::Request;
+use crate::statement::outbox::{Claimed, Task};
+use crate::statement::transfer::Claim;
 use crate::statement::{account, event as statement};
-use crate::store::Row;
 
 /// Under which purpose requests are sealed.
 pub const PURPOSE: &str = "request";
@@ -29,35 +30,35 @@ fn later(words: impl Into<String>) -> Undone {
     Undone { words: words.into(), is_final: false }
 }
 
-/// Does one task: its row has kind, name, payload, sealed, caller and depth after id and tries.
+/// Does one task.
 ///
 /// # Errors
 /// What went wrong, and whether trying again is of no use.
-pub async fn work(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
-    match row.text(2) {
-        Some("event") => listen(means, row).await,
-        Some("transfer") => move_rows(means, row).await,
-        _ => ask(means, row).await,
+pub async fn work(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
+    match task.what.kind.as_str() {
+        "event" => listen(means, task).await,
+        "transfer" => move_rows(means, task).await,
+        _ => ask(means, task).await,
     }
 }
 
-async fn move_rows(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
-    let payload: Json = row.text(4).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+async fn move_rows(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
+    let Task { payload, caller, .. } = &task.what;
     let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| never("it names no transfer"))?;
-    let claim = (row.uuid(0).unwrap_or_default(), row.int(1).unwrap_or(0));
+    let claim = Claim { task: task.id, tries: task.tries };
     let done =
-        as_user(means, row.uuid(6), row, transfer::LONGEST, async |call| transfer::run(means, call, claim, id).await).await;
+        as_user(means, *caller, task.id, transfer::LONGEST, async |call| transfer::run(means, call, claim, id).await).await;
     if let Err(Undone { words, is_final: true }) = &done {
         means.store.read(&crate::statement::transfer::fail(id, words)).await.map_err(told)?;
     }
     done
 }
 
-async fn ask(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
-    let sealed = row.raw(5).ok_or_else(|| never("there is no request in it any more"))?;
+async fn ask(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
+    let sealed = task.what.sealed.as_deref().ok_or_else(|| never("there is no request in it any more"))?;
     let open = means.seal.unseal(PURPOSE, sealed).ok_or_else(|| never("it was sealed with another secret_key"))?;
     let request: Request = serde_json::from_slice(&open).map_err(|_| never("it can't be read"))?;
-    let key = row.uuid(0).unwrap_or_default().to_string();
+    let key = task.id.to_string();
     let answer = means.outgoing.sent(&request, &key).await.map_err(|cause| later(format!("{cause:?}")))?;
     let words = match &answer.body {
         Json::String(text) => format!("{}: {}", answer.status, short(text)),
@@ -71,43 +72,40 @@ async fn ask(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
     }
 }
 
-async fn listen(means: &Means<'_>, row: &Row) -> Result<(), Undone> {
-    let name = row.text(3).unwrap_or_default();
+async fn listen(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
+    let Task { name, payload, caller, depth, .. } = &task.what;
     let action = name.split_once('/').and_then(|(entity, name)| means.actions.find(entity, name));
     let action = action.ok_or_else(|| never(format!("there is no action {name} any more")))?;
-    let payload: Json = row.text(4).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let event = Event::told(means.schema, &payload).ok_or_else(|| never("its entity is gone"))?;
-    let depth = row.int(7).unwrap_or(0);
-    if usize::try_from(depth).is_ok_and(|depth| depth > means.config.limits.call_depth) {
+    let event = Event::told(means.schema, payload).ok_or_else(|| never("its entity is gone"))?;
+    if usize::try_from(*depth).is_ok_and(|depth| depth > means.config.limits.call_depth) {
         return Err(never(format!("events lead to each other more than {} deep", means.config.limits.call_depth)));
     }
-    let user = row.uuid(6);
     // Who deleted themselves is nobody any more: what is heard of it has the rights of anybody.
-    let is_gone = match user {
-        Some(user) => means.store.read(&account::known(user)).await.map_err(told)?.is_empty(),
-        None => false,
+    let user = match *caller {
+        Some(user) => means.store.read(&account::known(user)).await.map_err(told)?.then_some(user),
+        None => None,
     };
-    let user = user.filter(|_| !is_gone);
-    as_user(means, user, row, Duration::from_mins(1), async |call| event::run(means, action, call, &event, user, depth).await)
-        .await
+    let longest = Duration::from_mins(1);
+    as_user(means, user, task.id, longest, async |call| event::run(means, action, call, &event, user, *depth).await).await
 }
 
 /// Does a task as the user whose it is, in a session of its own; as a guest where it is nobody's.
 async fn as_user(
     means: &Means<'_>,
     user: Option<Uuid>,
-    row: &Row,
+    task: Uuid,
     longest: Duration,
     does: impl AsyncFnOnce(&Call) -> Result<(), Error>,
 ) -> Result<(), Undone> {
     let session = Uuid::now_v7();
     let mut caller = Caller::default();
     if let Some(user) = user {
-        let opened = means.store.read(&statement::open_for(session, user, longest.as_secs())).await.map_err(told)?;
-        opened.first().ok_or_else(|| never("the user whose change it was is not active any more"))?;
-        caller = Caller { session: Some(session), sent_token: true };
+        if !means.store.read(&statement::open_for(session, user, longest.as_secs())).await.map_err(told)? {
+            return Err(never("the user whose change it was is not active any more"));
+        }
+        caller = Caller { session: Some(session), sent_token: true, ..Caller::default() };
     }
-    let request = row.uuid(0).unwrap_or_default().to_string();
+    let request = task.to_string();
     let (address, agent) = (Ipv4Addr::LOCALHOST.into(), "task".to_owned());
     let id = Uuid::now_v7();
     let call =

@@ -15,9 +15,8 @@ use super::run::{Call, Means};
 use crate::access::write::Deed;
 use crate::error::{Error, Fault, Result};
 use crate::schema::Entity;
-use crate::statement::Statement;
-use crate::statement::transfer::{self as statement, Progress};
-use crate::store::Row;
+use crate::statement::query::Internal;
+use crate::statement::transfer::{self as statement, Claim, Progress};
 
 /// Bytes of a part of a file.
 pub const PART: usize = 256 * 1024;
@@ -36,9 +35,7 @@ pub struct Transfer<'a> {
     pub call: &'a Call,
     /// Its row.
     pub id: Uuid,
-    task: Uuid,
-    /// The number of our claim: whoever claims it later has a higher one.
-    claim: i64,
+    claim: Claim,
     /// Whose rows.
     pub entity: &'a Entity,
     /// csv, json or xlsx.
@@ -55,15 +52,13 @@ pub struct Transfer<'a> {
 ///
 /// # Errors
 /// 503 and defects.
-pub async fn run(means: &Means<'_>, call: &Call, (task, claim): (Uuid, i64), id: Uuid) -> Result<()> {
-    let rows = means.store.read(&statement::find(id)).await?;
-    let Some(row) = rows.first().filter(|row| row.text(5) == Some("running")) else { return Ok(()) }; // deleted, or done
-    let text = |at: usize| row.text(at).unwrap_or_default().to_owned();
-    let entity = means.schema.entity(&text(1)).ok_or_else(|| Error::internal("a transfer of nothing"))?;
-    let key = row.text(4).map(str::to_owned);
-    let (is_each, done) = (text(3) == "each", row.int(6).unwrap_or(0));
-    let transfer = Transfer { means, call, id, task, claim, entity, format: text(2), is_each, key, done };
-    let ended = match text(0).as_str() {
+pub async fn run(means: &Means<'_>, call: &Call, claim: Claim, id: Uuid) -> Result<()> {
+    let found = means.store.read(&statement::find(id)).await?;
+    let Some(row) = found.filter(|row| row.state == "running") else { return Ok(()) }; // deleted, or done
+    let entity = means.schema.entity(&row.entity).ok_or_else(|| Error::internal("a transfer of nothing"))?;
+    let (is_each, format) = (row.mode.as_deref() == Some("each"), row.format.unwrap_or_default());
+    let transfer = Transfer { means, call, id, claim, entity, format, is_each, key: row.key, done: row.done };
+    let ended = match row.kind.as_str() {
         "export" => export::run(&transfer).await,
         _ => import::run(&transfer).await,
     };
@@ -90,7 +85,7 @@ pub async fn run(means: &Means<'_>, call: &Call, (task, claim): (Uuid, i64), id:
             }
         }
     }
-    if text(0) == "import" {
+    if row.kind == "import" {
         means.store.read(&statement::clear(id)).await?; // what was read in is not needed any more
     }
     Ok(())
@@ -102,7 +97,7 @@ impl Transfer<'_> {
     /// # Errors
     /// What the statement ran into.
     pub async fn note(&self, progress: &Progress, state: &str) -> Result<()> {
-        self.ours(&self.means.store.read(&self.noted(progress, state)).await?)
+        self.ours(self.means.store.read(&self.noted(progress, state)).await?)
     }
 
     /// Notes in the rows' own transaction how far it is: another node that has it since keeps it from lasting.
@@ -110,15 +105,15 @@ impl Transfer<'_> {
     /// # Errors
     /// What the statement ran into.
     pub async fn note_in(&self, deed: &mut Deed<'_>, progress: &Progress, state: &str) -> Result<()> {
-        self.ours(&deed.scope.run(&self.noted(progress, state)).await?)
+        self.ours(deed.scope.run(&self.noted(progress, state)).await?)
     }
 
-    fn noted(&self, progress: &Progress, state: &str) -> Statement {
-        statement::progress(self.id, (self.task, self.claim), progress, state, LEASE.as_secs())
+    fn noted(&self, progress: &Progress, state: &str) -> Internal<bool> {
+        statement::progress(self.id, self.claim, progress, state, LEASE.as_secs())
     }
 
-    fn ours(&self, rows: &[Row]) -> Result<()> {
-        if rows.is_empty() { Err(Error::Unavailable(1)) } else { Ok(()) }
+    fn ours(&self, still: bool) -> Result<()> {
+        if still { Ok(()) } else { Err(Error::Unavailable(1)) }
     }
 }
 

@@ -3,11 +3,13 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::Writer;
+use super::value::plain;
 use crate::access::Answer;
+use crate::error::Result;
 use crate::plan::{Guard, Plan, page};
 use crate::request::media::Form;
-use crate::statement::read::Branch;
-use crate::store::Row;
+use crate::statement::read::layout::Branch;
+use crate::statement::row::Row;
 
 /// Where a document is served: for its links.
 pub struct Place<'a> {
@@ -45,7 +47,7 @@ impl Place<'_> {
 }
 
 impl Writer<'_, '_> {
-    pub(super) fn top_links(&mut self, plan: &Plan<'_>, answer: &Answer<'_>) {
+    pub(super) fn top_links(&mut self, plan: &Plan<'_>, answer: &Answer<'_>) -> Result<()> {
         let place = self.place;
         self.put("{\"self\":");
         let href = place.own();
@@ -66,7 +68,7 @@ impl Writer<'_, '_> {
             self.text(&format!("{}{related}", place.base));
         }
         if plan.pick.is_collection() {
-            let [prev, next] = self.neighbours(plan, answer);
+            let [prev, next] = self.neighbours(plan, answer)?;
             for (name, link) in [("first", Some(self.page(None))), ("prev", prev), ("next", next)] {
                 self.put(&format!(",\"{name}\":"));
                 match link {
@@ -76,26 +78,33 @@ impl Writer<'_, '_> {
             }
         }
         self.put("}");
+        Ok(())
     }
 
     /// Links to the pages before and after, where there may be one (CP4).
-    fn neighbours(&self, plan: &Plan<'_>, answer: &Answer<'_>) -> [Option<String>; 2] {
+    fn neighbours(&self, plan: &Plan<'_>, answer: &Answer<'_>) -> Result<[Option<String>; 2]> {
         let window = &plan.root.window;
-        let Some((Branch::Rows(layout), rows)) = answer.layout.branches.first().zip(answer.rows.first()) else {
-            return [None, None];
+        let Some((Branch::Rows(layout), rows)) = answer.layout().branches.first().zip(answer.rows.first()) else {
+            return Ok([None, None]);
         };
         if let Some(number) = window.number {
             let to = |n: i64| Some(self.page(Some(("page[number]", n.to_string()))));
-            return [if number > 1 { to(number - 1) } else { None }, if answer.has_more { to(number + 1) } else { None }];
+            return Ok([if number > 1 { to(number - 1) } else { None }, if answer.has_more { to(number + 1) } else { None }]);
         }
-        let cursor = |row: &Row| page::cursor(&plan.root, &layout.keys.iter().map(|k| row.text(*k)).collect::<Vec<_>>());
-        let before = rows.first().map(|row| self.page(Some(("page[before]", cursor(row)))));
-        let after = rows.last().map(|row| self.page(Some(("page[after]", cursor(row)))));
-        match (&window.before, &window.after) {
+        let cursor = |row: &Row| -> Result<String> {
+            let keys = layout.keys.iter().map(|(place, wire)| row.binary(*place).map(|raw| plain(*wire, raw)).transpose());
+            let keys = keys.collect::<Result<Vec<_>>>()?;
+            Ok(page::cursor(&plan.root, &keys.iter().map(Option::as_deref).collect::<Vec<_>>()))
+        };
+        let link = |name, row: Option<&Row>| -> Result<Option<String>> {
+            row.map(|row| Ok(self.page(Some((name, cursor(row)?))))).transpose()
+        };
+        let (before, after) = (link("page[before]", rows.first())?, link("page[after]", rows.last())?);
+        Ok(match (&window.before, &window.after) {
             (Some(_), _) => [before.filter(|_| answer.has_more), after],
             (_, Some(_)) => [before, after.filter(|_| answer.has_more)],
             _ => [None, after.filter(|_| answer.has_more)],
-        }
+        })
     }
 
     /// The request's URL with another place to page from.

@@ -27,12 +27,12 @@ use warp::Filter as _;
 use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
-use crate::account::token::Tokens;
+use crate::account::token::{Tokens, Worth};
 use crate::action::Actions;
 use crate::action::run::{Call, Means};
 use crate::config::Config;
 use crate::document::Place;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Over, Result};
 use crate::mail::post::Post;
 use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
@@ -42,6 +42,7 @@ use crate::request::once::Once;
 use crate::request::precondition::Expected;
 use crate::schema::Schema;
 use crate::statement::event::Origin;
+use crate::statement::outbox::Task;
 use crate::store::Store;
 use metrics::Metrics;
 use reply::Response;
@@ -67,9 +68,9 @@ pub struct App {
     /// How letters leave.
     pub post: Post,
     /// Where tasks wait.
-    pub tasks: Outbox,
+    pub tasks: Outbox<Task>,
     /// Where imports and exports wait.
-    pub transfers: Outbox,
+    pub transfers: Outbox<Task>,
     /// Who asks other servers.
     pub outgoing: Outgoing,
     /// What is counted.
@@ -356,11 +357,24 @@ fn request_id(headers: &HeaderMap) -> String {
     sent.filter(good).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
+/// What keys of ours begin with.
+const KEY: &str = "rh_";
+
 fn caller(app: &App, headers: &HeaderMap) -> Caller {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Caller::default() };
-    let token = value.to_str().ok().and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let session = token.and_then(|(_, token)| app.tokens.session(token.trim()));
-    Caller { session, sent_token: true }
+    let sent = Caller { sent_token: true, is_lenient: app.config.token.over_is_guest, ..Caller::default() };
+    let (scheme, token) = value.to_str().ok().and_then(|v| v.split_once(' ')).unwrap_or_default();
+    let token = token.trim();
+    match scheme.to_ascii_lowercase().as_str() {
+        "basic" => Caller { over: Some(Over::NoKey), ..sent },
+        "bearer" if token.starts_with(KEY) => Caller { over: Some(Over::NoKey), ..sent },
+        "bearer" => match app.tokens.worth(token) {
+            Worth::Session(session) => Caller { session: Some(session), ..sent },
+            Worth::Over(over) => Caller { over: Some(over), ..sent },
+            Worth::Nothing => sent,
+        },
+        _ => sent,
+    }
 }
 
 #[cfg(test)]

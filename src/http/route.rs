@@ -19,7 +19,7 @@ use matchit::Router;
 
 use super::reply::{self, Response};
 use super::{App, Asked, Door};
-use crate::access;
+use crate::access::{self, Source};
 use crate::document;
 use crate::error::{Error, Result};
 use crate::permission::Right;
@@ -147,13 +147,13 @@ pub fn is_upload(asked: &Asked) -> bool {
 pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
     match route.what {
         What::Health => Ok(reply::with_type(StatusCode::OK, "text/plain; charset=utf-8", b"ok\n".to_vec())),
-        What::Ready if app.store.is_ready().await => {
+        What::Ready if access::is_ready(&app.store, &app.schema).await => {
             Ok(reply::with_type(StatusCode::OK, "text/plain; charset=utf-8", b"ready\n".to_vec()))
         }
         What::Ready => Err(Error::Unavailable(2)),
         What::Metrics => {
             if asked.door == Door::Public {
-                access::require_administrator(&app.store, asked.caller).await?;
+                access::require_administrator(Source::Store(&app.store), &app.schema, asked.caller).await?;
             }
             Ok(reply::with_type(StatusCode::OK, super::metrics::TYPE, app.metrics.text(&app.store).into_bytes()))
         }
@@ -201,14 +201,14 @@ async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         }
         _ => planner.read(entity, Pick::One(id), &query),
     };
-    let answer = access::read(access::Source::Store(&app.store), &app.schema, asked.caller, &plan).await?;
+    let answer = access::read(Source::Store(&app.store), &app.schema, asked.caller, &plan).await?;
     let place = app.place(asked, form);
-    let body = document::render(&app.schema, &plan, &answer, &place);
+    let body = document::render(&plan, &answer, &place)?;
     if route.what == What::Linkage {
         return Ok(reply::document(StatusCode::OK, form, body)); // a tag would be taken for the row's, which If-Match wants there
     }
     let known = asked.list(header::IF_NONE_MATCH);
-    Ok(reply::tagged(StatusCode::OK, form, body, answer.version(), known.as_deref()))
+    Ok(reply::tagged(StatusCode::OK, form, body, answer.version()?, known.as_deref()))
 }
 
 async fn aggregate(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
@@ -216,9 +216,9 @@ async fn aggregate(app: &App, asked: &Asked, route: &Route) -> Result<Response> 
     let planner = app.planner();
     let asks = Aggregate::read(&asked.query);
     let plan = planner.totals(planner.entity(&route.entity)?, &asks);
-    let (layout, rows, has_more) = access::totals(&app.store, &app.schema, asked.caller, &plan).await?;
+    let groups = access::totals(Source::Store(&app.store), &app.schema, asked.caller, &plan).await?;
     let place = app.place(asked, form);
-    let body = document::totals(&app.schema, &layout, &rows, has_more, asks.query.page.number, &place);
+    let body = document::totals(&app.schema, &plan, &groups, asks.query.page.number, &place)?;
     Ok(reply::tagged(StatusCode::OK, Form::Plain, body, None, asked.list(header::IF_NONE_MATCH).as_deref()))
 }
 
@@ -227,7 +227,7 @@ async fn relation<'s>(app: &App, asked: &Asked, entity: &'s Entity, name: &str, 
     match entity.relation(name) {
         Some(relation) => Ok(relation),
         None => {
-            access::require_entity(&app.store, asked.caller, entity, right).await?;
+            access::require_entity(Source::Store(&app.store), &app.schema, asked.caller, entity, right).await?;
             Err(Error::NotFound)
         }
     }

@@ -16,8 +16,9 @@ use crate::account::seal::Seal;
 use crate::config::{self, Config};
 use crate::error::{Cause, Result};
 use crate::outbox::{Outbox, Undone};
-use crate::statement::{Statement, outbox};
-use crate::store::{Row, Store};
+use crate::statement::outbox::{self, Claimed, Letter as Waiting, NewLetter};
+use crate::statement::query::Internal;
+use crate::store::Store;
 
 /// Under which purpose values are sealed.
 const PURPOSE: &str = "letter";
@@ -37,7 +38,7 @@ pub struct Post {
     way: Way,
     from: Mailbox,
     signature: Option<DkimConfig>,
-    waiting: Outbox,
+    waiting: Outbox<Waiting>,
 }
 
 /// A letter that is to be sent.
@@ -84,7 +85,7 @@ impl Post {
     }
 
     /// The statement that puts a letter into the outbox. `secrets`: texts that may stand nowhere in the clear.
-    pub fn put(&self, seal: &Seal, letter: &Letter, secrets: &[String]) -> Statement {
+    pub fn put(&self, seal: &Seal, letter: &Letter, secrets: &[String]) -> Internal<()> {
         let is_secret = |value: &Json| value.as_str().is_some_and(|text| secrets.iter().any(|secret| text.contains(secret)));
         let (hidden, shown): (Vec<_>, Vec<_>) = letter.values.clone().into_iter().partition(|(_, value)| is_secret(value));
         let sealed =
@@ -92,8 +93,17 @@ impl Post {
         let shown: Map<String, Json> =
             shown.into_iter().chain(hidden.into_iter().map(|(name, _)| (name, "***".into()))).collect();
         let message = format!("<{}@{}>", letter.id, self.from.email.domain());
-        let texts = [letter.to.as_str(), &letter.name, &message, &Json::Object(shown).to_string()];
-        outbox::put_letter(letter.id, texts, letter.language.as_deref(), sealed)
+        let Letter { id, to, name, language, .. } = letter;
+        let values = Json::Object(shown).to_string();
+        outbox::put_letter(&NewLetter {
+            id: *id,
+            to,
+            name,
+            message_id: &message,
+            values: &values,
+            language: language.as_deref(),
+            sealed: sealed.as_deref(),
+        })
     }
 
     /// Sends what waits, until `stop` is done. `base`: what links begin with.
@@ -101,18 +111,19 @@ impl Post {
         if let Way::None = self.way {
             return stop.await;
         }
-        let send = |row: Row| {
+        let send = |claimed: Claimed<Waiting>| {
             let sent = async move {
-                let rendered = render(&row, seal, letters, base).map_err(|words| Undone { words, is_final: true })?;
-                self.send(&row, &rendered).await
+                let letter = claimed.what;
+                let rendered = render(&letter, seal, letters, base).map_err(|words| Undone { words, is_final: true })?;
+                self.send(&letter, &rendered).await
             };
             Box::pin(sent) as futures_util::future::BoxFuture<'_, _>
         };
         self.waiting.work(store, send, stop).await;
     }
 
-    async fn send(&self, row: &Row, rendered: &Rendered) -> Result<(), Undone> {
-        let (to, message_id) = (row.text(2).unwrap_or_default(), row.text(6).unwrap_or_default());
+    async fn send(&self, letter: &Waiting, rendered: &Rendered) -> Result<(), Undone> {
+        let (to, message_id) = (letter.to.as_str(), letter.message_id.as_str());
         match &self.way {
             Way::None => Err(Undone { words: "no way out".to_owned(), is_final: false }),
             Way::Log => {
@@ -159,14 +170,14 @@ fn signature(mail: &config::Mail, domain: &str) -> Result<Option<DkimConfig>, St
     Ok(Some(DkimConfig::new(selector, domain.to_owned(), key, headers.map(HeaderName::new_from_ascii_str).to_vec(), canonical)))
 }
 
-fn render(row: &Row, seal: &Seal, letters: &Letters, base: &str) -> Result<Rendered, String> {
-    let text = |at: usize| row.text(at).unwrap_or_default();
-    let mut values: Map<String, Json> = serde_json::from_str(text(4)).unwrap_or_default();
-    if let Some(sealed) = row.raw(5) {
+fn render(letter: &Waiting, seal: &Seal, letters: &Letters, base: &str) -> Result<Rendered, String> {
+    let mut values = letter.values.clone();
+    if let Some(sealed) = &letter.sealed {
         let open = seal.unseal(PURPOSE, sealed).ok_or("its secrets were sealed with another secret_key")?;
         values.extend(serde_json::from_slice::<Map<String, Json>>(&open).map_err(|_| "its secrets can't be read")?);
     }
     values.insert("base".to_owned(), base.into());
-    values.insert("to".to_owned(), text(2).into());
-    letters.render(text(3), row.text(7), &values).map_err(|_| "its template can't be rendered with its values".to_owned())
+    values.insert("to".to_owned(), letter.to.as_str().into());
+    let rendered = letters.render(&letter.name, letter.language.as_deref(), &values);
+    rendered.map_err(|_| "its template can't be rendered with its values".to_owned())
 }

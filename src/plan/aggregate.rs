@@ -4,7 +4,7 @@
 
 use super::filter::{self, Filter};
 use super::page::Key;
-use super::{NAMED, Planner, name};
+use super::{Planner, name};
 use crate::error::Fault;
 use crate::request::aggregate::{Aggregate, Term};
 use crate::schema::kind::{Kind, Wire};
@@ -70,12 +70,27 @@ pub enum Function {
     Max,
 }
 
+impl Function {
+    /// The word that stands for it.
+    pub fn word(self) -> &'static str {
+        FUNCTIONS.iter().find(|(_, function)| *function == self).map_or("", |(word, _)| word)
+    }
+}
+
 const FUNCTIONS: &[(&str, Function)] =
     &[("count", Function::Count), ("sum", Function::Sum), ("avg", Function::Avg), ("min", Function::Min), ("max", Function::Max)];
 const PARTS: &[&str] = &["year", "quarter", "month", "week", "day", "hour"];
 const COMPARISONS: &[(&str, &str)] = &[("eq", "="), ("ne", "<>"), ("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">=")];
 /// Most groups and most measures of one request.
 const TERMS: usize = 10;
+
+impl Totals<'_> {
+    /// The names of what goes out of each group, in order.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        let groups = self.groups.iter().map(|group| group.member.as_str());
+        groups.chain(self.measures.iter().map(|measure| measure.member.as_str()))
+    }
+}
 
 impl Measure<'_> {
     /// Whether it is a number that is written exactly, as text is in PostgreSQL.
@@ -105,7 +120,7 @@ impl<'s> Planner<'s> {
             asked.measures.iter().filter_map(|t| measure(entity, t, [&mut faults, &mut guest_faults])).collect();
         let members: Vec<String> =
             groups.iter().map(|g| g.member.clone()).chain(measures.iter().map(|m| m.member.clone())).collect();
-        if groups.len() > TERMS || measures.len() > TERMS || named.len() > NAMED {
+        if groups.len() > TERMS || measures.len() > TERMS {
             faults.push(Fault::new("too-many", format!("At most {TERMS} groups and {TERMS} measures.")).parameter("measure"));
         }
         if members.iter().enumerate().any(|(at, m)| members[..at].contains(m)) {
@@ -141,7 +156,6 @@ impl<'s> Planner<'s> {
         }
         order.extend((0..groups.len()).filter(|at| !asked.sort.iter().any(|(t, _)| place(t) == Some(*at))).map(|at| (at, false)));
         let window = super::page::window(&asked.query, self, &mut faults);
-        named.truncate(NAMED);
         Totals {
             entity,
             named,

@@ -5,7 +5,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Plan, Planner};
+use super::Planner;
 use crate::error::Fault;
 use crate::request::{RawFilter, body, path};
 use crate::schema::kind::Kind;
@@ -66,6 +66,27 @@ const OPERATORS: &[(&str, Operator)] = &[
     ("icontains", Operator::ContainsIgnoringCase),
     ("starts", Operator::Starts),
 ];
+
+impl Operator {
+    /// The word that stands for it, in shapes.
+    pub fn word(self) -> &'static str {
+        OPERATORS.iter().find(|(_, operator)| *operator == self).map_or("set", |(word, _)| word)
+    }
+
+    /// Whether it compares with a value.
+    pub fn takes_values(self) -> bool {
+        !matches!(self, Operator::Null | Operator::NotNull)
+    }
+
+    /// Whether it only compares values as a whole (`permissions.md` §4): it can't raise, and costs the same for all.
+    pub fn is_comparison(self) -> bool {
+        match self {
+            Operator::Eq | Operator::Ne | Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge => true,
+            Operator::In | Operator::NotIn | Operator::Null | Operator::NotNull => true,
+            Operator::Contains | Operator::ContainsIgnoringCase | Operator::Starts => false,
+        }
+    }
+}
 
 struct Reader<'p, 's> {
     planner: &'p Planner<'s>,
@@ -216,12 +237,5 @@ fn fits(kind: &Kind, operator: Operator) -> bool {
         Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge => {
             kind.is_ordered() && !matches!(kind, Kind::Enum { .. } | Kind::Uuid)
         }
-    }
-}
-
-impl Plan<'_> {
-    /// Whether the statement's shape is a client's own, so that it is not worth keeping.
-    pub fn is_fancy(&self) -> bool {
-        self.has_client_shape || self.root.window.after.is_some() || self.root.window.before.is_some()
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kind::{Kind, Wire};
+use super::kind::Kind;
 use super::{Column, Entity, Happening, Link, Listener, OnDelete, Relation, Schema, Unique, object_name, quote};
 use crate::permission::Right;
 
@@ -46,10 +46,19 @@ pub enum Risk {
 /// One step from what is there to what is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// The statement.
-    pub sql: String,
+    /// The statement. Nobody else makes one: a step is run as it is.
+    sql: String,
     /// What it may cost.
     pub risk: Risk,
+    /// Whether nodes that run with the files before go on: what they serve is still there, and what they write is still taken.
+    pub is_borne: bool,
+}
+
+impl Step {
+    /// The statement.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
 }
 
 struct Wanted {
@@ -71,6 +80,7 @@ struct Wanted {
 pub fn steps(schema: &Schema, listeners: &[Listener], catalog: &Catalog) -> Vec<Step> {
     let mut wanted: Vec<Wanted> = schema.entities().iter().flat_map(|e| tables(schema, e)).collect();
     schema.entities().iter().for_each(|entity| notes(entity, listeners, &mut wanted));
+    stamps(&mut wanted);
     let (mut first, mut then, mut last, mut lost) = (vec![], vec![], vec![], vec![]);
     let nothing = Table::default();
     for want in &wanted {
@@ -105,14 +115,19 @@ pub fn steps(schema: &Schema, listeners: &[Listener], catalog: &Catalog) -> Vec<
         let entity = name.split('.').next().unwrap_or(name);
         if catalog.entities.contains(entity) {
             let risk = Risk::Loses(format!("the table {name} with all its rows"));
-            lost.push(Step { sql: format!("drop table {} cascade", quote(name)), risk });
+            lost.push(Step { sql: format!("drop table {} cascade", quote(name)), risk, is_borne: false });
         }
     }
     [first, then, last, lost].concat()
 }
 
 fn additive(sql: String) -> Step {
-    Step { sql, risk: Risk::Additive }
+    Step { sql, risk: Risk::Additive, is_borne: true }
+}
+
+/// One after which nodes with the files before leave out what must be there.
+fn demanding(sql: String) -> Step {
+    Step { is_borne: false, ..additive(sql) }
 }
 
 fn create(want: &Wanted) -> String {
@@ -137,7 +152,8 @@ fn columns(want: &Wanted, have: &Table, then: &mut Vec<Step>, lost: &mut Vec<Ste
             None => {
                 let filled = default.as_ref().map(|d| format!(" default {d}")).unwrap_or_default();
                 let not_null = if *required { " not null" } else { "" };
-                then.push(additive(format!("alter table {table} add column {column} {kind}{not_null}{filled}")));
+                let step = if *required { demanding } else { additive };
+                then.push(step(format!("alter table {table} add column {column} {kind}{not_null}{filled}")));
                 if default.is_some() {
                     then.push(additive(format!("alter table {table} alter column {column} drop default")));
                 }
@@ -145,7 +161,7 @@ fn columns(want: &Wanted, have: &Table, then: &mut Vec<Step>, lost: &mut Vec<Ste
             Some((was, _)) if was != kind => {
                 let risk = Risk::Rewrites(format!("{}.{name} from {was} to {kind}: values that don't fit stop it", want.name));
                 let sql = format!("alter table {table} alter column {column} type {kind} using {column}::text::{kind}");
-                lost.push(Step { sql, risk });
+                lost.push(Step { sql, risk, is_borne: false });
             }
             Some((_, true)) if !required => {
                 then.push(additive(format!("alter table {table} alter column {column} drop not null")))
@@ -154,7 +170,7 @@ fn columns(want: &Wanted, have: &Table, then: &mut Vec<Step>, lost: &mut Vec<Ste
                 if let Some(default) = default {
                     then.push(additive(format!("update {table} set {column} = {default} where {column} is null")));
                 }
-                then.push(additive(format!("alter table {table} alter column {column} set not null")));
+                then.push(demanding(format!("alter table {table} alter column {column} set not null")));
             }
             Some(_) => {}
         }
@@ -168,7 +184,7 @@ fn columns(want: &Wanted, have: &Table, then: &mut Vec<Step>, lost: &mut Vec<Ste
             then.push(additive(format!("alter table {table} alter column {column} drop not null")));
         }
         let risk = Risk::Loses(format!("the column {}.{name} with all its values", want.name));
-        lost.push(Step { sql: format!("alter table {table} drop column {column}"), risk });
+        lost.push(Step { sql: format!("alter table {table} drop column {column}"), risk, is_borne: false });
     }
 }
 
@@ -237,23 +253,17 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
 
 /// The indexes that lists need: the default order, also of what guests may read; the owner's and the groups' rows.
 fn lists(own: &mut Wanted, entity: &Entity) {
-    let is_short = |at: &usize| entity.columns[*at].kind.is_line() || entity.columns[*at].kind.wire() != Wire::Text;
-    if entity.default_order.iter().all(|(at, _)| is_short(at)) {
-        let last = entity.default_order.last().is_some_and(|(_, descends)| *descends);
-        let keys = entity
-            .default_order
-            .iter()
-            .map(|(at, descends)| (entity.columns[*at].name.as_str(), *descends))
-            .chain([("id", last)]);
-        let keys: Vec<_> =
-            keys.map(|(name, descends)| format!("{}{}", quote(name), if descends { " desc" } else { "" })).collect();
-        index(own, entity, "order", "idx", &format!("({})", keys.join(", ")));
-        let guest = format!("({}) where permission & {} <> 0", keys.join(", "), Right::Read.bit());
-        index(own, entity, "guest", "idx", &guest);
+    for (at, order) in entity.listed_orders().into_iter().enumerate() {
+        let keys = order.iter().map(|(name, descends)| format!("{}{}", quote(name), if *descends { " desc" } else { "" }));
+        let keys = keys.collect::<Vec<_>>().join(", ");
+        index(own, entity, "order", "idx", &format!("({keys})"));
+        if at == 0 {
+            let guest = format!("({keys}) where permission & {} <> 0", Right::Read.bit());
+            index(own, entity, "guest", "idx", &guest);
+        }
     }
     index(own, entity, "owner", "idx", "(\"owner\")");
     index(own, entity, "groups", "gin", "using gin (\"groups\") with (fastupdate = off)");
-    index(own, entity, "created_at", "idx", "(\"created_at\", \"id\")");
 }
 
 /// The triggers that note what happens to an entity's rows, for its history and for listeners.
@@ -287,6 +297,29 @@ fn notes(entity: &Entity, listeners: &[Listener], wanted: &mut [Wanted]) {
     for relation in entity.relations.iter().filter(|_| entity.audit) {
         if let Link::Through { table, near: "source", .. } = &relation.link {
             note(table, "insert or delete", format!("rowhouse.note_link({}, {})", text(&entity.name), text(&relation.name)));
+        }
+    }
+}
+
+/// The triggers that renew the stamp for each row of `world` and `action` that really changed, whoever changes it and however:
+/// what is known of entities and actions is proven by it.
+fn stamps(wanted: &mut [Wanted]) {
+    for want in wanted.iter_mut().filter(|want| matches!(want.name.as_str(), "world" | "action")) {
+        let table = quote(&want.name);
+        for (events, when) in [
+            ("insert or delete", "for each row"),
+            ("update", "for each row when (old.* is distinct from new.*)"),
+            ("truncate", "for each statement"),
+        ] {
+            let name = object_name(&want.name, "stamp", "trigger", &format!("{events} {when}"));
+            let trigger = quote(&name);
+            let sql = format!(
+                "do $stamp$ begin
+  create trigger {trigger} after {events} on {table} {when} execute function rowhouse.renew_stamp();
+  alter table {table} enable always trigger {trigger};
+end $stamp$"
+            );
+            want.triggers.push((name, sql));
         }
     }
 }

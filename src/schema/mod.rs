@@ -5,6 +5,7 @@
 
 pub mod describe;
 pub mod diff;
+pub mod facts;
 pub mod file;
 pub mod kind;
 pub mod machine;
@@ -310,6 +311,36 @@ impl Entity {
         Subject { row, is_group: self.name == "usergroup" }
     }
 
+    /// The orders that have an index: the default one, if its keys are short, and that of creation; each key with whether it
+    /// descends, the first one never: a b-tree is read both ways.
+    pub fn listed_orders(&self) -> Vec<Vec<(&str, bool)>> {
+        let is_short = |at: &usize| self.columns[*at].kind.is_line() || self.columns[*at].kind.wire() != kind::Wire::Text;
+        let mut orders = vec![];
+        if self.default_order.iter().all(|(at, _)| is_short(at)) {
+            let keys = self.default_order.iter().map(|(at, descends)| (self.columns[*at].name.as_str(), *descends));
+            let last = self.default_order.last().is_some_and(|(_, descends)| *descends);
+            orders.push(forwards(&keys.chain([("id", last)]).collect::<Vec<_>>()));
+        }
+        let created = vec![("created_at", false), ("id", false)];
+        if !orders.contains(&created) {
+            orders.push(created);
+        }
+        orders
+    }
+
+    /// Whether an index gives rows in this order: each key with whether it descends.
+    pub fn is_indexed(&self, keys: &[(&str, bool)]) -> bool {
+        let keys = forwards(keys);
+        // What is compared folded, is indexed folded.
+        let is_plain = |c: &Column| c.kind.folded("x") == "x" || c.kind == Kind::Name && c.unique == Unique::No;
+        let has_own = |name: &str| self.column(name).is_some_and(|c| is_plain(c) && (c.index || c.unique == Unique::Everywhere));
+        match keys.as_slice() {
+            [("id", _)] => true,
+            [(name, false), ("id", false)] if has_own(name) => true,
+            _ => self.listed_orders().contains(&keys),
+        }
+    }
+
     /// Whether Rowhouse itself brings it.
     pub fn is_system(&self) -> bool {
         matches!(
@@ -334,6 +365,12 @@ impl Entity {
                 | ("session", Right::Create | Right::Update | Right::Delete)
         )
     }
+}
+
+/// An order, or the same read backwards: the one whose first key ascends.
+fn forwards<'a>(keys: &[(&'a str, bool)]) -> Vec<(&'a str, bool)> {
+    let turns = keys.first().is_some_and(|(_, descends)| *descends);
+    keys.iter().map(|(name, descends)| (*name, *descends != turns)).collect()
 }
 
 impl Column {

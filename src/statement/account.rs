@@ -1,180 +1,339 @@
-//! Accounts: credentials, sessions, attempts, the claim code.
+//! Accounts: credentials, sessions, attempts, tokens, keys, the claim code.
 //!
 //! In charge of: the SQL of what performers do. Their powers are theirs alone (`action::performer`).
 
 use uuid::Uuid;
 
-use super::Statement;
+use super::query::{Guarded, Internal, Sql, all, any, done, first, one, values};
 use super::who::{gate, who};
-use crate::permission::{Right, rule};
+use crate::permission::{Actor, Right};
 use crate::schema::{ADMINISTRATORS, Entity};
 
+/// A user whose password may be checked.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Credentials {
+    pub user: Uuid,
+    /// None where they have no password.
+    pub hash: Option<String>,
+    pub email: String,
+}
+
 /// The user of an address with the stored hash, if the caller may peek the entity and that row.
-pub fn credentials(user: &Entity, email: &str, session: Option<Uuid>) -> Statement {
-    let mut statement = Statement { keep: true, ..Statement::default() };
-    let who = who(&mut statement, session);
-    let email = statement.bind(Some(email.to_owned()));
-    statement.sql = format!(
-        "with {who} select t.id, t.password, t.email from who a, user_account t where lower(t.email) = lower({email}) and t.active and {} and {}",
+pub fn credentials(user: &Entity, email: &str, session: Option<Uuid>) -> Guarded<Option<Credentials>> {
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let email = sql.bind(email);
+    let text = format!(
+        "with {who}
+select t.id, t.password, t.email
+from who a, user_account t
+where lower(t.email) = lower({email}) and t.active and {} and {}",
         gate(user, Right::Peek),
-        rule(Right::Peek, user.subject("t")),
+        Actor::Row.rule(Right::Peek, user.subject("t")),
     );
-    statement
+    Guarded::new(
+        sql.with(text),
+        first(|row| Ok(Credentials { user: row.column(0)?, hash: row.optional(1)?, email: row.column(2)? })),
+    )
+}
+
+/// A user's address and name.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Person {
+    pub email: Option<String>,
+    pub name: Option<String>,
 }
 
 /// Locks a user who must still carry that very hash.
-pub fn still(user: Uuid, hash: &str) -> Statement {
-    let sql = "select email, name from user_account where id = $1 and password = $2 and active for update";
-    Statement::fixed(sql, vec![Some(user.to_string()), Some(hash.to_owned())])
+pub fn still(user: Uuid, hash: &str) -> Internal<Option<Person>> {
+    let text = "select email, name from user_account where id = $1 and password = $2 and active for update";
+    let person = first(|row| Ok(Person { email: row.optional(0)?, name: row.optional(1)? }));
+    Internal::new(text, values![user, hash], person)
+}
+
+/// Where a session is opened.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Device<'a> {
+    pub address: &'a str,
+    pub name: &'a str,
 }
 
 /// Opens a session for so many seconds.
-pub fn open(session: Uuid, user: Uuid, seconds: u64, address: &str, device: &str) -> Statement {
-    let sql = "insert into session (id, owner, permission, groups, group_bits, expires_at, \"user\", ip, device) \
-         select $1::uuid, $2::uuid, w.default_permission, coalesce(w.default_groups, '{}'), w.default_group_bits, \
-         now() + make_interval(secs => $3::double precision), $2::uuid, $4, $5 from world w where w.name = 'session'";
-    let values = [session.to_string(), user.to_string(), seconds.to_string(), address.to_owned(), device.to_owned()];
-    Statement::fixed(sql, values.into_iter().map(Some).collect())
+pub fn open(session: Uuid, user: Uuid, seconds: u64, device: &Device<'_>) -> Internal<()> {
+    let text = "insert into session (id, owner, permission, groups, group_bits, expires_at, \"user\", ip, device)
+select $1::uuid, $2::uuid, w.default_permission, coalesce(w.default_groups, '{}'), w.default_group_bits,
+  now() + make_interval(secs => $3::double precision), $2::uuid, $4, $5
+from world w where w.name = 'session'";
+    Internal::new(text, values![session, user, seconds, device.address, device.name], done)
 }
 
-/// Opens a session of a minute for the active user of an address, for the terminal. Gives a row where there is one.
-pub fn open_for(session: Uuid, email: &str) -> Statement {
-    let sql = "insert into session (id, owner, permission, expires_at, \"user\", device) \
-         select $1::uuid, u.id, 0, now() + interval '1 minute', u.id, 'terminal' from user_account u where lower(u.email) = lower($2) and u.active returning id";
-    Statement::fixed(sql, vec![Some(session.to_string()), Some(email.to_owned())])
+/// Opens a session of a minute for the active user of an address, for the terminal. Gives whether there is one.
+pub fn open_for(session: Uuid, email: &str) -> Internal<bool> {
+    let text = "insert into session (id, owner, permission, expires_at, \"user\", device)
+select $1::uuid, u.id, 0, now() + interval '1 minute', u.id, 'terminal'
+from user_account u where lower(u.email) = lower($2) and u.active
+returning id";
+    Internal::new(text, values![session, email], any)
 }
 
 /// Ends a session, or all others of the same user.
-pub fn close(session: Uuid, others: bool) -> Statement {
+pub fn close(session: Uuid, others: bool) -> Internal<()> {
     let which = if others { "s.id <> $1::uuid" } else { "s.id = $1::uuid" };
-    let sql = format!(
-        "update session s set ended_at = now(), version = s.version + 1, updated_at = now() from session mine \
-         where mine.id = $1::uuid and s.\"user\" = mine.\"user\" and s.ended_at is null and {which}"
+    let text = format!(
+        "update session s set ended_at = now(), version = s.version + 1, updated_at = now()
+from session mine
+where mine.id = $1::uuid and s.\"user\" = mine.\"user\" and s.ended_at is null and {which}"
     );
-    Statement::fixed(sql, vec![Some(session.to_string())])
+    Internal::new(text, values![session], done)
 }
 
 /// Ends all sessions of a user.
-pub fn end_sessions(user: Uuid) -> Statement {
-    let sql = "update session set ended_at = now(), version = version + 1, updated_at = now() where \"user\" = $1::uuid and ended_at is null";
-    Statement::fixed(sql, vec![Some(user.to_string())])
+pub fn end_sessions(user: Uuid) -> Internal<()> {
+    let text = "update session set ended_at = now(), version = version + 1, updated_at = now()
+where \"user\" = $1::uuid and ended_at is null";
+    Internal::new(text, values![user], done)
 }
 
-/// A row where there is such a user, whatever became of them.
-pub fn known(user: Uuid) -> Statement {
-    Statement::fixed("select 1 from user_account where id = $1", vec![Some(user.to_string())])
+/// Whether there is such a user, whatever became of them.
+pub fn known(user: Uuid) -> Internal<bool> {
+    Internal::new("select 1 from user_account where id = $1", values![user], any)
 }
 
 /// Locks a user's row, as a link to it would not.
-pub fn lock_user(user: &str) -> Statement {
-    Statement::fixed("select 1 from user_account where id = $1::uuid for no key update", vec![Some(user.to_owned())])
+pub fn lock_user(user: Uuid) -> Internal<()> {
+    Internal::new("select 1 from user_account where id = $1::uuid for no key update", values![user], done)
 }
 
-/// Keeps a token's hash for so many seconds. Those that the user had for the purpose are worth nothing any more; some that
-/// are over are swept.
-///
-/// `several`: a way back, beside which others stay good.
-/// `row`: what the token leads to, if it isn't the user.
-pub fn issue(hash: &[u8], user: &str, [purpose, data]: [&str; 2], row: Option<Uuid>, seconds: u64, several: bool) -> Statement {
-    let sql = "with old as (delete from rowhouse.token where owner = $2::uuid and purpose = $3 \
-               and (not $6::boolean or data = $4 and row is not distinct from $7::uuid) or hash in \
-               (select hash from rowhouse.token where expires_at < now() limit 10 for update skip locked)) \
-               insert into rowhouse.token (hash, owner, purpose, data, expires_at, several, row) \
-               select $1::bytea, u.id, $3, $4, now() + make_interval(secs => $5::double precision), $6::boolean, $7::uuid from user_account u where u.id = $2::uuid returning owner";
-    let values = [bytea(hash), user.to_owned(), purpose.to_owned(), data.to_owned(), seconds.to_string(), several.to_string()];
-    let row = row.map(|row| row.to_string());
-    Statement::fixed(sql, values.into_iter().map(Some).chain([row]).collect())
+/// A token that is issued.
+#[derive(Debug)]
+pub struct Issued<'a> {
+    /// What is kept of it.
+    pub hash: &'a [u8],
+    /// Whose it is.
+    pub user: Uuid,
+    /// What it is good for.
+    pub purpose: &'a str,
+    /// What it brings.
+    pub data: &'a str,
+    /// What it leads to, if it isn't the user.
+    pub row: Option<Uuid>,
+    /// How long it is good.
+    pub seconds: u64,
+    /// A way back, beside which others stay good.
+    pub several: bool,
 }
 
-/// Spends a token: once, in time, and for its purpose alone. Gives the active user, their address and name, the data and the row.
-pub fn spend(hash: &[u8], purpose: &str) -> Statement {
-    let sql = "with spent as (delete from rowhouse.token where hash = $1::bytea and purpose = $2 and expires_at > now() returning owner, data, row) \
-               select u.id, u.email, u.name, s.data, s.row from spent s join user_account u on u.id = s.owner and u.active for update of u";
-    Statement::fixed(sql, vec![Some(bytea(hash)), Some(purpose.to_owned())])
+/// Keeps a token's hash. Those that the user had for the purpose are worth nothing any more; some that are over are swept.
+/// Gives whether there is such a user.
+pub fn issue(issued: &Issued<'_>) -> Internal<bool> {
+    let text = "with old as (
+  delete from rowhouse.token
+  where owner = $2::uuid and purpose = $3
+    and (not $6::boolean or data = $4 and row is not distinct from $7::uuid)
+    or hash in (select hash from rowhouse.token where expires_at < now() limit 10 for update skip locked))
+insert into rowhouse.token (hash, owner, purpose, data, expires_at, several, row)
+select $1::bytea, u.id, $3, $4, now() + make_interval(secs => $5::double precision), $6::boolean, $7::uuid
+from user_account u where u.id = $2::uuid
+returning owner";
+    let Issued { hash, user, purpose, data, row, seconds, several } = *issued;
+    Internal::new(text, values![hash, user, purpose, data, seconds, several, row], any)
 }
 
-/// What was sent to a user's address, or before a password, is worth nothing after it changed; but for a way back (`several`),
-/// which would be none if whoever took the account could close it, and which only `all` ends.
-pub fn forget_tokens(user: Uuid, all: bool) -> Statement {
-    let sql = "delete from rowhouse.token where owner = $1 and (not several or $2::boolean)";
-    Statement::fixed(sql, vec![Some(user.to_string()), Some(all.to_string())])
+/// What a token led to.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Spent {
+    pub user: Uuid,
+    pub person: Person,
+    pub data: Option<String>,
+    pub row: Option<Uuid>,
+}
+
+/// Spends a token: once, in time, and for its purpose alone; its user must be active.
+pub fn spend(hash: &[u8], purpose: &str) -> Internal<Option<Spent>> {
+    let text = "with spent as (
+  delete from rowhouse.token where hash = $1::bytea and purpose = $2 and expires_at > now() returning owner, data, row)
+select u.id, u.email, u.name, s.data, s.row
+from spent s join user_account u on u.id = s.owner and u.active
+for update of u";
+    let spent = first(|row| {
+        let person = Person { email: row.optional(1)?, name: row.optional(2)? };
+        Ok(Spent { user: row.column(0)?, person, data: row.optional(3)?, row: row.optional(4)? })
+    });
+    Internal::new(text, values![hash, purpose], spent)
+}
+
+/// What was sent to a user's address, or before a password, is worth nothing after it changed; but for a way back
+/// (`several`), which would be none if whoever took the account could close it, and which only `all` ends.
+pub fn forget_tokens(user: Uuid, all: bool) -> Internal<()> {
+    let text = "delete from rowhouse.token where owner = $1 and (not several or $2::boolean)";
+    Internal::new(text, values![user, all], done)
 }
 
 /// Keeps the hash of a refresh token: of a family that began with one sign-in and ends at one time. Sweeps some that are over.
-pub fn keep_refresh(hash: &[u8], family: Uuid, session: Uuid, seconds: u64) -> Statement {
-    let sql = "with old as (delete from rowhouse.refresh where hash in \
-               (select hash from rowhouse.refresh where expires_at < now() limit 10 for update skip locked)) \
-               insert into rowhouse.refresh (hash, family, session, expires_at) values ($1::bytea, $2, $3, now() + make_interval(secs => $4::double precision))";
-    let values = [bytea(hash), family.to_string(), session.to_string(), seconds.to_string()];
-    Statement::fixed(sql, values.into_iter().map(Some).collect())
+pub fn keep_refresh(hash: &[u8], family: Uuid, session: Uuid, seconds: u64) -> Internal<()> {
+    let text = "with old as (
+  delete from rowhouse.refresh
+  where hash in (select hash from rowhouse.refresh where expires_at < now() limit 10 for update skip locked))
+insert into rowhouse.refresh (hash, family, session, expires_at)
+values ($1::bytea, $2, $3, now() + make_interval(secs => $4::double precision))";
+    Internal::new(text, values![hash, family, session, seconds], done)
 }
 
-/// Spends a refresh token, and ends the session that it was given with: family, user, address, and the seconds that the family
-/// has left.
-pub fn spend_refresh(hash: &[u8]) -> Statement {
-    let sql = "with r as (update rowhouse.refresh set spent_at = now() where hash = $1::bytea and spent_at is null and expires_at > now() returning *), \
-               s as (update session s set ended_at = now(), version = s.version + 1, updated_at = now() from r, user_account u \
-               where s.id = r.session and s.ended_at is null and u.id = s.\"user\" and u.active \
-               returning r.family, u.id, u.email, ceil(extract(epoch from r.expires_at - now()))::bigint) select * from s";
-    Statement::fixed(sql, vec![Some(bytea(hash))])
+/// A refresh token that was spent.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Refreshed {
+    pub family: Uuid,
+    pub user: Uuid,
+    pub email: String,
+    /// The seconds that the family has left.
+    pub left: i64,
+    /// The session that it was given with, which ended.
+    pub session: Uuid,
+}
+
+/// Spends a refresh token, and ends the session that it was given with.
+pub fn spend_refresh(hash: &[u8]) -> Internal<Option<Refreshed>> {
+    let text = "with r as (
+  update rowhouse.refresh set spent_at = now() where hash = $1::bytea and spent_at is null and expires_at > now() returning *)
+update session s set ended_at = now(), version = s.version + 1, updated_at = now()
+from r, user_account u
+where s.id = r.session and s.ended_at is null and u.id = s.\"user\" and u.active
+returning r.family, u.id, u.email, ceil(extract(epoch from r.expires_at - now()))::bigint, s.id";
+    let refreshed = first(|row| {
+        let (family, user, email) = (row.column(0)?, row.column(1)?, row.column(2)?);
+        Ok(Refreshed { family, user, email, left: row.column(3)?, session: row.column(4)? })
+    });
+    Internal::new(text, values![hash], refreshed)
 }
 
 /// Ends all sessions of the family of a refresh token that was spent before: somebody else has it.
-pub fn end_family(hash: &[u8]) -> Statement {
-    let sql = "update session s set ended_at = now(), version = s.version + 1, updated_at = now() from rowhouse.refresh was \
-               join rowhouse.refresh r on r.family = was.family where was.hash = $1::bytea and was.spent_at is not null and s.id = r.session and s.ended_at is null";
-    Statement::fixed(sql, vec![Some(bytea(hash))])
-}
-
-fn bytea(bytes: &[u8]) -> String {
-    bytes.iter().fold("\\x".to_owned(), |hex, b| format!("{hex}{b:02x}"))
+pub fn end_family(hash: &[u8]) -> Internal<()> {
+    let text = "update session s set ended_at = now(), version = s.version + 1, updated_at = now()
+from rowhouse.refresh was join rowhouse.refresh r on r.family = was.family
+where was.hash = $1::bytea and was.spent_at is not null and s.id = r.session and s.ended_at is null";
+    Internal::new(text, values![hash], done)
 }
 
 /// Counts an attempt and gives how many there were in the window, this one included. Sweeps some that are over.
-pub fn attempt(key: &str, seconds: u64) -> Statement {
-    let sql = "with old as (delete from rowhouse.attempt where key in (select key from rowhouse.attempt \
-         where since < now() - make_interval(secs => $2::double precision) and key <> $1 limit 10 for update skip locked)) \
-         insert into rowhouse.attempt as t (key, tries, since) values ($1, 1, now()) on conflict (key) do update set \
-         tries = case when t.since < now() - make_interval(secs => $2::double precision) then 1 else t.tries + 1 end, \
-         since = case when t.since < now() - make_interval(secs => $2::double precision) then now() else t.since end returning tries::bigint";
-    Statement::fixed(sql, vec![Some(key.to_owned()), Some(seconds.to_string())])
+pub fn attempt(key: &str, seconds: u64) -> Internal<i64> {
+    let text = "with old as (
+  delete from rowhouse.attempt where key in (
+    select key from rowhouse.attempt
+    where since < now() - make_interval(secs => $2::double precision) and key <> $1
+    limit 10 for update skip locked))
+insert into rowhouse.attempt as t (key, tries, since) values ($1, 1, now())
+on conflict (key) do update set
+  tries = case when t.since < now() - make_interval(secs => $2::double precision) then 1 else t.tries + 1 end,
+  since = case when t.since < now() - make_interval(secs => $2::double precision) then now() else t.since end
+returning tries::bigint";
+    Internal::new(text, values![key, seconds], one(|row| row.column(0)))
 }
 
 /// Forgets the attempts of a key.
-pub fn forget(key: &str) -> Statement {
-    Statement::fixed("delete from rowhouse.attempt where key = $1", vec![Some(key.to_owned())])
+pub fn forget(key: &str) -> Internal<()> {
+    Internal::new("delete from rowhouse.attempt where key = $1", values![key], done)
 }
 
-/// Keeps a sealed claim code, where there is none yet; gives the one that is kept, unless it is spent.
-pub fn keep_claim(sealed: &str) -> [Statement; 2] {
-    let keep = "insert into rowhouse.claim_code (sealed) values ($1::bytea) on conflict do nothing";
-    let find = "select sealed from rowhouse.claim_code where spent_at is null";
-    [Statement::fixed(keep, vec![Some(sealed.to_owned())]), Statement::fixed(find, vec![])]
+/// Keeps a sealed claim code, where there is none yet.
+pub fn keep_claim(sealed: &str) -> Internal<()> {
+    let text = "insert into rowhouse.claim_code (sealed) values ($1::bytea) on conflict do nothing";
+    Internal::new(text, values![sealed], done)
 }
 
-/// Locks the claim code, unless it is spent.
-pub fn lock_claim() -> Statement {
-    Statement::fixed("select sealed from rowhouse.claim_code where spent_at is null for update", vec![])
+/// The sealed claim code, unless it is spent.
+pub fn find_claim() -> Internal<Option<Vec<u8>>> {
+    let text = "select sealed from rowhouse.claim_code where spent_at is null";
+    Internal::new(text, vec![], first(|row| row.column::<&[u8]>(0).map(<[u8]>::to_vec)))
+}
+
+/// Locks the claim code, unless it is spent; gives it sealed.
+pub fn lock_claim() -> Internal<Option<Vec<u8>>> {
+    let text = "select sealed from rowhouse.claim_code where spent_at is null for update";
+    Internal::new(text, vec![], first(|row| row.column::<&[u8]>(0).map(<[u8]>::to_vec)))
 }
 
 /// Spends the claim code.
-pub fn spend_claim() -> Statement {
-    let sql = "insert into rowhouse.claim_code (sealed, spent_at) values ('', now()) on conflict (only_one) do update set spent_at = now()";
-    Statement::fixed(sql, vec![])
+pub fn spend_claim() -> Internal<()> {
+    let text = "insert into rowhouse.claim_code (sealed, spent_at) values ('', now())
+on conflict (only_one) do update set spent_at = now()";
+    Internal::new(text, vec![], done)
 }
 
 /// A new user, who owns themselves, as somebody at the terminal makes one.
-pub fn person(id: Uuid, email: &str, name: &str, hash: &str) -> Statement {
-    let sql = "insert into user_account (id, owner, permission, groups, group_bits, email, name, password, active, email_verified) \
-         select $1::uuid, $1::uuid, w.default_permission, coalesce(w.default_groups, '{}'), w.default_group_bits, $2, $3, $4, true, false \
-         from world w where w.name = 'user_account'";
-    Statement::fixed(sql, [id.to_string().as_str(), email, name, hash].map(|v| Some(v.to_owned())).to_vec())
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct NewUser<'a> {
+    pub id: Uuid,
+    pub email: &'a str,
+    pub name: &'a str,
+    pub hash: &'a str,
+}
+
+/// Makes a user.
+pub fn make_user(user: &NewUser<'_>) -> Internal<()> {
+    let text =
+        "insert into user_account (id, owner, permission, groups, group_bits, email, name, password, active, email_verified)
+select $1::uuid, $1::uuid, w.default_permission, coalesce(w.default_groups, '{}'), w.default_group_bits, $2, $3, $4, true, false
+from world w where w.name = 'user_account'";
+    Internal::new(text, values![user.id, user.email, user.name, user.hash], done)
 }
 
 /// Puts a user among the administrators.
-pub fn administrator(user: Uuid) -> Statement {
-    let sql = format!(
-        "insert into \"usergroup.members\" (source, target, created_at) values ('{ADMINISTRATORS}', $1::uuid, now()) on conflict do nothing"
+pub fn make_administrator(user: Uuid) -> Internal<()> {
+    let text = format!(
+        "insert into \"usergroup.members\" (source, target, created_at) values ('{ADMINISTRATORS}', $1::uuid, now())
+on conflict do nothing"
     );
-    Statement::fixed(sql, vec![Some(user.to_string())])
+    Internal::new(text, values![user], done)
+}
+
+/// A key that signs tokens: what is made anew, in hexadecimal.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct NewKey {
+    pub id: String,
+    pub public: String,
+    pub sealed: String,
+}
+
+/// The key that signs tokens, as it is kept.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct SigningKey {
+    pub id: String,
+    pub public: Vec<u8>,
+    pub sealed: Vec<u8>,
+}
+
+/// Lets nobody else make a signing key until the transaction ends.
+pub fn lock_keys() -> Internal<()> {
+    Internal::new("lock table rowhouse.signing_key in share row exclusive mode", vec![], done)
+}
+
+/// Keeps a signing key, where there is none that isn't retired.
+pub fn keep_key(key: &NewKey) -> Internal<()> {
+    let text = "insert into rowhouse.signing_key (kid, public, sealed)
+select $1, decode($2, 'hex'), decode($3, 'hex')
+where not exists (select from rowhouse.signing_key where retired_at is null)";
+    Internal::new(text, values![key.id.as_str(), key.public.as_str(), key.sealed.as_str()], done)
+}
+
+/// The signing key.
+pub fn signing_key() -> Internal<Option<SigningKey>> {
+    let text = "select kid, public, sealed from rowhouse.signing_key where retired_at is null order by created_at desc limit 1";
+    let key = first(|row| {
+        let [public, sealed] = [row.column::<&[u8]>(1)?, row.column(2)?].map(<[u8]>::to_vec);
+        Ok(SigningKey { id: row.column(0)?, public, sealed })
+    });
+    Internal::new(text, vec![], key)
+}
+
+/// The ids of signing keys that are retired.
+pub fn retired_keys() -> Internal<Vec<String>> {
+    Internal::new("select kid from rowhouse.signing_key where retired_at is not null", vec![], all(|row| row.column(0)))
 }

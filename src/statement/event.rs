@@ -1,13 +1,15 @@
 //! What happens to rows: who says so while it happens, what was heard of it, and what is kept of it. The notes are taken by
 //! triggers (`store/note.sql`), so that nothing that changes a row passes them by.
 
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::Statement;
+use super::query::{Guarded, Internal, Sql, all, any, values};
+use super::row::Row;
 use super::who::{gate, who};
-use crate::permission::{Right, belongs, rule};
-use crate::schema::Entity;
+use crate::error::{Error, Result};
+use crate::permission::{Actor, Right};
+use crate::schema::{Column, Entity};
 
 /// What changes come from, as it is noted with them.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,47 +31,125 @@ pub fn begin(session: Option<Uuid>, origin: &Origin<'_>) -> String {
     if !origin.action.is_empty() {
         call["action"] = json!(origin.action);
     }
-    format!("begin; set local rowhouse.call = '{}'", call.to_string().replace('\'', "''"))
+    format!("begin; set local rowhouse.call = {}", super::query::literal(&call.to_string()))
 }
 
-/// Takes what happened in this transaction and nobody heard yet: entity, row, verb, before, after, and whose session it is.
-pub fn unheard(session: Option<Uuid>) -> Statement {
-    let sql = "with u as (delete from rowhouse.unheard where xact = pg_current_xact_id() returning *) \
-               select u.entity, u.row, u.verb, u.before::text, u.after::text, (select s.\"user\" from session s where s.id = $1::uuid) from u order by u.id";
-    Statement::fixed(sql, vec![session.map(|s| s.to_string())])
+/// What happened to a row, as a trigger noted it.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Note {
+    pub entity: String,
+    pub row: Uuid,
+    pub verb: String,
+    pub before: Json,
+    pub after: Json,
+    /// Whose session it is.
+    pub user: Option<Uuid>,
 }
 
-/// Opens a session of so many seconds for an active user, to do what waits for it. Gives a row where there is one.
-pub fn open_for(session: Uuid, user: Uuid, seconds: u64) -> Statement {
-    let sql = "insert into session (id, owner, permission, expires_at, \"user\", device) \
-               select $1::uuid, u.id, 0, now() + make_interval(secs => $3::double precision), u.id, 'task' from user_account u where u.id = $2::uuid and u.active returning id";
-    Statement::fixed(sql, vec![Some(session.to_string()), Some(user.to_string()), Some(seconds.to_string())])
+fn json(row: &Row, column: usize) -> Result<Json> {
+    serde_json::from_str(row.column(column)?).map_err(Error::internal)
 }
 
-/// What happened to a row, newest first, from one change on downwards: id, at, verb, before, after, caller, request, action,
-/// the bits of limited columns that are the caller's to be served, and whether they are an administrator. Only for who may read the row, and of what is gone
-/// for administrators.
-pub fn history(entity: &Entity, id: Uuid, session: Option<Uuid>, below: Option<i64>, most: i64) -> Statement {
-    let mut statement = Statement { keep: true, ..Statement::default() };
-    let who = who(&mut statement, session);
+/// Takes what happened in this transaction and nobody heard yet.
+pub fn unheard(session: Option<Uuid>) -> Internal<Vec<Note>> {
+    let text = "with u as (delete from rowhouse.unheard where xact = pg_current_xact_id() returning *)
+select u.entity, u.row, u.verb, u.before::text, u.after::text, (select s.\"user\" from session s where s.id = $1::uuid)
+from u order by u.id";
+    let note = |row: &Row| {
+        let (before, after) = (json(row, 3)?, json(row, 4)?);
+        Ok(Note { entity: row.column(0)?, row: row.column(1)?, verb: row.column(2)?, before, after, user: row.optional(5)? })
+    };
+    Internal::new(text, values![session], all(note))
+}
+
+/// Opens a session of so many seconds for an active user, to do what waits for it. Gives whether there is one.
+pub fn open_for(session: Uuid, user: Uuid, seconds: u64) -> Internal<bool> {
+    let text = "insert into session (id, owner, permission, expires_at, \"user\", device)
+select $1::uuid, u.id, 0, now() + make_interval(secs => $3::double precision), u.id, 'task'
+from user_account u where u.id = $2::uuid and u.active
+returning id";
+    Internal::new(text, values![session, user, seconds], any)
+}
+
+/// One change of a row.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Change {
+    pub id: i64,
+    /// RFC 3339, in UTC.
+    pub at: String,
+    /// create, update, delete, link or unlink.
+    pub verb: String,
+    /// Columns and ids of links that changed: as they were, and as they became; as far as they are the caller's to be served.
+    pub before: Map<String, Json>,
+    pub after: Map<String, Json>,
+    /// Whose change it was; none: a guest's, or the server's own.
+    pub user: Option<Uuid>,
+    pub request: Option<String>,
+    pub action: Option<String>,
+}
+
+/// Which part of a history.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Only changes before this one.
+    pub below: Option<i64>,
+    /// How many at most.
+    pub size: i64,
+}
+
+/// What happened to a row, newest first. Only for who may read the row, and of what is gone for administrators.
+pub fn history(entity: &Entity, id: Uuid, session: Option<Uuid>, window: Window) -> Guarded<Vec<Change>> {
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
     let t = entity.subject("t");
-    let limited = entity.columns.iter().filter(|c| c.is_limited()).enumerate();
-    let bits = limited.map(|(at, column)| {
-        let classes = column.readers.as_deref().unwrap_or_default();
-        format!(" + case when {} then {} else 0 end", belongs(classes, t), if at < 62 { 1_i64 << at } else { 0 })
-    });
-    let bits = bits.collect::<String>();
-    let (name, id) = (statement.bind(Some(entity.name.clone())), statement.bind(Some(id.to_string())));
-    let (below, most) = (statement.bind(below.map(|b| b.to_string())), statement.bind(Some(most.to_string())));
-    statement.sql = format!(
-        "with {who} select c.id::bigint, to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), c.verb, c.before::text, c.after::text, c.caller, c.request, c.action, \
-         (case when t.id is null then -1 else 0{bits} end)::bigint, a.admin \
-         from who a cross join rowhouse.change c left join {} t on t.id = c.row \
-         where c.entity = {name} and c.row = {id}::uuid and ({below}::bigint is null or c.id < {below}::bigint) and {} \
-         and (case when t.id is null then a.admin else {} end) order by c.id desc limit {most}::bigint",
+    let limited: Vec<&Column> = entity.columns.iter().filter(|c| c.is_limited()).collect();
+    let served = limited.iter().map(|column| Actor::Row.belongs(column.readers.as_deref().unwrap_or_default(), t));
+    let served = served.collect::<Vec<_>>().join(", ");
+    let (name, id) = (sql.bind(entity.name.as_str()), sql.bind(id));
+    let (below, size) = (sql.bind(window.below), sql.bind(window.size));
+    let text = format!(
+        "with {who}
+select c.id::bigint, to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), c.verb, c.before::text, c.after::text,
+  c.caller, c.request, c.action, a.admin, case when t.id is not null then array[{served}]::boolean[] end
+from who a cross join rowhouse.change c left join {} t on t.id = c.row
+where c.entity = {name} and c.row = {id}::uuid and ({below}::bigint is null or c.id < {below}::bigint) and {}
+  and (case when t.id is null then a.admin else {} end)
+order by c.id desc limit {size}::bigint",
         entity.table(),
         gate(entity, Right::Read),
-        rule(Right::Read, t),
+        Actor::Row.rule(Right::Read, t),
     );
-    statement
+    let limited: Vec<String> = limited.into_iter().map(|c| c.name.clone()).collect();
+    let open: Vec<String> = entity.columns.iter().filter(|c| !c.hidden).map(|c| c.name.clone()).collect();
+    let hidden: Vec<String> = entity.columns.iter().filter(|c| c.hidden).map(|c| c.name.clone()).collect();
+    Guarded::new(
+        sql.with(text),
+        all(move |row| {
+            let is_administrator: bool = row.column(8)?;
+            // Of what is gone only administrators are told.
+            let served: Option<Vec<bool>> = row.optional(9)?;
+            let is_shown = |name: &String| match limited.iter().position(|column| column == name) {
+                Some(at) => served.as_ref().is_none_or(|served| served.get(at).copied().unwrap_or(false)),
+                None if hidden.contains(name) => false,
+                // Where a link leads is told by `/api`, by the rule of the other row; here to administrators alone.
+                None => open.contains(name) || is_administrator,
+            };
+            let values = |at: usize| -> Result<Map<String, Json>> {
+                let all: Map<String, Json> = serde_json::from_str(row.column(at)?).map_err(Error::internal)?;
+                Ok(all.into_iter().filter(|(name, _)| is_shown(name)).collect())
+            };
+            Ok(Change {
+                id: row.column(0)?,
+                at: row.column(1)?,
+                verb: row.column(2)?,
+                before: values(3)?,
+                after: values(4)?,
+                user: row.optional(5)?,
+                request: row.optional(6)?,
+                action: row.optional(7)?,
+            })
+        }),
+    )
 }

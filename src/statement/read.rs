@@ -1,305 +1,375 @@
-//! Reads: one statement per plan, that holds everything that decides.
+//! Reads: one statement per plan, that begins with the proof and holds everything else that decides.
 //!
-//! In charge of: the verdicts of the entities (`a`), the rows of each node, and one row format for all branches. It must not
-//! know how rows are told apart again by name: it gives the [`Layout`].
+//! In charge of: a plan's shape: its text, its parameters, and the [`Layout`] of its rows.
 //!
-//! Every row that comes back is `branch, n, parent, id` and then slots, typed by how values travel; a branch uses the
-//! slots it needs and leaves the others null. Branch 0 is the head: one row whose `n` holds the verdicts as bits.
+//! Without includes a read is one flat select; with includes, or with a total, its rows are CTEs, and come out in one format:
+//! which branch a row is of, which row of it, and slots, typed by how values travel.
+//!
+//! Aliases: `p` the proof · `h` the row that a related list starts from · `t` a row that is read · `x` a row that is linked ·
+//! `l` a pair · `f` rows that a path leads to · `r0` the root's rows, `l1`, `r1`, … those of includes, `c0` a total.
 
-use condition::{may_see, order, seen};
 use uuid::Uuid;
 
-use super::who::{gate, verdict, who};
-use super::{Statement, array};
-use crate::permission::{Right, rule};
+use super::row::{Binary, Place};
+use super::who::Known;
+use crate::permission::{Actor, Right, Subject};
 use crate::plan::{Include, Node, Pick, Plan};
 use crate::schema::kind::{Kind, Wire};
-use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, quote};
+use crate::schema::{Entity, Link, LinkRule, Relation, Schema, quote};
+use condition::order;
+use layout::{Attribute, Branch, FIXED, FIXED_BRANCHED, Layout, Rows};
+pub use page::is_walked;
+use shape::Param;
+pub use shape::{Found, Part, Shape, key, key_of_totals};
 
 pub mod aggregate;
 mod condition;
-mod layout;
+pub mod layout;
 mod page;
-
-pub use layout::{Branch, FIXED, Layout, Rows};
+mod shape;
 
 struct Speller<'s> {
     schema: &'s Schema,
-    statement: Statement,
-    /// Entity and right → a boolean of `a`.
-    gates: Vec<(usize, Right)>,
+    known: &'s Known,
+    actor: Actor<'static>,
+    params: Vec<Param>,
     ctes: Vec<String>,
-    /// For each branch: number, `n`, parent, id, source, and slot expressions.
     branches: Vec<Spelled>,
-    layout: Layout<'s>,
-    /// The entities that relationships lead to.
-    targets: Vec<&'s Entity>,
+    layout: Layout,
+    /// How many comparisons with values were spelled.
+    compared: usize,
+    /// How many includes were spelled.
+    included: usize,
+    /// Whether the root is one row, which may be refused.
+    is_one: bool,
     /// Whether the rows are only worked with: then peek is enough of their columns, too.
     is_search: bool,
-    /// Whether the root is a page, with its sort keys beside it.
-    is_paged: bool,
-    /// How many rows of the root are shown.
-    size: i64,
     /// Most rows that all parents of one include have together.
     most: i64,
     /// How far a list is walked.
     walk: i64,
 }
 
+/// A branch that is spelled: its rows, and the expressions of its slots.
 struct Spelled {
-    n: String,
-    parent: String,
+    n: &'static str,
+    parent: &'static str,
     id: &'static str,
     from: String,
     slots: Vec<(Wire, String)>,
 }
 
-/// Spells a plan. With `only_entities`, nothing but the verdict of the entities is asked.
-pub fn read<'s>(schema: &'s Schema, plan: &Plan<'s>, session: Option<Uuid>, only_entities: bool) -> (Statement, Layout<'s>) {
-    let asked: Vec<_> = plan.named.iter().filter(|e| !(plan.is_lifted && e.at == plan.root.entity.at)).collect();
-    let mut speller = Speller {
-        schema,
-        statement: Statement { keep: !plan.is_fancy(), ..Statement::default() },
-        gates: asked.iter().map(|e| (e.at, plan.asks(e))).collect(),
-        is_search: plan.is_search(),
-        is_paged: false,
-        size: plan.root.window.size,
-        most: plan.most_included,
-        walk: plan.walk,
-        ctes: vec![],
-        branches: vec![],
-        layout: Layout { named: asked.iter().map(|e| (**e, plan.asks(e))).collect(), ..Layout::default() },
-        targets: vec![],
-    };
-    let who = who(&mut speller.statement, session);
-    let mut head = vec![format!("case when a.id is not null then {} else 0 end", verdict::USER)];
-    if !only_entities {
-        head.extend(speller.root(plan));
+/// The root's rows, as a select over `p` (and `h`).
+struct Root<'s> {
+    /// Of rows `t`, with `_may` where the one row may be refused, and `_bits` of grants.
+    rows: String,
+    /// The expressions of the sort keys over `t`, which is [`Root::rows`], and the way in which they travel.
+    keys: Vec<(Wire, String)>,
+    /// The row that the rows start from: a lateral select, `h`.
+    start: Option<String>,
+    /// The relation along which they are linked to it.
+    along: Option<&'s Relation>,
+    /// Whether it is one row that is named, of which `_may` says whether it may be read.
+    is_one: bool,
+    /// Whether the rows come in an order.
+    is_paged: bool,
+}
+
+/// Spells a plan, or the candidates of a page that came up short.
+pub fn shape(schema: &Schema, plan: &Plan<'_>, known: &Known, part: Part) -> Shape {
+    let mut speller = Speller::new(schema, known);
+    (speller.is_search, speller.most, speller.walk) = (plan.is_search(), plan.most_included, plan.walk);
+    let root = speller.root(plan, part);
+    let is_branched = !plan.root.includes.is_empty() || plan.linked.is_some() || plan.root.window.total.is_some();
+    match is_branched {
+        false => speller.flat(root, plan),
+        true => speller.branched(root, plan),
     }
-    head.extend(
-        (0..asked.len()).map(|i| format!("case when a.g{i} then {} else 0 end", 1_i64 << (verdict::ENTITY as usize + i))),
-    );
-    speller.finish(&who, &head.join(" + "))
 }
 
 impl<'s> Speller<'s> {
-    /// The name of the boolean that says whether the entity grants the right.
-    fn gate(&mut self, entity: &Entity, right: Right) -> String {
-        let at = self.gates.iter().position(|g| *g == (entity.at, right)).unwrap_or_else(|| {
-            self.gates.push((entity.at, right));
-            self.gates.len() - 1
-        });
-        format!("a.g{at}")
+    fn new(schema: &'s Schema, known: &'s Known) -> Speller<'s> {
+        Speller {
+            schema,
+            known,
+            actor: known.standing().actor(),
+            params: vec![],
+            ctes: vec![],
+            branches: vec![],
+            layout: Layout::default(),
+            compared: 0,
+            included: 0,
+            is_one: false,
+            is_search: false,
+            most: 0,
+            walk: 0,
+        }
     }
 
-    fn root(&mut self, plan: &Plan<'s>) -> Vec<String> {
+    /// A parameter's placeholder; those of the proof stand before.
+    fn bind(&mut self, param: Param) -> String {
+        let at = self.params.iter().position(|known| *known == param).unwrap_or_else(|| {
+            self.params.push(param);
+            self.params.len() - 1
+        });
+        let proven = if self.known.user().is_some() { 4 } else { 1 };
+        format!("${}", at + 1 + proven)
+    }
+
+    fn root(&mut self, plan: &Plan<'s>, part: Part) -> Root<'s> {
         let node = &plan.root;
-        let table = node.entity.table();
-        let subject = node.entity.subject("t");
-        let right = node.guard.right();
-        let gate = if plan.is_lifted { "true".to_owned() } else { self.gate(node.entity, plan.asks(node.entity)) };
-        let mut head = vec![];
+        let (table, subject, right) = (node.entity.table(), node.entity.subject("t"), node.guard.right());
+        let plain = |rows: String| Root { rows, keys: vec![], start: None, along: None, is_one: false, is_paged: false };
+        let one = |speller: &Self, which: &str| {
+            let [peek, read] = [Right::Peek, Right::Read].map(|right| speller.actor.rule(right, subject));
+            let rows = format!(
+                "select t.*, coalesce({read}, false) as _may\nfrom {table} t\nwhere p.ok and {which} and {peek}\noffset 0"
+            );
+            Root { is_one: true, ..plain(rows) }
+        };
         match plan.pick {
-            Pick::One(_) | Pick::Mine => {
-                let id = match plan.pick {
-                    Pick::One(id) => format!("{}::uuid", self.statement.bind(Some(id.to_string()))),
-                    _ => "a.id".to_owned(),
-                };
-                let found = format!(
-                    "select 1::bigint as _n, t.* from {table} t where {gate} and t.id = {id} and {}",
-                    rule(right, subject)
+            Pick::One(_) => {
+                let id = self.bind(Param::Named);
+                one(self, &format!("t.id = {id}::uuid"))
+            }
+            Pick::Mine => one(self, &self.actor.is("t")),
+            Pick::These(_) => {
+                let (ids, held) = (self.bind(Param::Named), self.actor.rule(right, subject));
+                plain(format!("select t.*\nfrom {table} t\nwhere p.ok and t.id = any({ids}::uuid[]) and {held}\noffset 0"))
+            }
+            Pick::Page => self.page(node, None, part),
+            Pick::Related { parent, relation, .. } => {
+                let id = self.bind(Param::Named);
+                let from = parent.subject("t");
+                let [peek, read] = [Right::Peek, Right::Read].map(|right| self.actor.rule(right, from));
+                let start = format!(
+                    "select t.*, coalesce({read}, false) as _may\nfrom {} t\nwhere p.ok and t.id = {id}::uuid and {peek}\noffset 0",
+                    parent.table()
                 );
-                self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
-                let peek = format!("exists (select from {table} t where t.id = {id} and {})", rule(Right::Peek, subject));
-                head.push(format!("case when exists (select from r0) or {peek} then {} else 0 end", verdict::PEEKABLE));
-            }
-            Pick::These(ids) => {
-                let ids = self.statement.bind(Some(array(ids.iter().map(|id| Some(id.to_string())))));
-                let held = rule(right, subject);
-                let found =
-                    format!("select 1::bigint as _n, t.* from {table} t where {gate} and t.id = any({ids}::uuid[]) and {held}");
-                self.ctes.push(format!("r0 as materialized (select t.* from a cross join lateral ({found}) t)"));
-            }
-            Pick::Page => self.page("r0", node, None, &gate),
-            Pick::Related { parent, id, relation } => {
-                head.extend(self.related(node, &gate, parent, id, relation));
+                let mut root = match relation.is_many() || right == Right::Peek {
+                    true => self.page(node, Some((parent, relation)), part),
+                    false => one(self, &format!("h._may and {}", self.link(parent, relation, "h", "t"))),
+                };
+                (root.start, root.along) = (Some(start), Some(relation));
+                root
             }
         }
-        let along = if let Pick::Related { relation, .. } = plan.pick { Some(relation) } else { None };
-        self.rows("r0", node, along);
+    }
+
+    /// The slots of a node's rows `t`, and where they stand.
+    fn slots(&mut self, node: &Node<'s>, root: Option<&Root<'s>>) -> (Vec<(Wire, String)>, Rows) {
+        let (entity, mut slots) = (node.entity, vec![]);
+        let mut rows =
+            Rows { entity: entity.at, columns: vec![], relations: vec![], version: None, keys: vec![], bits: None, may: vec![] };
+        // Nothing of a row that may only be peeked comes out.
+        let is_refusable = root.is_some_and(|root| root.is_one) && self.actor.rule(Right::Read, entity.subject("t")) != "true";
+        let mut put = |wire: Wire, value: String| {
+            let value = if is_refusable { format!("case when t._may then {value} end") } else { value };
+            slots.push((wire, value));
+            slots.len() - 1
+        };
+        for column in &node.columns {
+            let at = entity.columns.iter().position(|c| std::ptr::eq(c, *column)).unwrap_or_default();
+            let value = Place::new(put(column.kind.wire(), travelling(&column.kind, self.seen(column, entity, "t"))));
+            let is_served = column.is_limited().then(|| Place::new(put(Wire::Boolean, self.may_see(column, entity, "t"))));
+            rows.columns.push((at, Attribute { value, is_served }));
+        }
+        for relation in &node.relations {
+            let at = entity.relations.iter().position(|r| std::ptr::eq(r, *relation)).unwrap_or_default();
+            let linked = (!relation.is_many()).then(|| Place::new(put(Wire::Uuid, self.linked_id(entity, relation))));
+            rows.relations.push((at, linked));
+        }
+        if root.is_some_and(|root| !root.is_paged && root.along.is_none()) {
+            rows.version = Some(Place::new(put(Wire::Integer, "t.version::bigint".to_owned())));
+        }
+        for (wire, key) in root.iter().flat_map(|root| &root.keys) {
+            rows.keys.push((Place::new(put(*wire, key.clone())), *wire));
+        }
+        if let Some(along) = root.and_then(|root| root.along).filter(|_| node.guard.right() == Right::Peek)
+            && let Some(bits) = grant_bits(along, "h", "t")
+        {
+            rows.bits = Some(Place::new(put(Wire::Integer, format!("({bits})::bigint"))));
+        }
+        for right in Right::ALL.into_iter().filter(|_| node.tells_may) {
+            let held = self.actor.rule(right, entity.subject("t"));
+            rows.may.push((right, Place::new(put(Wire::Boolean, format!("coalesce({held}, false)")))));
+        }
+        (slots, rows)
+    }
+
+    /// What the first columns say of the row that is named, and of the row that a to-one leads to.
+    fn heads(root: &Root<'_>) -> [&'static str; 2] {
+        match (root.start.is_some(), root.is_one) {
+            (false, true) => ["t._may", "null::boolean"],
+            (false, false) => ["null::boolean", "null::boolean"],
+            (true, true) => ["h._may", "t._may"],
+            (true, false) => ["h._may", "null::boolean"],
+        }
+    }
+
+    /// One select.
+    fn flat(mut self, root: Root<'s>, plan: &Plan<'s>) -> Shape {
+        let (slots, mut rows) = self.slots(&plan.root, Some(&root));
+        rows.shift(FIXED);
+        let [may, target] = Speller::heads(&root);
+        let values: String = slots.iter().map(|(_, value)| format!(",\n  {value}")).collect();
+        let start = root.start.iter().map(|start| format!("\nleft join lateral ({start}) h on true")).collect::<String>();
+        self.layout.branches.push(Branch::Rows(rows));
+        let rows = &root.rows;
+        let select =
+            format!("select p.ok, {may}, {target}, t.id{values}\nfrom proof p{start}\nleft join lateral ({rows}) t on true");
+        self.shape(select)
+    }
+
+    /// Several branches, whose rows are CTEs.
+    fn branched(mut self, root: Root<'s>, plan: &Plan<'s>) -> Shape {
+        let source = match &root.start {
+            None => "proof p",
+            Some(start) => {
+                self.ctes.insert(0, format!("h0 as materialized (\n{}\n)", over("proof p", start)));
+                "proof p cross join h0 h"
+            }
+        };
+        let rows = format!("select row_number() over () as _n, t.* from ({}) t", root.rows);
+        self.ctes.push(format!("r0 as materialized (\n{}\n)", over(source, &rows)));
+        let [may, target] = Speller::heads(&root).map(|head| match head {
+            "h._may" => "(select h._may from h0 h)",
+            "t._may" => "(select t._may from r0 t)",
+            null => null,
+        });
+        // The parent's columns, for links that are asked of it.
+        let from = if root.along.is_some() { "r0 t cross join h0 h" } else { "r0 t" };
+        self.is_one = root.is_one;
+        self.rows("r0", from, &plan.root, Some(&root));
         if let Some(linked) = &plan.linked {
-            let (read, held) = (self.gate(linked.entity, Right::Read), rule(Right::Read, linked.entity.subject("t")));
-            let shown = self.statement.bind(Some(self.size.to_string()));
+            let (shown, held) = (self.bind(Param::Shown), self.actor.rule(Right::Read, linked.entity.subject("t")));
+            let gate = self.gate(linked.entity, Right::Read);
             self.ctes.push(format!(
-                "s1 as materialized (select t.* from a cross join lateral (select t.* from r0 t where {read} and t._n <= {shown}::bigint and {held}) t)"
+                "s1 as materialized (\nselect t.* from r0 t where {gate} and t._n <= {shown}::bigint and {held}\n)"
             ));
-            self.rows("s1", linked, None);
+            self.rows("s1", "s1 t", linked, None);
         }
-        if node.window.total.is_some() {
-            let from = "c0 t".to_owned();
+        if plan.root.window.total.is_some() {
             self.branches.push(Spelled {
-                n: "t.n".to_owned(),
-                parent: "null::uuid".to_owned(),
+                n: "t.n",
+                parent: "null::uuid",
                 id: "null::uuid",
-                from,
+                from: "c0 t".to_owned(),
                 slots: vec![],
             });
             self.layout.branches.push(Branch::Total);
         }
-        head
+        self.layout.is_branched = true;
+        let select = self.union(&format!("{may}, {target}"));
+        self.shape(select)
     }
 
-    /// Rows that are linked to one row, which the caller must be able to read.
-    fn related(&mut self, node: &Node<'s>, gate: &str, parent: &'s Entity, id: Uuid, relation: &'s Relation) -> Vec<String> {
-        let id = self.statement.bind(Some(id.to_string()));
-        let from = parent.subject("t");
-        let open = self.gate(parent, Right::Read);
-        let start =
-            format!("select t.* from {} t where {open} and t.id = {id}::uuid and {}", parent.table(), rule(Right::Read, from));
-        self.ctes.push(format!("p0 as materialized (select t.* from a cross join lateral ({start}) t)"));
-        self.page("r0", node, Some((parent, relation)), gate);
-        let peek = format!("exists (select from {} t where t.id = {id}::uuid and {})", parent.table(), rule(Right::Peek, from));
-        let mut head = vec![
-            format!("case when exists (select from p0) or {peek} then {} else 0 end", verdict::PEEKABLE),
-            format!("case when exists (select from p0) then {} else 0 end", verdict::PARENT),
-        ];
-        if !relation.is_many() {
-            let link = self.link(parent, relation, "p", "t", false);
-            let held = rule(Right::Peek, node.entity.subject("t"));
-            let seen = format!("exists (select from p0 p, {} t where {link} and {held})", node.entity.table());
-            head.push(format!("case when {seen} then {} else 0 end", verdict::TARGET));
-        }
-        head
+    fn shape(self, select: String) -> Shape {
+        let ctes: Vec<String> = [self.known.standing().proof()].into_iter().chain(self.ctes).collect();
+        Shape { text: format!("with {}\n{select}", ctes.join(",\n")).into(), params: self.params, layout: self.layout }
+    }
+
+    /// Whether an entity grants a right, for what is only narrowed by it.
+    fn gate(&self, entity: &Entity, right: Right) -> &'static str {
+        if self.known.may(entity, right) { "true" } else { "false" }
     }
 
     /// The branch of a CTE's rows, and those of what is included from them.
-    fn rows(&mut self, cte: &str, node: &Node<'s>, grants: Option<&Relation>) {
-        let mut slots: Vec<(Wire, String)> = vec![];
-        let mut rows = Rows {
-            entity: node.entity,
-            columns: vec![],
-            relations: vec![],
-            limited: vec![],
-            version: None,
-            keys: vec![],
-            bits: None,
-            may: vec![],
-        };
-        for column in &node.columns {
-            rows.columns.push((column, slots.len()));
-            slots.push((column.kind.wire(), value(column, node.entity)));
-            if column.is_limited() {
-                rows.limited.push((slots.len() - 1, slots.len()));
-                slots.push((Wire::Boolean, may_see(column, node.entity, "t")));
-            }
-        }
-        for relation in &node.relations {
-            let slot = (!relation.is_many()).then(|| {
-                let linked = self.linked_id(node.entity, relation);
-                slots.push((Wire::Uuid, linked));
-                slots.len() - 1
-            });
-            rows.relations.push((relation, slot));
-            let target = self.schema.target(relation);
-            if !self.targets.iter().any(|e| e.at == target.at) {
-                self.targets.push(target);
-            }
-        }
-        if cte == "r0" && !self.is_paged {
-            rows.version = Some(slots.len());
-            slots.push((Wire::Integer, "t.version::bigint".to_owned()));
-        }
-        if cte == "r0" && self.is_paged {
-            for i in 0..node.order.len() {
-                rows.keys.push(slots.len());
-                slots.push((Wire::Text, format!("t._k{i}")));
-            }
-        }
-        if cte == "r0" && node.guard.right() == Right::Peek && grants.is_some_and(|r| grant_bits(r, "p").is_some()) {
-            rows.bits = Some(slots.len());
-            slots.push((Wire::Integer, "t._bits::bigint".to_owned()));
-        }
-        if node.tells_may {
-            for right in Right::ALL {
-                rows.may.push((right, slots.len()));
-                slots.push((Wire::Boolean, format!("coalesce({}, false)", rule(right, node.entity.subject("t")))));
-            }
-        }
-        let n = if cte == "r0" { "t._n" } else { "0" };
-        self.branches.push(Spelled {
-            n: n.to_owned(),
-            parent: "null::uuid".to_owned(),
-            id: "t.id",
-            from: format!("a cross join {cte} t"),
-            slots,
-        });
+    fn rows(&mut self, cte: &str, from: &str, node: &Node<'s>, root: Option<&Root<'s>>) {
+        let (slots, rows) = self.slots(node, root);
+        let n = if root.is_some() { "t._n" } else { "0" };
+        self.branches.push(Spelled { n, parent: "null::uuid", id: "t.id", from: from.to_owned(), slots });
         self.layout.branches.push(Branch::Rows(rows));
-        let from = self.layout.branches.len() - 1;
+        let from_branch = self.layout.branches.len() - 1;
         for include in &node.includes {
-            self.include(cte, from, node.entity, include);
+            self.include(cte, from_branch, node.entity, include);
         }
     }
 
-    fn include(&mut self, parent: &str, from_branch: usize, entity: &'s Entity, include: &Include<'s>) {
+    fn include(&mut self, parent: &str, from: usize, entity: &'s Entity, include: &Include<'s>) {
         let (relation, node) = (include.relation, &include.node);
-        let number = self.branches.len();
-        let (links, rows) = (format!("l{number}"), format!("r{number}"));
+        let number = self.included;
+        self.included += 1;
+        let (links, rows) = (format!("l{}", number + 1), format!("r{}", number + 1));
         // What may only be peeked is linked, but not searched by its values.
         let asked = if node.filters.is_empty() { Right::Peek } else { Right::Read };
-        let (peek, read) = (self.gate(node.entity, asked), self.gate(node.entity, Right::Read));
-        let table = node.entity.table();
-        let link = self.link(entity, relation, "p", "t", true);
-        let mut held = own_links(relation, rule(asked, node.entity.subject("t")), "p");
-        for filter in &node.filters {
-            let spelled = self.filter(node.entity, filter, "t");
-            held = format!("{held} and {spelled}");
-        }
+        let (table, subject) = (node.entity.table(), node.entity.subject("t"));
+        let link = self.link(entity, relation, "p", "t");
+        let [held, read] = [asked, Right::Read].map(|right| self.actor.rule(right, subject));
+        let held = self.own_links(relation, held, "p");
+        let conditions = self.conditions(node.entity, &node.filters);
+        let beside: String = conditions.beside.iter().map(|c| format!(" and {c}")).collect();
+        let behind = if conditions.behind.is_empty() { "true".to_owned() } else { conditions.behind.join(" and ") };
         // What may only be peeked comes last, and in no order that would tell of its values.
-        let read_rule = rule(Right::Read, node.entity.subject("t"));
         let keys: Vec<String> = node.order.iter().map(|key| self.key(node.entity, key)).collect();
-        let keys: Vec<String> = keys.iter().map(|key| format!("case when {read_rule} then {key} end")).collect();
+        let keys: Vec<String> = keys.iter().map(|key| format!("case when t._may then {key} end")).collect();
         let order = order(&node.order, &keys, false);
-        let limit = self.statement.bind(Some((node.window.size + 1).to_string()));
-        let most = self.statement.bind(Some((self.most + 1).to_string()));
-        let bits = grant_bits(relation, "p").map(|b| format!(", {} as _bits", b.replace("t.id", "x.id"))).unwrap_or_default();
+        let limit = self.bind(Param::Included(number));
+        let most = self.most + 1;
+        let bits = grant_bits(relation, "p", "x").map(|bits| format!(", ({bits}) as _bits")).unwrap_or_default();
         // The row that only tells of a next page brings nothing along.
-        let shown = if parent == "r0" {
-            format!("p._n <= {}::bigint", self.statement.bind(Some(self.size.to_string())))
-        } else {
-            "true".to_owned()
+        let shown = match (parent, self.is_one) {
+            ("r0", true) => "p._may".to_owned(),
+            ("r0", false) => format!("p._n <= {}::bigint", self.bind(Param::Shown)),
+            _ => "true".to_owned(),
         };
         self.ctes.push(format!(
-            "{links} as materialized (select p.id as parent, x.id, x._n{bits} from a cross join {parent} p \
-             cross join lateral (select x.id, row_number() over () as _n from (select t.id from {table} t where {peek} and {link} and {held} order by coalesce({read_rule}, false) desc, {order}, t.id \
-             limit {limit}::bigint) x) x where {shown} limit {most}::bigint)"
+            "{links} as materialized (
+select p.id as parent, x.id, x._n{bits}
+from {parent} p cross join lateral (
+  select x.id, row_number() over () as _n
+  from (
+    select t.id
+    from (
+      select t.*, coalesce({read}, false) as _may
+      from {table} t
+      where {gate} and {link} and {held}{beside}
+      offset 0) t
+    where {behind}
+    order by t._may desc, {order}, t.id
+    limit {limit}::bigint) x) x
+where {shown}
+limit {most}
+)",
+            gate = self.gate(node.entity, asked),
         ));
         self.ctes.push(format!(
-            "{rows} as materialized (select t.* from a cross join lateral (select t.* from {table} t \
-             where {read} and t.id in (select l.id from {links} l where l._n <= {size}) and {held}) t)",
-            size = node.window.size,
-            held = rule(Right::Read, node.entity.subject("t")),
+            "{rows} as materialized (
+select t.*
+from {table} t
+where {gate} and t.id in (select l.id from {links} l where l._n < {limit}::bigint) and {read}
+)",
+            gate = self.gate(node.entity, Right::Read),
         ));
         if relation.is_many() {
-            let from = format!("{links} t");
-            let bits = grant_bits(relation, "p").map(|_| 0);
-            let slots = bits.iter().map(|_| (Wire::Integer, "t._bits::bigint".to_owned())).collect();
-            self.branches.push(Spelled { n: "t._n".to_owned(), parent: "t.parent".to_owned(), id: "t.id", from, slots });
-            let shape = include.shape.clone();
-            self.layout.branches.push(Branch::Links { from: from_branch, relation, size: node.window.size, bits, shape });
+            let slots: Vec<_> =
+                grant_bits(relation, "p", "x").map(|_| (Wire::Integer, "t._bits::bigint".to_owned())).into_iter().collect();
+            let bits = (!slots.is_empty()).then(|| Place::new(0));
+            self.branches.push(Spelled { n: "t._n", parent: "t.parent", id: "t.id", from: format!("{links} t"), slots });
+            let at = entity.relations.iter().position(|r| std::ptr::eq(r, relation)).unwrap_or_default();
+            self.layout.branches.push(Branch::Links { from, relation: at, include: number, bits });
         }
-        self.rows(&rows, node, None);
+        let from = format!("{rows} t");
+        self.rows(&rows, &from, node, None);
     }
 
     /// The id that a to-one relation of row `t` leads to, if the caller may know of it.
-    fn linked_id(&mut self, entity: &Entity, relation: &Relation) -> String {
+    fn linked_id(&self, entity: &Entity, relation: &Relation) -> String {
         let target = self.schema.target(relation);
-        let gate = self.gate(target, Right::Peek);
-        let link = self.link(entity, relation, "t", "x", true);
-        format!("(select x.id from {} x where {gate} and {link} and {})", target.table(), rule(Right::Peek, target.subject("x")))
+        let held = self.actor.rule(Right::Peek, target.subject("x"));
+        match &relation.link {
+            _ if !self.known.may(target, Right::Peek) => "null::uuid".to_owned(),
+            // A foreign key leads to a row. (The owner's has none.)
+            Link::One { column } if held == "true" && relation.rule != LinkRule::Owner => format!("t.{}", quote(column)),
+            _ => {
+                let link = self.link(entity, relation, "t", "x");
+                format!("(select x.id from {} x where {link} and {held})", target.table())
+            }
+        }
     }
 
     /// Whether row `child` is what `relation` leads to from row `parent`.
-    fn link(&self, entity: &Entity, relation: &Relation, parent: &str, child: &str, with_rule: bool) -> String {
+    fn link(&self, entity: &Entity, relation: &Relation, parent: &str, child: &str) -> String {
         let linked = match &relation.link {
             Link::One { column } => format!("{child}.id = {parent}.{}", quote(column)),
             Link::Inverse { column } => format!("{child}.{} = {parent}.id", quote(column)),
@@ -309,30 +379,25 @@ impl<'s> Speller<'s> {
             Link::Array { ids, .. } => format!("{child}.id = any({parent}.{})", quote(ids)),
         };
         // Who is in a group is served to those with update on it; everybody sees their own groups.
-        if with_rule && relation.rule == LinkRule::Membership {
+        if relation.rule == LinkRule::Membership {
             let (group, user) = if entity.name == "usergroup" { (parent, child) } else { (child, parent) };
-            let group_rule = rule(Right::Update, crate::permission::Subject { row: group, is_group: true });
-            return format!("{linked} and ({user}.id = a.id or {group_rule})");
+            let may_change = self.actor.rule(Right::Update, Subject { row: group, is_group: true });
+            return format!("{linked} and ({} or {may_change})", self.actor.is(user));
         }
         linked
     }
 
-    /// A column of `a`: the numbers of the entities that relationships lead to and that the caller may read. Links to others are
-    /// left out (`permissions.md` §4).
-    fn open(&mut self, kinds: &mut Vec<Wire>) -> Option<String> {
-        if self.targets.is_empty() {
-            return None;
+    /// To a row's owner all its grants are shown, and to everybody their own groups.
+    fn own_links(&self, relation: &Relation, held: String, parent: &str) -> String {
+        match relation.rule {
+            LinkRule::Grant => format!("({held} or {})", self.actor.chmod(parent)),
+            LinkRule::Membership => format!("({held} or {})", self.actor.is(parent)),
+            LinkRule::Declared | LinkRule::Owner | LinkRule::System => held,
         }
-        kinds.push(Wire::Text);
-        self.layout.open = Some(kinds.len() - 1 + FIXED);
-        let numbers: String =
-            self.targets.iter().map(|e| format!(" when '{}' then '{}'", e.name.replace('\'', "''"), e.at)).collect();
-        let held = rule(Right::Read, crate::permission::Subject { row: "w", is_group: false });
-        Some(format!(", (select string_agg(case w.name{numbers} end, ' ') from world w where {held}) as open"))
     }
 
-    /// Puts everything together, with the slots of all branches laid out over each other.
-    fn finish(mut self, who: &str, head: &str) -> (Statement, Layout<'s>) {
+    /// Puts all branches together, their slots laid out over each other.
+    fn union(&mut self, heads: &str) -> String {
         let mut kinds: Vec<Wire> = vec![]; // the slots, in order
         let mut placed: Vec<Vec<usize>> = vec![];
         for branch in &self.branches {
@@ -349,78 +414,73 @@ impl<'s> Speller<'s> {
             });
             placed.push(places.collect());
         }
-        let open = self.open(&mut kinds);
-        let empty: Vec<String> = kinds.iter().map(|k| format!("null::{}", k.sql())).collect();
-        let mut head_slots = empty.clone();
-        if open.is_some()
-            && let Some(last) = head_slots.last_mut()
-        {
-            "a.open".clone_into(last);
-        }
-        let line = |branch: usize, n: &str, parent: &str, id: &str, slots: &[String], from: &str| {
-            let slots: String = slots.iter().map(|s| format!(", {s}")).collect();
-            format!("select {branch}::bigint, ({n})::bigint, {parent}, {id}{slots} from {from}")
-        };
-        let mut lines = vec![line(0, head, "a.session", "a.id", &head_slots, "a")];
+        let empty: Vec<String> = kinds.iter().map(|kind| format!("null::{}", kind.sql())).collect();
+        let nothing: String = empty.iter().map(|slot| format!(", {slot}")).collect();
+        let mut lines =
+            vec![format!("select p.ok, {heads}, null::uuid, 0::bigint, 0::bigint, null::uuid{nothing}\nfrom proof p")];
         for (at, (branch, places)) in self.branches.iter().zip(&placed).enumerate() {
             let mut slots = empty.clone();
             for ((_, expression), place) in branch.slots.iter().zip(places) {
                 slots[*place].clone_from(expression);
             }
-            lines.push(line(at + 1, &branch.n, &branch.parent, branch.id, &slots, &branch.from));
+            let slots: String = slots.iter().map(|slot| format!(",\n  {slot}")).collect();
+            let Spelled { n, parent, id, from, .. } = branch;
+            lines.push(format!(
+                "select true, null::boolean, null::boolean, {id}, {}::bigint, ({n})::bigint, {parent}{slots}\nfrom {from}",
+                at + 1
+            ));
         }
         for (branch, places) in self.layout.branches.iter_mut().zip(&placed) {
-            let seat = |slot: &mut usize| *slot = places[*slot] + FIXED;
-            if let Branch::Groups(told) = branch {
-                told.iter_mut().for_each(|t| seat(&mut t.slot));
-            }
-            if let Branch::Links { bits: Some(bits), .. } = branch {
-                seat(bits);
-            }
-            if let Branch::Rows(rows) = branch {
-                rows.columns.iter_mut().for_each(|(_, s)| seat(s));
-                rows.relations.iter_mut().filter_map(|(_, s)| s.as_mut()).for_each(seat);
-                rows.limited.iter_mut().for_each(|(s, flag)| {
-                    seat(s);
-                    seat(flag);
-                });
-                rows.keys.iter_mut().for_each(seat);
-                rows.bits.iter_mut().for_each(seat);
-                rows.version.iter_mut().for_each(seat);
-                rows.may.iter_mut().for_each(|(_, s)| seat(s));
+            match branch {
+                Branch::Rows(rows) => rows.each(|place| places[place] + FIXED_BRANCHED),
+                Branch::Links { bits, .. } => {
+                    *bits = bits.map(|bits| Place::new(places[bits.at()] + FIXED_BRANCHED));
+                }
+                Branch::Total | Branch::Groups(_) => {}
             }
         }
-        let entities = self.schema.entities();
-        let gates: Vec<_> =
-            self.gates.iter().enumerate().map(|(i, (at, right))| format!(", {} as g{i}", gate(&entities[*at], *right))).collect();
-        let a = format!("a as materialized (select a.*{}{} from who a)", gates.concat(), open.unwrap_or_default());
-        let ctes: Vec<_> = [who.to_owned(), a].into_iter().chain(self.ctes).collect();
-        self.statement.sql = format!("with {} {}", ctes.join(", "), lines.join(" union all "));
-        (self.statement, self.layout)
+        lines.join("\nunion all\n")
     }
 }
 
-/// The bits that a grant of row `p` to group `t` has of its own, where such links have bits.
-fn grant_bits(relation: &Relation, parent: &str) -> Option<String> {
+impl Rows {
+    /// Puts everything elsewhere.
+    fn each(&mut self, to: impl Fn(usize) -> usize) {
+        fn moved<T>(place: &mut Place<T>, to: &impl Fn(usize) -> usize) {
+            *place = Place::new(to(place.at()));
+        }
+        for (_, Attribute { value, is_served }) in &mut self.columns {
+            moved::<Binary>(value, &to);
+            is_served.iter_mut().for_each(|place| moved(place, &to));
+        }
+        self.relations.iter_mut().filter_map(|(_, place)| place.as_mut()).for_each(|place| moved::<Uuid>(place, &to));
+        self.keys.iter_mut().for_each(|(place, _)| moved(place, &to));
+        self.version.iter_mut().chain(&mut self.bits).for_each(|place| moved(place, &to));
+        self.may.iter_mut().for_each(|(_, place)| moved(place, &to));
+    }
+
+    fn shift(&mut self, by: usize) {
+        self.each(|place| place + by);
+    }
+}
+
+/// A select over the rows of a source, as rows of its own.
+fn over(source: &str, rows: &str) -> String {
+    format!("select t.* from {source} cross join lateral ({rows}) t")
+}
+
+/// The bits that a grant of row `parent` to group `child` has of its own, where such links have bits.
+fn grant_bits(relation: &Relation, parent: &str, child: &str) -> Option<String> {
     let Link::Array { ids, bits: Some(bits) } = &relation.link else { return None };
     let (ids, bits) = (quote(ids), quote(bits));
-    Some(format!("(select g.bits from unnest({parent}.{ids}, {parent}.{bits}) as g (id, bits) where g.id = t.id limit 1)"))
+    Some(format!("select g.bits from unnest({parent}.{ids}, {parent}.{bits}) as g (id, bits) where g.id = {child}.id limit 1"))
 }
 
-/// To a row's owner all its grants are shown, and to everybody their own groups.
-fn own_links(relation: &Relation, held: String, parent: &str) -> String {
-    match relation.rule {
-        LinkRule::Grant => format!("({held} or {parent}.owner = a.id)"),
-        LinkRule::Membership => format!("({held} or {parent}.id = a.id)"),
-        _ => held,
-    }
-}
-
-/// A column of row `t` as it travels.
-fn value(column: &Column, entity: &Entity) -> String {
-    let name = seen(column, entity, "t");
-    match &column.kind {
-        Kind::Decimal { .. } => format!("{name}::text"),
-        _ => name, // integers of any width are widened by the head's
+/// A value as it travels: integers of any width as the widest, decimals as text.
+fn travelling(kind: &Kind, value: String) -> String {
+    match (kind, kind.wire()) {
+        (Kind::Decimal { .. }, _) => format!("{value}::text"),
+        (_, Wire::Integer) => format!("{value}::bigint"),
+        _ => value,
     }
 }

@@ -1,68 +1,145 @@
 //! Writes: verdicts over locked rows, and changes with the rule in their `where`.
 //!
-//! In charge of: the SQL of creating, updating, deleting and linking.
+//! In charge of: the SQL of creating, updating, deleting and linking. Aliases: `a` the caller · `t` the row that changes ·
+//! `w` the entity's row in `world` · `v` the values that are sent · `g` a grant.
 
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::who::{gate, verdict, who};
-use super::{Statement, array};
-use crate::permission::{Class, Right, belongs, chmod, rule};
+use super::query::{Guarded, Internal, Sql, any, array, count, done, first, ids, literal, one, values};
+use super::row::Row;
+use super::who::{gate, who};
+use crate::error::Result;
+use crate::permission::{Actor, Class, Right, Subject};
 use crate::plan::change::{Target, Verb};
 use crate::schema::{ADMINISTRATORS, Column, Entity, Link, Relation, quote};
 
-/// In a row's verdict, beside the seven rights: the caller may change permission, owner and grants.
-pub const CHMOD: i64 = 128;
-/// In a row's verdict: the row is the caller's.
-pub const OWNED: i64 = 512;
-/// In a row's verdict: the row is granted to a group of the caller's.
-pub const GRANTED: i64 = 1024;
-/// In the head: the caller is an administrator.
-pub const ADMIN: i64 = verdict::TARGET;
+/// What is asked before something is changed.
+#[derive(Debug)]
+pub struct Verdict<'a> {
+    /// Whose rows.
+    pub entity: &'a Entity,
+    /// Which rows.
+    pub ids: &'a [Uuid],
+    /// Of these, rows that exist for an action that declares rights, whether or not the caller may peek them.
+    pub lifted: &'a [Uuid],
+    /// Entities, and what is asked of each.
+    pub gates: &'a [(&'a Entity, Right)],
+    /// How the rows are locked.
+    pub lock: Lock,
+}
 
-/// Asks what the caller may do with rows that they may peek, and locks these. Gives `0, bits, caller` and for each row
-/// `1, rights, id, version`; rows that may not be peeked are not there.
-pub fn judge(
-    entity: &Entity,
-    ids: &[Uuid],
-    lifted: &[Uuid],
-    gates: &[(&Entity, Right)],
-    session: Option<Uuid>,
-    lock: &str,
-) -> Statement {
-    // More gates come from what a request links to, in too many ways to be kept.
-    let mut statement = Statement { keep: gates.len() <= 2, ..Statement::default() };
-    let who = who(&mut statement, session);
-    let ids = statement.bind(Some(array(ids.iter().map(|id| Some(id.to_string())))));
-    let peeked = match lifted {
-        [] => rule(Right::Peek, entity.subject("t")),
-        rows => {
-            let rows = statement.bind(Some(array(rows.iter().map(|id| Some(id.to_string())))));
-            format!("({} or t.id = any({rows}::uuid[]))", rule(Right::Peek, entity.subject("t")))
+/// How rows are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// Not at all.
+    None,
+    /// So that they stay.
+    Linked,
+    /// So that nobody else changes them.
+    Changed,
+}
+
+impl Lock {
+    fn sql(self) -> &'static str {
+        match self {
+            Lock::None => "",
+            Lock::Linked => "for key share",
+            Lock::Changed => "for update",
         }
-    };
-    let gates: Vec<_> = gates
-        .iter()
-        .enumerate()
-        .map(|(i, (e, r))| format!(" + case when {} then {} else 0 end", gate(e, *r), 1_i64 << (verdict::ENTITY as usize + i)))
-        .collect();
+    }
+}
+
+/// What the database says of a caller, entities and rows.
+#[derive(Debug)]
+pub struct Judged {
+    /// The caller's user row; none: a guest.
+    pub caller: Option<Uuid>,
+    /// Whether they are an administrator.
+    pub is_administrator: bool,
+    /// For each entity that was asked, whether it grants the right.
+    pub gates: Vec<bool>,
+    /// The rows that the caller may peek.
+    pub rows: Vec<JudgedRow>,
+}
+
+/// What the caller may do with a row.
+#[derive(Debug, Clone)]
+pub struct JudgedRow {
+    /// Which.
+    pub id: Uuid,
+    /// The bits of the rights.
+    pub rights: i64,
+    /// Whether its permission, owner and grants are the caller's to change.
+    pub may_chmod: bool,
+    /// Whether it is the caller's.
+    pub is_owned: bool,
+    /// Whether it is granted to a group of the caller's.
+    pub is_granted: bool,
+    /// Its version.
+    pub version: i64,
+}
+
+/// Asks what the caller may do with rows that they may peek, and locks these. None where the session is over.
+pub fn judge(verdict: &Verdict<'_>, session: Option<Uuid>) -> Guarded<Option<Judged>> {
+    let Verdict { entity, ids: rows, lifted, gates, lock } = *verdict;
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let rows = sql.bind(ids(rows));
     let t = entity.subject("t");
-    let held = Right::ALL.iter().map(|r| format!("case when {} then {} else 0 end", rule(*r, t), r.bit()));
-    let more = [(CHMOD, chmod("t")), (OWNED, belongs(&[Class::Owner], t)), (GRANTED, belongs(&[Class::Group], t))];
-    let more = more.map(|(bit, held)| format!("case when {held} then {bit} else 0 end"));
-    statement.sql = format!(
-        "with {who}, a as materialized (select * from who), rows as materialized (select t.* from a cross join lateral \
-         (select t.* from {} t where t.id = any({ids}::uuid[]) and {} order by t.id {lock}) t) \
-         select 0::bigint, (case when a.id is null then 0 else {} end + case when a.admin then {ADMIN} else 0 end{})::bigint, a.id, null::bigint from a \
-         union all select 1, ({})::bigint, t.id, t.version::bigint from a cross join rows t where {}",
+    let mut peeked = Actor::Row.rule(Right::Peek, t);
+    if !lifted.is_empty() {
+        peeked = format!("({peeked} or t.id = any({}::uuid[]))", sql.bind(ids(lifted)));
+    }
+    let gates: Vec<_> = gates.iter().map(|(entity, right)| gate(entity, *right)).collect();
+    let rights = Right::ALL.map(|r| format!("case when {} then {} else 0 end", Actor::Row.rule(r, t), r.bit()));
+    let text = format!(
+        "with {who},
+a as materialized (select * from who),
+rows as materialized (
+  select t.* from a cross join lateral (
+    select t.* from {} t where t.id = any({rows}::uuid[]) and {peeked} order by t.id {}) t)
+select null::uuid, null::bigint, null::boolean, null::boolean, null::boolean, null::bigint, a.id, a.admin,
+  array[{}]::boolean[]
+from a
+union all
+select t.id, ({})::bigint, coalesce({}, false), {}, {}, t.version::bigint, null, null, null
+from a cross join rows t where {peeked}",
         entity.table(),
-        peeked,
-        verdict::USER,
-        gates.concat(),
-        held.chain(more).collect::<Vec<_>>().join(" + "),
-        peeked,
+        lock.sql(),
+        gates.join(", "),
+        rights.join(" + "),
+        Actor::Row.chmod("t"),
+        Actor::Row.belongs(&[Class::Owner], t),
+        Actor::Row.belongs(&[Class::Group], t),
     );
-    statement
+    Guarded::new(sql.with(text), judged)
+}
+
+fn judged(found: Vec<Row>) -> Result<Option<Judged>> {
+    let (mut head, mut rows) = (None, vec![]);
+    for row in &found {
+        let Some(id) = row.optional(0)? else {
+            head = Some((row.optional(6)?, row.column(7)?, row.column(8)?));
+            continue;
+        };
+        rows.push(JudgedRow {
+            id,
+            rights: row.column(1)?,
+            may_chmod: row.column(2)?,
+            is_owned: row.column(3)?,
+            is_granted: row.column(4)?,
+            version: row.column(5)?,
+        });
+    }
+    Ok(head.map(|(caller, is_administrator, gates)| Judged { caller, is_administrator, gates, rows }))
+}
+
+/// Whether a session is over.
+pub fn is_over(session: Uuid) -> Internal<bool> {
+    let mut sql = Sql::new();
+    let who = who(&mut sql, Some(session));
+    Internal::of(sql.with(format!("with {who}\nselect not exists (select from who)")), one(|row| row.column(0)))
 }
 
 /// What goes into a row.
@@ -78,15 +155,15 @@ pub struct Parts<'a> {
 
 /// Rows that name the same columns, as one source `v`: an array for each column, so that the shape doesn't depend on how
 /// many there are. Gives it, and the columns with their values.
-fn values(statement: &mut Statement, rows: &[Parts<'_>]) -> (String, Vec<(String, String)>) {
+fn sent(sql: &mut Sql, rows: &[Parts<'_>]) -> (String, Vec<(String, String)>) {
     let mut arrays = vec![];
     let mut names = vec!["id".to_owned()];
     let mut named = vec![];
-    let ids = statement.bind(Some(array(rows.iter().map(|row| Some(row.id.to_string())))));
-    arrays.push(format!("{ids}::uuid[]"));
+    let rows_ids = sql.bind(array(rows.iter().map(|row| Some(row.id.to_string()))));
+    arrays.push(format!("{rows_ids}::uuid[]"));
     let Some(first) = rows.first() else { return (String::new(), named) };
     for (at, (column, _)) in first.sets.iter().enumerate() {
-        let bound = statement.bind(Some(array(rows.iter().map(|row| row.sets.get(at).and_then(|(_, v)| v.as_ref())))));
+        let bound = sql.bind(array(rows.iter().map(|row| row.sets.get(at).and_then(|(_, v)| v.as_ref()))));
         arrays.push(format!("{bound}::text[]"));
         names.push(format!("c{at}"));
         let kind = if column.name == "permission" { "integer".to_owned() } else { column.kind.sql() };
@@ -94,7 +171,7 @@ fn values(statement: &mut Statement, rows: &[Parts<'_>]) -> (String, Vec<(String
     }
     for (at, (column, _)) in first.ones.iter().enumerate() {
         let targets = rows.iter().map(|row| row.ones.get(at).and_then(|(_, target)| target.map(|t| t.to_string())));
-        let bound = statement.bind(Some(array(targets)));
+        let bound = sql.bind(array(targets));
         arrays.push(format!("{bound}::uuid[]"));
         names.push(format!("o{at}"));
         named.push(((*column).to_owned(), format!("v.o{at}")));
@@ -102,24 +179,32 @@ fn values(statement: &mut Statement, rows: &[Parts<'_>]) -> (String, Vec<(String
     (format!("unnest({}) as v ({})", arrays.join(", "), names.join(", ")), named)
 }
 
-/// Inserts rows, which name the same columns, for the caller, or for the owner that an action names. The entity's own row
-/// in `world` gives permission and groups; `callers` are to-one links to the caller.
-pub fn insert(
-    entity: &Entity,
-    owner: Option<Uuid>,
-    is_lifted: bool,
-    rows: &[Parts<'_>],
-    callers: &[&str],
-    session: Option<Uuid>,
-) -> Statement {
-    let mut statement = Statement::default();
-    let who = who(&mut statement, session);
+/// What is inserted.
+#[derive(Debug)]
+pub struct Insert<'a> {
+    /// Whose rows.
+    pub entity: &'a Entity,
+    /// The owner that an action names; none: the caller.
+    pub owner: Option<Uuid>,
+    /// Whether an action declares the right to create.
+    pub is_lifted: bool,
+    /// Rows, which name the same columns.
+    pub rows: &'a [Parts<'a>],
+    /// To-one links to the caller.
+    pub callers: &'a [&'a str],
+}
+
+/// Inserts rows. The entity's own row in `world` gives permission and groups. Gives how many there are.
+pub fn insert(insert: &Insert<'_>, session: Option<Uuid>) -> Guarded<usize> {
+    let Insert { entity, owner, is_lifted, rows, callers } = *insert;
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
     let owner = match owner {
         _ if entity.name == "user_account" => "v.id".to_owned(),
-        Some(owner) => format!("{}::uuid", statement.bind(Some(owner.to_string()))),
+        Some(owner) => format!("{}::uuid", sql.bind(owner)),
         None => "a.id".to_owned(),
     };
-    let (source, mut set) = values(&mut statement, rows);
+    let (source, mut set) = sent(&mut sql, rows);
     let fixed = [
         ("id", "v.id"),
         ("owner", owner.as_str()),
@@ -133,16 +218,21 @@ pub fn insert(
         }
     }
     let (names, values): (Vec<_>, Vec<_>) = set.into_iter().map(|(name, value)| (quote(&name), value)).unzip();
-    let w = crate::permission::Subject { row: "w", is_group: false };
-    statement.sql = format!(
-        "with {who} insert into {} ({}) select {} from who a, world w, {source} where w.name = '{}' and {} returning id",
+    let create = Actor::Row.rule(Right::Create, Subject { row: "w", is_group: false });
+    let text = format!(
+        "with {who}
+insert into {} ({})
+select {}
+from who a, world w, {source}
+where w.name = {} and {}
+returning id",
         entity.table(),
         names.join(", "),
         values.join(", "),
-        entity.name.replace('\'', "''"),
-        if is_lifted { "true".to_owned() } else { rule(Right::Create, w) },
+        literal(&entity.name),
+        if is_lifted { "true" } else { &create },
     );
-    statement
+    Guarded::new(sql.with(text), count)
 }
 
 /// What an update asks of the row: the right that its phase names, or to be its owner (for permission, owner and grants).
@@ -151,86 +241,99 @@ pub fn insert(
 pub enum Asks {
     Update,
     Chmod,
-    /// The verdict allowed it, or the action lifts it: the row itself is asked nothing (a membership, many-to-many links of a new row).
+    /// The verdict allowed it, or the action lifts it: the row itself is asked nothing (a membership, many-to-many links of a
+    /// new row).
     Judged,
 }
 
 impl Asks {
     fn condition(self, entity: &Entity) -> String {
         match self {
-            Asks::Update => rule(Right::Update, entity.subject("t")),
-            Asks::Chmod => chmod("t"),
+            Asks::Update => Actor::Row.rule(Right::Update, entity.subject("t")),
+            Asks::Chmod => Actor::Row.chmod("t"),
             Asks::Judged => "true".to_owned(),
         }
     }
 }
 
-/// Updates rows, which name the same columns.
-pub fn update(entity: &Entity, rows: &[Parts<'_>], is_lifted: bool, session: Option<Uuid>) -> Statement {
-    let mut statement = Statement::default();
-    let who = who(&mut statement, session);
-    let (source, set) = values(&mut statement, rows);
-    let set: Vec<_> = set.into_iter().map(|(name, value)| format!(", {} = {value}", quote(&name))).collect();
-    statement.sql = format!(
-        "with {who} update {} t set version = t.version + 1, updated_at = now(){} from who a, {source} where t.id = v.id and {} returning t.id",
+/// Updates rows, which name the same columns. Gives how many.
+pub fn update(entity: &Entity, rows: &[Parts<'_>], is_lifted: bool, session: Option<Uuid>) -> Guarded<usize> {
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let (source, set) = sent(&mut sql, rows);
+    let set: String = set.into_iter().map(|(name, value)| format!(", {} = {value}", quote(&name))).collect();
+    let text = format!(
+        "with {who}
+update {} t
+set version = t.version + 1, updated_at = now(){set}
+from who a, {source}
+where t.id = v.id and {}
+returning t.id",
         entity.table(),
-        set.concat(),
         if is_lifted { Asks::Judged } else { Asks::Update }.condition(entity),
     );
-    statement
+    Guarded::new(sql.with(text), count)
 }
 
-/// Whether a row still has these values: one boolean.
-pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]) -> Statement {
-    let mut statement = Statement::default();
-    let id = statement.bind(Some(id.to_string()));
+/// Whether a row that was judged still has these values.
+pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]) -> Internal<bool> {
+    let mut sql = Sql::new();
+    let id = sql.bind(id);
     let same = echoes.iter().map(|(column, value)| {
-        let bound = statement.bind(value.clone());
+        let bound = sql.bind(value.as_deref());
         let kind = column.kind.sql();
         format!("t.{} is not distinct from {bound}::{kind}", quote(&column.name))
     });
     let same = same.collect::<Vec<_>>().join(" and ");
-    statement.sql = format!("select {same} from {} t where t.id = {id}::uuid", entity.table());
-    statement
+    let text = format!("select {same} from {} t where t.id = {id}::uuid", entity.table());
+    let is_same = first(|row| row.column(0));
+    Internal::of(sql.with(text), move |rows| Ok(is_same(rows)?.unwrap_or(false)))
 }
 
-/// Deletes rows.
-pub fn delete(entity: &Entity, ids: &[Uuid], is_lifted: bool, session: Option<Uuid>) -> Statement {
-    let mut statement = Statement { keep: true, ..Statement::default() };
-    let who = who(&mut statement, session);
-    let ids = statement.bind(Some(array(ids.iter().map(|id| Some(id.to_string())))));
-    statement.sql = format!(
-        "with {who} delete from {} t using who a where t.id = any({ids}::uuid[]) and {} returning t.id",
+/// Deletes rows. Gives how many.
+pub fn delete(entity: &Entity, rows: &[Uuid], is_lifted: bool, session: Option<Uuid>) -> Guarded<usize> {
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let rows = sql.bind(ids(rows));
+    let held = Actor::Row.rule(Right::Delete, entity.subject("t"));
+    let text = format!(
+        "with {who}\ndelete from {} t using who a where t.id = any({rows}::uuid[]) and {}\nreturning t.id",
         entity.table(),
-        if is_lifted { "true".to_owned() } else { rule(Right::Delete, entity.subject("t")) },
+        if is_lifted { "true" } else { &held },
     );
-    statement
+    Guarded::new(sql.with(text), count)
 }
 
-/// Makes or removes links of a row to others, which have been judged. (To-one links are columns: see [`update`].) Gives the rows
-/// whose rule was asked and held: the one, or the others of an inverse link.
-#[allow(clippy::too_many_arguments)] // both ends of a link
-pub fn link(
-    entity: &Entity,
-    target: &Entity,
-    relation: &Relation,
-    id: Uuid,
-    verb: Verb,
-    targets: &[Target],
-    asks: Asks,
-    session: Option<Uuid>,
-) -> Statement {
-    let mut statement = Statement { keep: true, ..Statement::default() };
-    let who = who(&mut statement, session);
-    let row = statement.bind(Some(id.to_string()));
-    let ids = statement.bind(Some(array(targets.iter().map(|t| Some(t.id.to_string())))));
+/// Links that are made or removed, which have been judged. (To-one links are columns: see [`update`].)
+#[derive(Debug)]
+pub struct Links<'a> {
+    /// Whose row.
+    pub entity: &'a Entity,
+    /// Whose rows it is linked to.
+    pub target: &'a Entity,
+    /// Along which relation.
+    pub relation: &'a Relation,
+    /// The row.
+    pub id: Uuid,
+    /// Add or remove.
+    pub verb: Verb,
+    /// The other rows.
+    pub targets: &'a [Target],
+    /// What the row that changes is asked once more.
+    pub asks: Asks,
+}
+
+/// Makes or removes links of a row to others. Gives how many rows were asked and held: the one, or the others of an inverse link.
+pub fn link(links: &Links<'_>, session: Option<Uuid>) -> Guarded<usize> {
+    let Links { entity, target, relation, id, verb, targets, asks } = *links;
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let row = sql.bind(id);
+    let ids = sql.bind(array(targets.iter().map(|t| Some(t.id.to_string()))));
     let table = entity.table();
     let is_added = verb == Verb::Add;
     let condition = asks.condition(entity);
-    let raised = format!(
-        "update {table} t set version = t.version + 1, updated_at = now() from who a where t.id = {row}::uuid and {condition}"
-    );
-    statement.sql = match &relation.link {
+    let text = match &relation.link {
         Link::One { .. } => unreachable!("a to-one link is a column"),
         Link::Inverse { column } => {
             let other = target.table();
@@ -238,125 +341,189 @@ pub fn link(
             let value = if is_added { format!("{row}::uuid") } else { "null".to_owned() };
             let linked = if is_added { "true".to_owned() } else { format!("t.{column} = {row}::uuid") };
             format!(
-                "with {who}, asked as (select t.id from {other} t, who a where t.id = any({ids}::uuid[]) and {held}), \
-                 changed as (update {other} t set {column} = {value}, version = t.version + 1, updated_at = now() from asked \
-                 where t.id = asked.id and {linked} returning t.id), \
-                 raised as (update {table} t set version = t.version + 1, updated_at = now() where t.id = {row}::uuid and exists (select from changed) \
-                 and not exists (select from changed c where c.id = t.id)) select id from asked"
+                "with {who},
+asked as (select t.id from {other} t, who a where t.id = any({ids}::uuid[]) and {held}),
+changed as (
+  update {other} t set {column} = {value}, version = t.version + 1, updated_at = now()
+  from asked where t.id = asked.id and {linked}
+  returning t.id),
+raised as (
+  update {table} t set version = t.version + 1, updated_at = now()
+  where t.id = {row}::uuid and exists (select from changed) and not exists (select from changed c where c.id = t.id))
+select id from asked"
             )
         }
         Link::Through { table: pairs, near, far } => {
             let (pairs, other) = (quote(pairs), target.table());
             let changed = if is_added {
                 format!(
-                    "insert into {pairs} ({near}, {far}, created_at) select t.id, x, now() from raised t, unnest({ids}::uuid[]) x on conflict do nothing returning {far} as id"
+                    "insert into {pairs} ({near}, {far}, created_at)
+  select t.id, x, now() from raised t, unnest({ids}::uuid[]) x
+  on conflict do nothing returning {far} as id"
                 )
             } else {
                 format!(
-                    "delete from {pairs} l using raised t where l.{near} = t.id and l.{far} = any({ids}::uuid[]) returning l.{far} as id"
+                    "delete from {pairs} l using raised t
+  where l.{near} = t.id and l.{far} = any({ids}::uuid[])
+  returning l.{far} as id"
                 )
             };
             format!(
-                "with {who}, raised as ({raised} returning t.id), changed as ({changed}), \
-                 others as (update {other} t set version = t.version + 1, updated_at = now() where t.id in (select id from changed) and t.id <> {row}::uuid) \
-                 select id from raised"
+                "with {who},
+raised as (
+  update {table} t set version = t.version + 1, updated_at = now()
+  from who a where t.id = {row}::uuid and {condition}
+  returning t.id),
+changed as ({changed}),
+others as (
+  update {other} t set version = t.version + 1, updated_at = now()
+  where t.id in (select id from changed) and t.id <> {row}::uuid)
+select id from raised"
             )
         }
         Link::Array { ids: column, bits } => {
-            let mut sent = || {
+            let added = is_added.then(|| {
                 let bits = array(targets.iter().map(|t| t.bits.flatten().map(|b| b.to_string())));
                 let said = array(targets.iter().map(|t| Some(t.bits.is_some().to_string())));
-                [statement.bind(Some(bits)), statement.bind(Some(said))]
-            };
-            let added = is_added.then(&mut sent);
-            array_change(&who, &table, column, *bits, [&row, &ids], added.as_ref(), &condition)
+                [sql.bind(bits), sql.bind(said)]
+            });
+            let change = ArrayChange { ids: column, bits: *bits, sent: &ids, added: added.as_ref() };
+            format!(
+                "with {who}
+update {table} t
+set {}, version = t.version + 1, updated_at = now()
+from who a where t.id = {row}::uuid and {condition}
+returning t.id",
+                change.sets()
+            )
         }
     };
-    statement
+    Guarded::new(sql.with(text), count)
 }
 
 /// Grants live in the row: the arrays are rebuilt from what is there and what is sent.
-fn array_change(
-    who: &str,
-    table: &str,
-    ids: &str,
-    bits: Option<&str>,
-    [row, sent]: [&str; 2],
-    added: Option<&[String; 2]>,
-    condition: &str,
-) -> String {
-    let kept_bits = bits.map_or_else(|| "null::integer".to_owned(), |b| format!("t.{b}[g.n]"));
-    let kept = format!("select g.id, {kept_bits} as bits, g.n from unnest(t.{ids}) with ordinality as g (id, n)");
-    let merged = if let Some([sent_bits, said]) = added {
+struct ArrayChange<'a> {
+    ids: &'a str,
+    bits: Option<&'a str>,
+    /// The placeholder of the ids.
+    sent: &'a str,
+    /// Where links are added: the placeholders of their bits, and of whether these were sent.
+    added: Option<&'a [String; 2]>,
+}
+
+impl ArrayChange<'_> {
+    fn sets(&self) -> String {
+        let ArrayChange { ids, bits, sent, added } = self;
+        let kept_bits = bits.map_or_else(|| "null::integer".to_owned(), |b| format!("t.{b}[g.n]"));
+        let kept = format!("select g.id, {kept_bits} as bits, g.n from unnest(t.{ids}) with ordinality as g (id, n)");
+        let merged = match added {
+            Some([sent_bits, said]) => format!(
+                "select coalesce(k.id, s.id) as id, case when s.said then s.bits else k.bits end as bits,
+      coalesce(k.n, 1000000 + s.n) as n
+    from ({kept}) k full join unnest({sent}::uuid[], {sent_bits}::integer[], {said}::boolean[])
+      with ordinality as s (id, bits, said, n) on s.id = k.id"
+            ),
+            None => format!("select k.id, k.bits, k.n from ({kept}) k where k.id <> all({sent}::uuid[])"),
+        };
+        let bits_set = bits.map(|bits| {
+            format!(
+                ",
+  {bits} = (
+    select case when bool_and(m.bits is null) then null else array_agg(m.bits order by m.n) end from ({merged}) m)"
+            )
+        });
         format!(
-            "select coalesce(k.id, s.id) as id, case when s.said then s.bits else k.bits end as bits, coalesce(k.n, 1000000 + s.n) as n \
-             from ({kept}) k full join unnest({sent}::uuid[], {sent_bits}::integer[], {said}::boolean[]) with ordinality as s (id, bits, said, n) on s.id = k.id"
+            "{ids} = coalesce((select array_agg(m.id order by m.n) from ({merged}) m), '{{}}'::uuid[]){}",
+            bits_set.unwrap_or_default()
         )
-    } else {
-        format!("select k.id, k.bits, k.n from ({kept}) k where k.id <> all({sent}::uuid[])")
-    };
-    let bits_set = bits.map(|bits| {
-        format!(", {bits} = (select case when bool_and(m.bits is null) then null else array_agg(m.bits order by m.n) end from ({merged}) m)")
-    });
-    let bits_set = bits_set.unwrap_or_default();
-    format!(
-        "with {who} update {table} t set {ids} = coalesce((select array_agg(m.id order by m.n) from ({merged}) m), '{{}}'::uuid[]){bits_set}, version = t.version + 1, \
-         updated_at = now() from who a where t.id = {row}::uuid and {condition} returning t.id"
-    )
+    }
 }
 
 /// Puts a new user into the groups that `user_account` is configured with.
-pub fn join_groups(user: Uuid) -> Statement {
-    let sql = format!(
-        "insert into \"usergroup.members\" (source, target, created_at) select g.id, $1::uuid, now() from world w, usergroup g \
-         where w.name = 'user_account' and g.id = any(w.join_groups) and g.id <> '{ADMINISTRATORS}' on conflict do nothing"
+pub fn join_groups(user: Uuid) -> Internal<()> {
+    let text = format!(
+        "insert into \"usergroup.members\" (source, target, created_at)
+select g.id, $1::uuid, now()
+from world w, usergroup g
+where w.name = 'user_account' and g.id = any(w.join_groups) and g.id <> '{ADMINISTRATORS}'
+on conflict do nothing"
     );
-    Statement::fixed(sql, vec![Some(user.to_string())])
+    Internal::new(text, values![user], done)
 }
 
-/// A row where the caller has a right to a row that is gone: its id, permission, owner and grants as they were. `lifted`: what
-/// isn't asked, of the entity and of the row.
-pub fn held_once(entity: &Entity, right: Right, row: &Json, lifted: [bool; 2], session: Option<Uuid>) -> Statement {
-    let mut statement = Statement::default();
-    let who = who(&mut statement, session);
-    let row = statement.bind(Some(row.to_string()));
-    let [open, held] = lifted.map(|is_lifted| is_lifted.then(|| "true".to_owned()));
-    statement.sql = format!(
-        "with {who} select 1 from who a, jsonb_populate_record(null::{}, {row}::jsonb) t where {} and {}",
+/// A right to a row that is gone.
+#[derive(Debug)]
+pub struct Gone<'a> {
+    /// Whose row it was.
+    pub entity: &'a Entity,
+    /// Its id, permission, owner and grants as they were.
+    pub row: &'a Json,
+    /// What is asked.
+    pub right: Right,
+    /// Whether an action declares the right, for the entity.
+    pub lifts_entity: bool,
+    /// Whether an action declares the right, for the row.
+    pub lifts_row: bool,
+}
+
+/// Whether the caller would have the right.
+pub fn held_once(gone: &Gone<'_>, session: Option<Uuid>) -> Guarded<bool> {
+    let Gone { entity, row, right, lifts_entity, lifts_row } = *gone;
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let row = sql.bind(row.to_string());
+    let open = if lifts_entity { "true".to_owned() } else { gate(entity, right) };
+    let held = if lifts_row { "true".to_owned() } else { Actor::Row.rule(right, entity.subject("t")) };
+    let text = format!(
+        "with {who}\nselect 1 from who a, jsonb_populate_record(null::{}, {row}::jsonb) t where {open} and {held}",
         entity.table(),
-        open.unwrap_or_else(|| gate(entity, right)),
-        held.unwrap_or_else(|| rule(right, entity.subject("t"))),
     );
-    statement
+    Guarded::new(sql.with(text), any)
 }
 
-/// Takes a dead group out of some rows of a table; gives those that it changed.
-pub fn sweep(entity: &Entity, group: Uuid) -> Statement {
+/// Takes a dead group out of some rows of a table; gives how many it changed.
+pub fn sweep(entity: &Entity, group: Uuid) -> Internal<usize> {
     let table = entity.table();
     let kept = "from unnest(t.groups, t.group_bits) with ordinality as g (id, bits, n) where g.id <> $1::uuid";
-    let sql = format!(
-        "update {table} t set groups = coalesce((select array_agg(g.id order by g.n) {kept}), '{{}}'::uuid[]), \
-         group_bits = case when t.group_bits is null then null else (select array_agg(g.bits order by g.n) {kept}) end \
-         where t.id in (select x.id from {table} x where x.groups @> array[$1::uuid] limit 500 for update skip locked) returning t.id"
+    let text = format!(
+        "update {table} t
+set groups = coalesce((select array_agg(g.id order by g.n) {kept}), '{{}}'::uuid[]),
+  group_bits = case when t.group_bits is null then null else (select array_agg(g.bits order by g.n) {kept}) end
+where t.id in (select x.id from {table} x where x.groups @> array[$1::uuid] limit 500 for update skip locked)
+returning t.id"
     );
-    Statement { sql, values: vec![Some(group.to_string())], keep: false }
+    Internal::new(text, values![group], count)
 }
 
 /// Takes the lock under which administrators come and go.
-pub fn administrators_lock() -> Statement {
-    Statement::fixed("select pg_advisory_xact_lock(8245092418331501414)", vec![])
+pub fn administrators_lock() -> Internal<()> {
+    Internal::new("select pg_advisory_xact_lock(8245092418331501414)", vec![], done)
 }
 
 /// How many active administrators there are.
-pub fn administrators() -> Statement {
-    let sql = format!(
-        "select count(*) from \"usergroup.members\" m join user_account u on u.id = m.target and u.active where m.source = '{ADMINISTRATORS}'"
+pub fn administrators() -> Internal<i64> {
+    let text = format!(
+        "select count(*)
+from \"usergroup.members\" m join user_account u on u.id = m.target and u.active
+where m.source = '{ADMINISTRATORS}'"
     );
-    Statement::fixed(sql, vec![])
+    Internal::new(text, vec![], one(|row| row.column(0)))
 }
 
-/// Whether a group is declared, and whether its name is that of another declared one: two booleans.
-pub fn group_name(id: Uuid) -> Statement {
-    let sql = "select g.declared, exists (select from usergroup d where d.declared and d.name = g.name and d.id <> g.id) from usergroup g where g.id = $1";
-    Statement::fixed(sql, vec![Some(id.to_string())])
+/// What is declared of a group.
+#[derive(Debug, Default)]
+pub struct Declared {
+    /// Whether a file names it.
+    pub is_declared: bool,
+    /// Whether its name is that of another one that a file names.
+    pub is_taken: bool,
+}
+
+/// Whether a group is declared, and whether its name is that of another declared one.
+pub fn group_name(id: Uuid) -> Internal<Declared> {
+    let text = "select g.declared,
+  exists (select from usergroup d where d.declared and d.name = g.name and d.id <> g.id)
+from usergroup g where g.id = $1";
+    let declared = first(|row| Ok(Declared { is_declared: row.column(0)?, is_taken: row.column(1)? }));
+    Internal::new(text, values![id], move |rows| Ok(declared(rows)?.unwrap_or_default()))
 }

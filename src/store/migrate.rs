@@ -6,44 +6,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::{Scope, Store};
 use crate::error::Result;
 use crate::schema::diff::{self, Catalog, Risk, Step};
-use crate::schema::{ADMINISTRATORS, Grant, Listener, Policy, Schema, USERS, quote};
-use crate::statement::{Statement, array};
-
-/// Our own tables, one step per release that changed them; never edited, only added to.
-const CORE: &[&str] = &["
-create table rowhouse.signing_key (kid text primary key, public bytea not null, sealed bytea not null, created_at timestamptz not null default now(), retired_at timestamptz);
-create table rowhouse.claim_code (only_one boolean primary key default true check (only_one), sealed bytea not null, spent_at timestamptz);
-create table rowhouse.attempt (key text primary key, tries integer not null, since timestamptz not null);
-", "
-create index attempt_since on rowhouse.attempt (since);
-", "
-create table rowhouse.once (caller uuid not null, place text not null, key text not null, body text not null, done jsonb not null, made_at timestamptz not null default now(), primary key (caller, place, key));
-create index once_made_at on rowhouse.once (made_at);
-", "
-create table rowhouse.token (hash bytea primary key, owner uuid not null, purpose text not null, data text, expires_at timestamptz not null);
-create index token_owner on rowhouse.token (owner, purpose);
-create index token_expires_at on rowhouse.token (expires_at);
-", "
-create table rowhouse.tick (action text primary key, last timestamptz not null);
-", "
-alter table rowhouse.token add column several boolean not null default false;
-", "
-create table rowhouse.change (id bigint generated always as identity primary key, at timestamptz not null default clock_timestamp(), entity text not null, row uuid not null, verb text not null, before jsonb not null, after jsonb not null, caller uuid, request text, action text);
-create index change_row on rowhouse.change (entity, row, id);
-create table rowhouse.unheard (id bigint generated always as identity primary key, xact xid8 not null default pg_current_xact_id(), entity text not null, row uuid not null, verb text not null, before jsonb not null, after jsonb not null);
-create index unheard_xact on rowhouse.unheard (xact);
-alter table rowhouse.token add column row uuid;
-create table rowhouse.refresh (hash bytea primary key, family uuid not null, session uuid not null, expires_at timestamptz not null, spent_at timestamptz);
-create index refresh_family on rowhouse.refresh (family);
-create index refresh_expires_at on rowhouse.refresh (expires_at);
-create table rowhouse.part (transfer uuid not null, number bigint not null, bytes bytea not null, at timestamptz not null default now(), primary key (transfer, number));
-", include_str!("note.sql"), include_str!("note_link.sql"), include_str!("note.sql") /* once more, for it has changed since */];
+use crate::schema::facts::Facts;
+use crate::schema::{ADMINISTRATORS, Grant, Listener, Policy, Schema, USERS};
+use crate::statement::migrate::{self as statement, Key, Loaded};
+use crate::statement::query::array;
 
 /// An action as its row in `action` wants it.
 #[derive(Debug, Clone)]
@@ -103,16 +75,10 @@ pub async fn apply(store: &Store, schema: &Schema, actions: &[DeclaredAction], a
 
 async fn begin(store: &Store) -> Result<Scope> {
     let mut scope = store.begin().await?;
-    for sql in
-        ["set local statement_timeout = 0", "set local lock_timeout = 0", "select pg_advisory_xact_lock(8245092418331501413)"]
-    {
-        scope.run(&once(sql)).await?;
+    for statement in statement::begin() {
+        scope.run(&statement).await?;
     }
     Ok(scope)
-}
-
-fn once(sql: impl Into<String>) -> Statement {
-    Statement { sql: sql.into(), values: vec![], keep: false }
 }
 
 async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], allow: bool) -> Result<Report> {
@@ -122,64 +88,45 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], all
     let mut report = Report { steps: diff::steps(schema, &listeners, &catalog), values: vec![] };
     for step in &report.steps {
         if step.risk == Risk::Additive || allow {
-            scope.run(&once(&step.sql)).await?;
+            scope.run(&statement::step(step)).await?;
         }
     }
     vanished(scope, schema, actions, allow, &mut report.values).await?;
     let groups = groups(scope, schema).await?;
     worlds(scope, schema, &groups, &mut report.values).await?;
     action_rows(scope, schema, actions, &groups, &mut report.values).await?;
+    let facts = Facts::of(schema);
+    scope.run(&statement::note_schema(&facts.digest, &facts.all)).await?;
     Ok(report)
 }
 
 async fn core(scope: &mut Scope) -> Result<()> {
-    scope.run(&once("create schema if not exists rowhouse")).await?;
-    scope
-        .run(&once("create table if not exists rowhouse.core (step integer primary key, at timestamptz not null default now())"))
-        .await?;
-    let rows = scope.run(&once("select coalesce(max(step), 0)::bigint from rowhouse.core")).await?;
-    let done = usize::try_from(rows[0].int(0).unwrap_or(0)).unwrap_or(0);
-    for (at, sql) in CORE.iter().enumerate().skip(done) {
-        // A function is one statement, whatever stands in it.
-        let separator = if sql.contains("$note$") { '\0' } else { ';' };
-        for part in sql.split(separator).filter(|p| !p.trim().is_empty()) {
-            scope.run(&once(part)).await?;
-        }
-        scope.run(&once(format!("insert into rowhouse.core (step) values ({})", at + 1))).await?;
+    for statement in statement::begin_core() {
+        scope.run(&statement).await?;
+    }
+    let done = scope.run(&statement::core_done()).await?;
+    for statement in statement::core(usize::try_from(done).unwrap_or(0)) {
+        scope.run(&statement).await?;
     }
     Ok(())
 }
 
 async fn catalog(scope: &mut Scope) -> Result<Catalog> {
     let mut catalog = Catalog::default();
-    let columns = "select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull \
-         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
-         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')";
-    for row in scope.run(&once(columns)).await? {
-        let (table, column, kind) = (row.text(0), row.text(1), row.text(2));
-        let table = catalog.tables.entry(table.unwrap_or_default().to_owned()).or_default();
-        table.columns.insert(column.unwrap_or_default().to_owned(), (kind.unwrap_or_default().to_owned(), row.bool(3)));
+    for column in scope.run(&statement::columns()).await? {
+        let table = catalog.tables.entry(column.table).or_default();
+        table.columns.insert(column.name, (column.kind, column.is_required));
     }
-    let objects = "select c.relname::text, i.relname::text, false from pg_index x join pg_class c on c.oid = x.indrelid \
-         join pg_class i on i.oid = x.indexrelid where not x.indisprimary and c.relnamespace = 'public'::regnamespace \
-         union all select c.relname::text, k.conname::text, true from pg_constraint k join pg_class c on c.oid = k.conrelid \
-         where c.relnamespace = 'public'::regnamespace and k.contype in ('f', 'c')";
-    for row in scope.run(&once(objects)).await? {
-        let Some(table) = catalog.tables.get_mut(row.text(0).unwrap_or_default()) else { continue };
-        let names = if row.bool(2) { &mut table.constraints } else { &mut table.indexes };
-        names.insert(row.text(1).unwrap_or_default().to_owned());
+    for object in scope.run(&statement::objects()).await? {
+        let Some(table) = catalog.tables.get_mut(&object.table) else { continue };
+        let names = if object.is_constraint { &mut table.constraints } else { &mut table.indexes };
+        names.insert(object.name);
     }
-    let triggers = "select c.relname::text, t.tgname::text from pg_trigger t join pg_class c on c.oid = t.tgrelid \
-         join pg_proc p on p.oid = t.tgfoid where not t.tgisinternal and p.pronamespace = 'rowhouse'::regnamespace";
-    for row in scope.run(&once(triggers)).await? {
-        if let Some(table) = catalog.tables.get_mut(row.text(0).unwrap_or_default()) {
-            table.triggers.insert(row.text(1).unwrap_or_default().to_owned());
-        }
+    for (table, trigger) in scope.run(&statement::triggers()).await? {
+        catalog.tables.entry(table).and_modify(|table| _ = table.triggers.insert(trigger));
     }
     if catalog.tables.contains_key("world") {
-        for row in scope.run(&once("select name from world")).await? {
-            catalog.entities.insert(row.text(0).unwrap_or_default().to_owned());
-        }
+        catalog.entities.extend(scope.run(&statement::entities()).await?);
     }
     Ok(catalog)
 }
@@ -192,20 +139,18 @@ async fn vanished(
     allow: bool,
     said: &mut Vec<String>,
 ) -> Result<()> {
-    let worlds = array(schema.entities().iter().map(|e| Some(e.name.clone())));
-    let loaded = array(actions.iter().map(|a| Some(format!("{}/{}", a.entity, a.name))));
-    for (table, name, known) in [("world", "t.name", worlds), ("action", "t.entity || '/' || t.name", loaded)] {
-        let gone = format!("from {table} t where {name} <> all($1::text[])");
-        let known = vec![Some(known)];
-        for row in scope.run(&Statement::fixed(format!("select {name} {gone}"), known.clone())).await? {
-            let name = row.text(0).unwrap_or_default();
+    let worlds: Vec<String> = schema.entities().iter().map(|e| e.name.clone()).collect();
+    let loaded: Vec<String> = actions.iter().map(|a| format!("{}/{}", a.entity, a.name)).collect();
+    for (place, known) in [(Loaded::World, worlds), (Loaded::Action, loaded)] {
+        let table = place.table();
+        for name in scope.run(&statement::vanished(place, &known)).await? {
             said.push(match allow {
                 true => format!("{table} {name}: its file is gone, and so is its row"),
                 false => format!("{table} {name}: its file is gone; its row stays until `apply --allow-destructive`"),
             });
         }
         if allow {
-            scope.run(&Statement::fixed(format!("delete {gone}"), known)).await?;
+            scope.run(&statement::forget_vanished(place, &known)).await?;
         }
     }
     Ok(())
@@ -213,23 +158,15 @@ async fn vanished(
 
 /// Makes the groups that files name, and gives all declared ones by name.
 async fn groups(scope: &mut Scope, schema: &Schema) -> Result<HashMap<String, Uuid>> {
-    let mut ids = HashMap::new();
     for name in &schema.groups {
         let id = match name.as_str() {
             "administrators" => ADMINISTRATORS,
             "users" => USERS,
             _ => Uuid::now_v7(),
         };
-        let sql = "insert into usergroup (id, permission, name, joinable, declared) \
-             select $1::uuid, 0, $2, false, true where not exists (select from usergroup where declared and name = $2 or id = $1::uuid)";
-        scope.run(&Statement::fixed(sql, vec![Some(id.to_string()), Some(name.clone())])).await?;
+        scope.run(&statement::declare_group(id, name)).await?;
     }
-    for row in scope.run(&once("select name, id from usergroup where declared")).await? {
-        if let (Some(name), Some(id)) = (row.text(0), row.uuid(1)) {
-            ids.insert(name.to_owned(), id);
-        }
-    }
-    Ok(ids)
+    Ok(scope.run(&statement::declared_groups()).await?.into_iter().collect())
 }
 
 /// A value of a file: the key it is remembered under, and what is written to the row's columns.
@@ -243,20 +180,36 @@ fn permission(key: &'static str, bits: i32) -> Filed {
     Filed { key, value: json!(bits), columns: vec![(key, Some(bits.to_string()))] }
 }
 
-fn grants(
+/// The columns that hold grants.
+struct GrantColumns {
     key: &'static str,
     ids: &'static str,
     bits: Option<&'static str>,
-    grants: &[Grant],
-    groups: &HashMap<String, Uuid>,
-) -> Filed {
-    let own = grants.iter().map(|g| g.permission.map(|p| p.bits().to_string()));
-    let mut columns = vec![(ids, Some(array(grants.iter().filter_map(|g| groups.get(&g.group)).map(|id| Some(id.to_string())))))];
-    if let Some(bits) = bits {
-        columns.push((bits, grants.iter().any(|g| g.permission.is_some()).then(|| array(own))));
+}
+
+fn grants(columns: &GrantColumns, grants: &[Grant], groups: &HashMap<String, Uuid>) -> Filed {
+    let listed = |items: Vec<Option<String>>| array(items).text().map(str::to_owned);
+    let own = || grants.iter().map(|g| g.permission.map(|p| p.bits().to_string())).collect();
+    let ids = grants.iter().filter_map(|g| groups.get(&g.group)).map(|id| Some(id.to_string())).collect();
+    let mut set = vec![(columns.ids, listed(ids))];
+    if let Some(bits) = columns.bits {
+        set.push((bits, if grants.iter().any(|g| g.permission.is_some()) { listed(own()) } else { None }));
     }
     let value = grants.iter().map(|g| json!({"group": g.group, "permission": g.permission.map(|p| p.bits())})).collect();
-    Filed { key, value, columns }
+    Filed { key: columns.key, value, columns: set }
+}
+
+const GRANTS: GrantColumns = GrantColumns { key: "grants", ids: "groups", bits: Some("group_bits") };
+const DEFAULT_GROUPS: GrantColumns =
+    GrantColumns { key: "default_groups", ids: "default_groups", bits: Some("default_group_bits") };
+const JOIN_GROUPS: GrantColumns = GrantColumns { key: "join_groups", ids: "join_groups", bits: None };
+
+/// A row of the loader's, as files have it.
+struct Declared<'a> {
+    table: Loaded,
+    key: Key<'a>,
+    facts: &'a [(&'static str, String)],
+    filed: &'a [Filed],
 }
 
 async fn worlds(scope: &mut Scope, schema: &Schema, groups: &HashMap<String, Uuid>, said: &mut Vec<String>) -> Result<()> {
@@ -265,9 +218,9 @@ async fn worlds(scope: &mut Scope, schema: &Schema, groups: &HashMap<String, Uui
         let filed = [
             permission("permission", entity.policy.permission.bits()),
             permission("default_permission", entity.default_permission.bits()),
-            grants("grants", "groups", Some("group_bits"), &entity.policy.grants, groups),
-            grants("default_groups", "default_groups", Some("default_group_bits"), &entity.default_groups, groups),
-            grants("join_groups", "join_groups", None, &joined, groups),
+            grants(&GRANTS, &entity.policy.grants, groups),
+            grants(&DEFAULT_GROUPS, &entity.default_groups, groups),
+            grants(&JOIN_GROUPS, &joined, groups),
         ];
         let (columns, relations) = entity.describe(schema);
         let facts = [
@@ -276,7 +229,8 @@ async fn worlds(scope: &mut Scope, schema: &Schema, groups: &HashMap<String, Uui
             ("columns", columns.to_string()),
             ("relations", relations.to_string()),
         ];
-        put(scope, "world", &[("name", entity.name.clone())], &facts, &filed, said).await?;
+        let key = [("name", entity.name.clone())];
+        put(scope, &Declared { table: Loaded::World, key: &key, facts: &facts, filed: &filed }, said).await?;
     }
     Ok(())
 }
@@ -290,65 +244,43 @@ async fn action_rows(
 ) -> Result<()> {
     debug_assert!(schema.entity("action").is_some());
     for action in actions {
-        let filed = [
-            permission("permission", action.policy.permission.bits()),
-            grants("grants", "groups", Some("group_bits"), &action.policy.grants, groups),
-        ];
+        let filed = [permission("permission", action.policy.permission.bits()), grants(&GRANTS, &action.policy.grants, groups)];
         let facts = [("label", action.label.clone()), ("description", action.description.clone())];
         let key = [("entity", action.entity.clone()), ("name", action.name.clone())];
-        put(scope, "action", &key, &facts, &filed, said).await?;
+        put(scope, &Declared { table: Loaded::Action, key: &key, facts: &facts, filed: &filed }, said).await?;
     }
     Ok(())
 }
 
-/// Writes a row of the loader's: facts always; a filed value at first, and again only when the file's differs from the
-/// one last applied, so that what was changed live stays.
-async fn put(
-    scope: &mut Scope,
-    table: &str,
-    key: &[(&str, String)],
-    facts: &[(&str, String)],
-    filed: &[Filed],
-    said: &mut Vec<String>,
-) -> Result<()> {
+/// Writes a row of the loader's, where something differs: facts always; a filed value at first, and again only when the file's
+/// differs from the one last applied, so that what was changed live stays.
+async fn put(scope: &mut Scope, declared: &Declared<'_>, said: &mut Vec<String>) -> Result<()> {
+    let Declared { table, key, facts, filed } = declared;
     let name = key.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>().join("/");
-    let mut find = Statement { sql: String::new(), values: vec![], keep: true };
-    let found: Vec<_> = key.iter().map(|(c, v)| format!("{} = {}", quote(c), find.bind(Some(v.clone())))).collect();
-    let live: Vec<_> = filed.iter().map(|f| format!("{}::text", quote(f.columns[0].0))).collect();
-    find.sql = format!("select id, applied::text, {} from {table} where {} for update", live.join(", "), found.join(" and "));
-    let row = scope.run(&find).await?.into_iter().next();
-    let applied: Map<String, Json> =
-        row.as_ref().and_then(|r| serde_json::from_str(r.text(1).unwrap_or("{}")).ok()).unwrap_or_default();
+    let place = table.table();
+    let live: Vec<&str> = filed.iter().map(|f| f.columns[0].0).collect();
+    let row = scope.run(&statement::loaded(*table, key, &live)).await?;
     let now: BTreeMap<&str, &Json> = filed.iter().map(|f| (f.key, &f.value)).collect();
-    let mut sets: Vec<(&str, Option<String>)> = facts.iter().map(|(c, v)| (*c, Some(v.clone()))).collect();
+    let mut sets: Vec<(&'static str, Option<String>)> = facts.iter().map(|(c, v)| (*c, Some(v.clone()))).collect();
     sets.push(("applied", Some(json!(now).to_string())));
     for (at, value) in filed.iter().enumerate() {
-        if applied.get(value.key) != Some(&value.value) {
+        let Some(row) = &row else {
             sets.extend(value.columns.iter().cloned());
-            if row.is_some() {
-                said.push(format!("{table} {name}: {} is set to {}, as the file now says", value.key, value.value));
-            }
-        } else if let Some(row) = &row
-            && row.text(at + 2).map(str::to_owned) != value.columns[0].1.as_ref().map(|v| v.replace('"', ""))
+            continue;
+        };
+        let live = row.live[at].as_deref();
+        if row.applied.get(value.key) != Some(&value.value) {
+            sets.extend(value.columns.iter().cloned());
+            said.push(format!("{place} {name}: {} is set to {}, as the file now says", value.key, value.value));
+        } else if live.map(str::to_owned) != value.columns[0].1.as_ref().map(|v| v.replace('"', ""))
         // as arrays of uuids come back
         {
-            let live = row.text(at + 2).unwrap_or("nothing");
-            said.push(format!("{table} {name}: {} stays {live}, as it was set live; the file says {}", value.key, value.value));
+            let live = live.unwrap_or("nothing");
+            said.push(format!("{place} {name}: {} stays {live}, as it was set live; the file says {}", value.key, value.value));
         }
     }
-    let mut statement = Statement { sql: String::new(), values: vec![], keep: false };
-    statement.sql = match row.and_then(|r| r.uuid(0)) {
-        Some(id) => {
-            let sets: Vec<_> = sets.into_iter().map(|(c, v)| format!("{} = {}", quote(c), statement.bind(v))).collect();
-            format!("update {table} set {} where id = '{id}'", sets.join(", "))
-        }
-        None => {
-            sets.extend(key.iter().map(|(c, v)| (*c, Some(v.clone()))));
-            let columns: Vec<_> = sets.iter().map(|(c, _)| quote(c)).collect();
-            let values: Vec<_> = sets.into_iter().map(|(_, v)| statement.bind(v)).collect();
-            format!("insert into {table} (id, {}) values ('{}', {})", columns.join(", "), Uuid::now_v7(), values.join(", "))
-        }
-    };
-    scope.run(&statement).await?;
-    Ok(())
+    match row {
+        Some(row) => scope.run(&statement::change_loaded(*table, row.id, &sets)).await,
+        None => scope.run(&statement::make_loaded(*table, key, &sets)).await,
+    }
 }

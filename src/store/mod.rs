@@ -1,38 +1,48 @@
 //! The only holder of connections, and so the only way out for rows.
 //!
-//! In charge of: pools, reads, transactions, the schema's migration, the managed local cluster, and turning
-//! PostgreSQL's errors into ours. It must not know requests, callers or the rule: it runs the statements it is given.
+//! In charge of: pools, reads, transactions, which statements are prepared, what is known of callers, the schema's migration, the
+//! managed local cluster, and turning PostgreSQL's errors into ours. It must not know requests or the rule: it runs the
+//! statements that it is given.
 
+mod bounded;
+mod known;
 pub mod local;
 pub mod migrate;
-mod row;
 mod shared;
 
 use std::future::Future;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 use tokio_postgres::{NoTls, config::SslMode};
+use uuid::Uuid;
 
 use crate::config::Database;
 use crate::error::{Cause, Error, Fault, Result};
-use crate::statement::Statement;
 use crate::statement::event::{self, Origin};
-pub use row::Row;
-use row::Text;
+use crate::statement::query::{Query, Statement, Value};
+use crate::statement::read::Shape;
+use crate::statement::row::Row;
+use crate::statement::who::Known;
+use bounded::{Bounded, Use};
+use known::Callers;
 use shared::Shared;
 
 /// What is never logged beyond `info`, as a log filter: the driver's debug lines hold the values of statements.
 pub const QUIET: &str = "tokio_postgres=info,deadpool=info";
 
-/// PostgreSQL, through a pool with limits and time-outs. Cheap to clone. Connections don't leave it:
+/// PostgreSQL, through a pool with limits and time-outs. Cheap to clone. Connections don't leave it, and it takes no text:
 ///
 /// ```
-/// fn ready(store: &rowhouse::store::Store) { let _ = store.is_ready(); }
+/// async fn ready(store: &rowhouse::store::Store) { store.read(&rowhouse::statement::migrate::applied_schema()).await; }
+/// ```
+/// ```compile_fail
+/// async fn ready(store: &rowhouse::store::Store) { store.read(&"select 1").await; }
 /// ```
 /// ```compile_fail
 /// fn ready(store: &rowhouse::store::Store) { let _ = store.pool.get(); }
@@ -42,16 +52,42 @@ pub struct Store {
     pool: Pool,
     shared: Arc<Shared>,
     tls: Tls,
+    memory: Arc<Memory>,
 }
 
-/// A transaction. Dropping it without [`Scope::commit`] rolls back.
+/// What a process keeps of one server.
+struct Memory {
+    /// Whose connections keep statements prepared.
+    pools: [Pool; 2],
+    /// The statements that connections keep prepared, by their texts.
+    prepared: Bounded<()>,
+    /// The shapes of plans, by their keys.
+    shapes: Bounded<Arc<Shape>>,
+    callers: Callers,
+    /// Whether another schema was applied, of which what we serve is no part any more.
+    is_outdated: AtomicBool,
+    /// The digest of the schema that was applied last, if what we serve is part of it.
+    served: Mutex<String>,
+}
+
+/// A transaction. Dropping it rolls back:
+///
+/// ```
+/// fn end(scope: rowhouse::store::Scope) { drop(scope) }
+/// ```
+/// ```compile_fail
+/// async fn end(scope: rowhouse::store::Scope) { scope.commit().await; }
+/// ```
 pub struct Scope {
     connection: Option<Object>,
     tls: Tls,
+    memory: Arc<Memory>,
     /// Longest that a statement may run: what ends one sooner was somebody else's cancel.
     patience: Duration,
     /// Whether nothing may be written or locked.
     pub is_reading: bool,
+    /// What was learned of the caller in here: it may see what others don't see yet.
+    pub known: Option<Arc<Known>>,
     /// Whether a statement was sent whose answer was not read to its end.
     is_running: bool,
 }
@@ -88,14 +124,22 @@ impl Store {
         };
         let pool = pool(config.clone(), &tls, limits, limits.pool, limits.statement)?;
         let small = pool_of_shared(config, &tls, limits)?;
-        Ok(Store { pool, shared: Arc::new(Shared::new(small, limits)), tls })
+        let memory = Memory {
+            pools: [pool.clone(), small.clone()],
+            prepared: Bounded::new(limits.shapes),
+            shapes: Bounded::new(limits.shapes),
+            callers: Callers::new(limits.callers, limits.proof),
+            is_outdated: AtomicBool::new(false),
+            served: Mutex::default(),
+        };
+        Ok(Store { pool, shared: Arc::new(Shared::new(small, limits)), tls, memory: Arc::new(memory) })
     }
 
     /// Runs one statement outside of any transaction.
     ///
     /// # Errors
     /// 503 when PostgreSQL is away or busy; what the statement ran into otherwise.
-    pub async fn read(&self, statement: &Statement) -> Result<Vec<Row>> {
+    pub async fn read<S: Statement>(&self, statement: &S) -> Result<S::Answer> {
         match self.read_once(statement).await {
             Err(Error::Again) => self.read_once(statement).await,
             done => done,
@@ -106,23 +150,31 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::read`].
-    pub async fn read_small(&self, statement: &Statement) -> Result<Vec<Row>> {
-        match self.shared.read(statement).await {
+    pub async fn read_small<S: Statement>(&self, statement: &S) -> Result<S::Answer> {
+        match self.shared.read(&self.memory, statement.query()).await {
             Some(Err(Error::Again)) | None => self.read(statement).await,
-            Some(done) => done,
+            Some(rows) => statement.query().decode(rows?),
         }
     }
 
-    async fn read_once(&self, statement: &Statement) -> Result<Vec<Row>> {
+    async fn read_once<S: Statement>(&self, statement: &S) -> Result<S::Answer> {
         let mut guard = self.scope().await?;
-        let rows = guard.run(statement).await?;
+        let rows = guard.send(statement.query()).await?;
         guard.connection.take(); // finished: nothing to cancel or roll back
-        Ok(rows)
+        statement.query().decode(rows)
     }
 
     async fn scope(&self) -> Result<Scope> {
         let connection = Some(self.connection().await?);
-        Ok(Scope { connection, tls: self.tls.clone(), patience: self.shared.patience, is_reading: false, is_running: false })
+        Ok(Scope {
+            connection,
+            tls: self.tls.clone(),
+            memory: self.memory.clone(),
+            patience: self.shared.patience,
+            is_reading: false,
+            known: None,
+            is_running: false,
+        })
     }
 
     /// Begins a transaction.
@@ -139,26 +191,73 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::begin`].
-    pub async fn begin_for(&self, session: Option<uuid::Uuid>, origin: &Origin<'_>) -> Result<Scope> {
+    pub async fn begin_for(&self, session: Option<Uuid>, origin: &Origin<'_>) -> Result<Scope> {
         let scope = self.scope().await?;
         scope.batch(&event::begin(session, origin)).await?;
         Ok(scope)
     }
 
-    /// Begins a transaction in which PostgreSQL lets nothing be written.
+    /// Begins a transaction in which PostgreSQL lets nothing be written, and of which every statement sees the same.
     ///
     /// # Errors
     /// As [`Store::begin`].
     pub async fn begin_reading(&self) -> Result<Scope> {
         let mut scope = self.scope().await?;
-        scope.batch("begin read only").await?;
+        scope.batch("begin isolation level repeatable read read only").await?;
         scope.is_reading = true;
         Ok(scope)
     }
 
-    /// Whether PostgreSQL answers.
-    pub async fn is_ready(&self) -> bool {
-        self.read(&Statement::fixed("select 1", vec![])).await.is_ok()
+    /// Whether another schema was applied, of which what we serve is no part any more.
+    pub fn is_outdated(&self) -> bool {
+        self.memory.is_outdated.load(Ordering::Relaxed)
+    }
+
+    /// What is known of a caller; none: it is to be learned.
+    pub fn known(&self, session: Option<Uuid>) -> Option<Arc<Known>> {
+        self.memory.callers.find(session)
+    }
+
+    /// Whether what is known is asked for in one snapshot with what it is used for.
+    pub fn is_slow(&self) -> bool {
+        self.memory.callers.proof == crate::config::Proof::Slow
+    }
+
+    /// Keeps what was learned of a caller, outside of any transaction that has written.
+    pub fn keep(&self, session: Option<Uuid>, known: Known) -> Arc<Known> {
+        self.memory.callers.keep(session, known)
+    }
+
+    /// Forgets what doesn't hold any more.
+    pub fn forget(&self, session: Option<Uuid>) {
+        self.memory.callers.forget(session);
+    }
+
+    /// The shape of a key: spelled once, as long as it is worth keeping.
+    pub fn shape(&self, key: &str, spell: impl FnOnce() -> Shape) -> Arc<Shape> {
+        self.memory.shape(key, spell)
+    }
+
+    /// From now on it answers 503: another schema was applied, of which what we serve is no part any more.
+    pub fn outdate(&self) {
+        if !self.memory.is_outdated.swap(true, Ordering::Relaxed) {
+            tracing::error!("another schema was applied, without something that this node serves: start it again with its files");
+        }
+    }
+
+    /// Whether what we serve is known to be part of an applied schema, by its digest.
+    pub fn serves(&self, applied: &str) -> bool {
+        *self.memory.served.lock().unwrap_or_else(PoisonError::into_inner) == applied
+    }
+
+    /// Notes that what we serve is part of an applied schema.
+    pub fn note_serves(&self, applied: &str) {
+        applied.clone_into(&mut self.memory.served.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What is kept: shapes, prepared statements, callers.
+    pub fn kept(&self) -> (usize, usize, usize) {
+        (self.memory.shapes.len(), self.memory.prepared.len(), self.memory.callers.len())
     }
 
     /// Connections: in use, idle, most.
@@ -184,27 +283,63 @@ impl Store {
     }
 }
 
+impl Memory {
+    /// Does something with what all connections keep prepared.
+    fn everywhere(&self, does: impl Fn(&deadpool_postgres::StatementCaches)) {
+        self.pools.iter().for_each(|pool| does(&pool.manager().statement_caches));
+    }
+
+    fn shape(&self, key: &str, spell: impl FnOnce() -> Shape) -> Arc<Shape> {
+        let mut spell = Some(spell);
+        let mut made = None;
+        let used = self.shapes.uses(key, || {
+            let shape = Arc::new(spell.take().unwrap_or_else(|| unreachable!("made once"))());
+            made = Some(shape.clone());
+            shape
+        });
+        match (used, made, spell) {
+            (Use::Kept(shape), ..) | (_, Some(shape), _) => shape,
+            (_, None, Some(spell)) => Arc::new(spell()),
+            (_, None, None) => unreachable!("what was spelled is there"),
+        }
+    }
+}
+
 impl Scope {
     /// Runs one statement.
     ///
     /// # Errors
     /// What it ran into; after an error the transaction is worth nothing any more.
-    pub async fn run(&mut self, statement: &Statement) -> Result<Vec<Row>> {
+    pub async fn run<S: Statement>(&mut self, statement: &S) -> Result<S::Answer> {
+        let rows = self.send(statement.query()).await?;
+        statement.query().decode(rows)
+    }
+
+    async fn send<T>(&mut self, query: &Query<T>) -> Result<Vec<Row>> {
         self.is_running = true;
-        let result = self.execute(statement).await;
+        let result = match self.connection() {
+            Ok(connection) => execute(connection, &self.memory, query, self.patience).await,
+            Err(error) => Err(error),
+        };
         self.is_running = false;
         result
     }
 
-    async fn execute(&self, statement: &Statement) -> Result<Vec<Row>> {
-        execute(self.connection()?, statement, self.patience).await
+    /// The shape of a key: spelled once, as long as it is worth keeping.
+    pub fn shape(&self, key: &str, spell: impl FnOnce() -> Shape) -> Arc<Shape> {
+        self.memory.shape(key, spell)
+    }
+
+    /// What is known of a caller, in here or anywhere.
+    pub fn knows(&self, session: Option<Uuid>) -> Option<Arc<Known>> {
+        self.known.clone().or_else(|| self.memory.callers.find(session))
     }
 
     /// Makes everything since [`Store::begin`] last.
     ///
     /// # Errors
     /// What the commit ran into: then nothing lasts.
-    pub async fn commit(mut self) -> Result<()> {
+    pub(crate) async fn commit(mut self) -> Result<()> {
         self.batch("commit").await?;
         self.connection.take();
         Ok(())
@@ -282,13 +417,53 @@ fn pool_of_shared(config: tokio_postgres::Config, tls: &Tls, limits: &Database) 
     pool(config, tls, limits, (limits.shared * 2).max(1), limits.small)
 }
 
-/// Sends a statement and reads its rows.
-async fn execute(connection: &Object, statement: &Statement, patience: Duration) -> Result<Vec<Row>> {
-    let started = Instant::now();
-    let values: Vec<Text<'_>> = statement.values.iter().map(Text).collect();
-    let rows = if statement.keep {
-        match connection.prepare_cached(&statement.sql).await {
+/// A parameter on its way in.
+#[derive(Debug)]
+struct Text<'a>(&'a Value);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self, _: &Type, out: &mut bytes::BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self.0.text() {
+            None => Ok(IsNull::Yes),
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+/// Sends a statement and reads its rows. It is prepared where it is worth keeping: from its second use on, as long as it is
+/// used more than others.
+async fn execute<T>(connection: &Object, memory: &Memory, query: &Query<T>, patience: Duration) -> Result<Vec<Row>> {
+    let (started, text) = (Instant::now(), query.text());
+    let values: Vec<Text<'_>> = query.values().iter().map(Text).collect();
+    let is_kept = match memory.prepared.uses(text, || ()) {
+        Use::Kept(()) => true,
+        Use::New(gone) => {
+            if let Some((gone, ())) = gone {
+                memory.everywhere(|caches| _ = caches.remove(&gone, &[]));
+            }
+            true
+        }
+        Use::Passing => false,
+    };
+    let rows = if is_kept {
+        match connection.prepare_cached(text).await {
             Ok(prepared) => {
+                if !memory.prepared.keeps(text) {
+                    connection.statement_cache.remove(text, &[]); // another took its place meanwhile
+                }
                 let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
                 connection.query(&prepared, &values).await
             }
@@ -296,24 +471,35 @@ async fn execute(connection: &Object, statement: &Statement, patience: Duration)
         }
     } else {
         let values: Vec<(&(dyn ToSql + Sync), Type)> = values.iter().map(|v| (v as _, Type::UNKNOWN)).collect();
-        connection.query_typed(&statement.sql, &values).await
+        connection.query_typed(text, &values).await
     };
     let failed = match rows {
-        Ok(rows) => return Ok(rows.into_iter().map(Row).collect()),
+        Ok(rows) => return Ok(rows.into_iter().map(Row::new).collect()),
         Err(error) => error,
     };
     match failed.code() {
-        // what was prepared before the schema changed, on every connection
-        Some(code) if *code == SqlState::FEATURE_NOT_SUPPORTED && statement.keep => {
-            if let Some(pool) = Object::pool(connection) {
-                pool.manager().statement_caches.clear();
-            }
+        // What was prepared, or spelled, before the schema changed: on every connection.
+        Some(code) if is_kept && SCHEMA_CHANGED.contains(code) => {
+            memory.prepared.clear();
+            memory.shapes.clear();
+            memory.everywhere(deadpool_postgres::StatementCaches::clear);
             Err(Error::Again)
         }
         Some(code) if *code == SqlState::QUERY_CANCELED && started.elapsed() < patience => Err(Error::Again),
         _ => Err(translate(failed)),
     }
 }
+
+/// What a statement runs into that was made for another schema: a result of other columns or types; no such table, column,
+/// type or function; another type.
+const SCHEMA_CHANGED: &[SqlState] = &[
+    SqlState::FEATURE_NOT_SUPPORTED,
+    SqlState::UNDEFINED_TABLE,
+    SqlState::UNDEFINED_COLUMN,
+    SqlState::UNDEFINED_OBJECT,
+    SqlState::DATATYPE_MISMATCH,
+    SqlState::UNDEFINED_FUNCTION,
+];
 
 /// PostgreSQL's errors as ours. The one place that knows SQLSTATE.
 fn translate(error: tokio_postgres::Error) -> Error {
@@ -332,6 +518,10 @@ fn translate(error: tokio_postgres::Error) -> Error {
     }
     if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {
         return Error::Again;
+    }
+    if SCHEMA_CHANGED.contains(code) {
+        tracing::error!(code = code.code(), message = db.message(), "a statement doesn't fit the database's schema");
+        return Error::SchemaChanged;
     }
     let busy = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
     if class == "08" || class == "57" || class == "53" || busy.contains(code) {

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Object, Pool};
 use tokio::sync::Mutex;
 
-use super::{Row, execute};
+use super::{Memory, execute};
 use crate::config::Database;
 use crate::error::{Error, Result};
-use crate::statement::Statement;
+use crate::statement::query::Query;
+use crate::statement::row::Row;
 
 pub(super) struct Shared {
     pool: Pool,
@@ -43,9 +44,9 @@ impl Shared {
     }
 
     /// Reads; none where there is no connection to be had, or the statement took too long for one that is shared.
-    pub async fn read(&self, statement: &Statement) -> Option<Result<Vec<Row>>> {
+    pub async fn read<T>(&self, memory: &Memory, query: &Query<T>) -> Option<Result<Vec<Row>>> {
         let connection = self.connection().await?;
-        match execute(&connection, statement, self.small).await {
+        match execute(&connection, memory, query, self.small).await {
             Err(Error::Unavailable(_)) => None,
             done => Some(done),
         }

@@ -6,11 +6,11 @@ use super::Deed;
 use super::held::Held;
 use crate::error::{Error, Fault, Result};
 use crate::schema::Entity;
-use crate::statement::write;
+use crate::statement::write::{self, Declared};
 
 impl Deed<'_> {
     pub(super) async fn administrators(&mut self) -> Result<i64> {
-        Ok(self.scope.run(&write::administrators()).await?.first().and_then(|row| row.int(0)).unwrap_or(0))
+        self.scope.run(&write::administrators()).await
     }
 
     /// From here on the last active administrator is protected, under one lock.
@@ -23,7 +23,7 @@ impl Deed<'_> {
     }
 
     pub(super) async fn is_declared(&mut self, group: Uuid) -> Result<bool> {
-        Ok(self.scope.run(&write::group_name(group)).await?.first().is_some_and(|row| row.bool(0)))
+        Ok(self.scope.run(&write::group_name(group)).await?.is_declared)
     }
 
     /// The names of declared groups are theirs; they themselves are for administrators.
@@ -31,13 +31,12 @@ impl Deed<'_> {
         if entity.name != "usergroup" {
             return Ok(());
         }
-        let rows = self.scope.run(&write::group_name(id)).await?;
-        let (is_declared, is_taken) = rows.first().map_or((false, false), |row| (row.bool(0), row.bool(1)));
+        let Declared { is_declared, is_taken } = self.scope.run(&write::group_name(id)).await?;
         if is_taken {
             return Err(Error::Conflict(
                 Fault::new("taken", "This name is reserved for a group that a schema file names.").at("/data/attributes/name"),
             ));
         }
-        if is_declared && !held.is_administrator() { Err(held.verdict.refusal(None)) } else { Ok(()) }
+        if is_declared && !held.is_administrator() { Err(held.refusal()) } else { Ok(()) }
     }
 }

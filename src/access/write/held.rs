@@ -6,13 +6,13 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Deed, Verdict};
-use crate::error::{Error, Fault, Reason, Result};
+use super::Deed;
+use crate::access::Refused;
+use crate::error::{Error, Fault, Over, Reason, Result};
 use crate::permission::{Class, Right};
-use crate::plan::NAMED;
 use crate::request::precondition::Expected;
 use crate::schema::{Column, Entity};
-use crate::statement::write;
+use crate::statement::write::{self, Judged, JudgedRow, Lock, Verdict};
 
 /// Rights beyond the caller's own, of one action's one run.
 #[derive(Debug, Default)]
@@ -42,38 +42,44 @@ fn grants(rights: &[Right], right: Right) -> bool {
 pub(super) struct Held {
     /// Whose rows.
     entity: String,
-    pub(super) verdict: Verdict,
     pub(super) caller: Option<Uuid>,
-    rows: HashMap<Uuid, i64>,
-    versions: HashMap<Uuid, i64>,
+    is_administrator: bool,
+    refused: Refused,
+    rows: HashMap<Uuid, JudgedRow>,
 }
 
 impl Held {
     pub(super) fn has(&self, id: Uuid, right: Right) -> bool {
-        self.bits(id) & i64::from(right.bit()) != 0
+        self.rows.get(&id).is_some_and(|row| row.rights & i64::from(right.bit()) != 0)
     }
 
-    pub(super) fn bits(&self, id: Uuid) -> i64 {
-        self.rows.get(&id).copied().unwrap_or(0)
+    /// Whether a row's permission, owner and grants are the caller's to change.
+    pub(super) fn may_chmod(&self, id: Uuid) -> bool {
+        self.rows.get(&id).is_some_and(|row| row.may_chmod)
     }
 
     /// Whether the caller is of one of a column's classes to a row; with none named, everybody is.
     pub(super) fn is_of(&self, id: Uuid, classes: Option<&Vec<Class>>) -> bool {
         let is_of = |class: &Class| match class {
             Class::Guest => true,
-            Class::Owner => self.bits(id) & write::OWNED != 0,
-            Class::Group => self.bits(id) & write::GRANTED != 0,
+            Class::Owner => self.rows.get(&id).is_some_and(|row| row.is_owned),
+            Class::Group => self.rows.get(&id).is_some_and(|row| row.is_granted),
         };
-        self.is_administrator() || classes.is_none_or(|classes| classes.iter().any(is_of))
+        self.is_administrator || classes.is_none_or(|classes| classes.iter().any(is_of))
+    }
+
+    /// The refusal of the caller, without a reason.
+    pub(super) fn refusal(&self) -> Error {
+        self.refused.refusal(None)
     }
 
     /// The refusal of what only the row's owner and administrators may do.
     pub(super) fn not_owner(&self) -> Error {
-        self.verdict.refusal(Some(Reason { phase: "before instance", entity: self.entity.clone(), asks: "ownership" }))
+        self.refused.refusal(Some(Reason { phase: "before instance", entity: self.entity.clone(), asks: "ownership" }))
     }
 
     pub(super) fn is_administrator(&self) -> bool {
-        self.verdict.has(write::ADMIN)
+        self.is_administrator
     }
 
     /// 412 where the row has another version than the one that the change is made for, 428 where that wasn't said and the
@@ -83,7 +89,7 @@ impl Held {
             Expected::Unsaid if entity.require_if_match => Err(Error::PreconditionRequired),
             Expected::Whichever | Expected::Unsaid | Expected::Any => Ok(()),
             Expected::Versions(versions) => {
-                let is_one = self.versions.get(&id).is_some_and(|version| versions.contains(version));
+                let is_one = self.rows.get(&id).is_some_and(|row| versions.contains(&row.version));
                 if is_one { Ok(()) } else { Err(Error::PreconditionFailed) }
             }
         }
@@ -94,48 +100,59 @@ impl Held {
         match self.rows.contains_key(&id) {
             false => Err(Error::NotFound),
             true if self.has(id, right) => Ok(()),
-            true => Err(self.verdict.row_refusal("before instance", &self.entity, right)),
+            true => Err(self.refused.row("before instance", &self.entity, right)),
         }
     }
 }
 
 impl Deed<'_> {
-    pub(super) async fn judge(&mut self, entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], lock: &str) -> Result<Held> {
+    pub(super) async fn judge(&mut self, entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], lock: Lock) -> Result<Held> {
         let mut asked: Vec<_> = gates.iter().filter(|(e, r)| !self.lifted.entity(e, *r)).copied().collect();
         asked.sort_by_key(|(e, r)| (e.at, *r)); // one shape, whatever the order of the request
-        if asked.len() > NAMED {
-            return Err(Error::Invalid(vec![Fault::new("too-many", format!("A request names at most {NAMED} entities."))]));
-        }
         let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
-        let lock = if self.scope.is_reading { "" } else { lock };
-        let statement = write::judge(entity, ids, &lifted, &asked, self.caller.session, lock);
-        let named = asked.iter().map(|(entity, right)| (entity.name.clone(), *right)).collect();
-        let verdict = Verdict { bits: 0, caller: self.caller, named };
-        let mut held =
-            Held { entity: entity.name.clone(), verdict, caller: None, rows: HashMap::new(), versions: HashMap::new() };
-        for row in self.scope.run(&statement).await? {
-            match (row.int(0), row.int(1), row.uuid(2)) {
-                (Some(0), Some(bits), caller) => (held.verdict.bits, held.caller) = (bits, caller),
-                (_, Some(bits), Some(id)) => {
-                    let more = Right::ALL.iter().filter(|r| self.lifted.row(id, **r)).fold(0, |all, r| all | i64::from(r.bit()));
-                    let more = if more == 0 { 0 } else { more | i64::from(Right::Peek.bit()) }; // what may be worked with exists
-                    held.rows.insert(id, bits | more);
-                    held.versions.extend(row.int(3).map(|version| (id, version)));
-                }
-                _ => {}
+        let lock = if self.scope.is_reading { Lock::None } else { lock };
+        let verdict = Verdict { entity, ids, lifted: &lifted, gates: &asked, lock };
+        let judged = match self.scope.run(&write::judge(&verdict, self.caller.counts()?)).await? {
+            Some(judged) => judged,
+            // The session is over.
+            None if !self.caller.is_lenient => return Err(Error::Over(Over::Ended)),
+            None => {
+                self.caller = self.caller.left();
+                let judged = self.scope.run(&write::judge(&verdict, None)).await?;
+                judged.ok_or_else(|| Error::internal("no verdict on a guest"))?
             }
-        }
+        };
+        let Judged { caller, is_administrator, gates: are_open, rows } = judged;
+        let refused = Refused { is_guest: caller.is_none(), sent_token: self.caller.sent_token };
         if let Some((entity, right)) = gates.iter().find(|(entity, right)| entity.is_closed(*right)) {
-            return Err(held.verdict.row_refusal("before entity", &entity.name, *right));
+            return Err(refused.row("before entity", &entity.name, *right));
         }
-        held.verdict.require_entities()?;
-        Ok(held)
+        if let Some(((entity, right), _)) = asked.iter().zip(&are_open).find(|(_, is_open)| !**is_open) {
+            return Err(refused.entity(&entity.name, *right));
+        }
+        let rows = rows.into_iter().map(|mut row| {
+            let more = Right::ALL.iter().filter(|r| self.lifted.row(row.id, **r)).fold(0, |all, r| all | i64::from(r.bit()));
+            // What may be worked with exists.
+            row.rights |= if more == 0 { 0 } else { more | i64::from(Right::Peek.bit()) };
+            (row.id, row)
+        });
+        Ok(Held { entity: entity.name.clone(), caller, is_administrator, refused, rows: rows.collect() })
+    }
+
+    /// Why fewer rows changed than were judged: the right went away midway, or the session did.
+    pub(super) async fn refusal(&mut self, held: &Held) -> Error {
+        let Some(session) = self.caller.session else { return held.refusal() };
+        match self.scope.run(&write::is_over(session)).await {
+            Ok(true) => Error::Over(Over::Ended),
+            Ok(false) => held.refusal(),
+            Err(error) => error,
+        }
     }
 
     /// The verdict on a row that was made here, whether or not the caller may peek it.
     pub(super) async fn judge_anyway(&mut self, entity: &Entity, id: Uuid) -> Result<Held> {
         self.lifted.rows.push((id, vec![]));
-        let held = self.judge(entity, &[id], &[], "").await;
+        let held = self.judge(entity, &[id], &[], Lock::None).await;
         self.lifted.rows.pop();
         held
     }

@@ -15,7 +15,7 @@ use crate::request::Query;
 use crate::request::body::step;
 use crate::request::precondition::Expected;
 use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation};
-use crate::statement::write::{self, Asks};
+use crate::statement::write::{self, Asks, Links, Lock};
 
 /// When the row was made whose links change: a new row is asked no update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl<'s> Deed<'s> {
             }
             LinkRule::Owner => match link.targets.first() {
                 Some(target) if Some(target.id) == held.caller => Ok(()),
-                _ => Err(held.verdict.refusal(None)),
+                _ => Err(held.refusal()),
             },
             LinkRule::Membership => Ok(()), // judged when it is made
             _ if matches!(link.relation.link, Link::Inverse { .. }) => Ok(()),
@@ -50,7 +50,7 @@ impl<'s> Deed<'s> {
         }
         let target = self.schema().target(link.relation);
         let ids: Vec<Uuid> = link.targets.iter().map(|t| t.id).collect();
-        let held = self.judge(target, &ids, &[(target, Right::Refer)], "for key share").await?;
+        let held = self.judge(target, &ids, &[(target, Right::Refer)], Lock::Linked).await?;
         let at = format!("/data/relationships{}", step(&link.relation.name));
         ids.iter().try_for_each(|id| held.require(*id, Right::Refer)).map_err(|error| error.within(&at))
     }
@@ -82,7 +82,7 @@ impl<'s> Deed<'s> {
                 let words = format!("`{}` has too many links to be replaced at once: add and remove.", link.relation.name);
                 Err(Error::Invalid(vec![Fault::new("too-many", words)]))
             }
-            Ok(answer) => Ok(answer.rows.first().into_iter().flatten().filter_map(|row| row.uuid(3)).collect()),
+            Ok(answer) => answer.ids(),
             Err(error) if error.is_refusal() => Ok(vec![]),
             Err(error) => Err(error),
         }
@@ -107,7 +107,7 @@ impl<'s> Deed<'s> {
             (_, Link::Inverse { .. }) => &[(target, Right::Update)],
             _ => &[(entity, Right::Update)],
         };
-        let held = self.judge(entity, &[id], gates, "for update").await?;
+        let held = self.judge(entity, &[id], gates, Lock::Changed).await?;
         held.require(id, Right::Peek)?;
         let Some(link) = link.filter(|_| faults.is_empty()) else {
             self.require_link(id, relation, &held)?;
@@ -122,8 +122,8 @@ impl<'s> Deed<'s> {
     /// What a change of links asks of the row in the path.
     fn require_link(&self, id: Uuid, relation: &Relation, held: &Held) -> Result<()> {
         match (relation.rule, &relation.link) {
-            (LinkRule::System, _) => Err(held.verdict.refusal(None)),
-            (LinkRule::Grant | LinkRule::Owner, _) if held.bits(id) & write::CHMOD == 0 => Err(held.not_owner()),
+            (LinkRule::System, _) => Err(held.refusal()),
+            (LinkRule::Grant | LinkRule::Owner, _) if !held.may_chmod(id) => Err(held.not_owner()),
             (LinkRule::Declared, Link::Through { .. } | Link::One { .. }) => held.require(id, Right::Update),
             _ => Ok(()), // judged row by row
         }
@@ -139,7 +139,7 @@ impl<'s> Deed<'s> {
         expected: &Expected,
     ) -> Result<()> {
         let (relation, target) = (link.relation, self.schema().target(link.relation));
-        let held = self.judge(entity, &[id], &[], "for update").await?;
+        let held = self.judge(entity, &[id], &[], Lock::Changed).await?;
         let judged = self.judge_links(entity, id, link, made, &held).await?;
         held.require_version(entity, id, expected)?;
         if target.require_if_match
@@ -150,11 +150,12 @@ impl<'s> Deed<'s> {
             return Err(Error::PreconditionRequired); // those rows change, too: their own side says which version
         }
         for (verb, targets, asks) in judged {
-            let statement = write::link(entity, target, relation, id, verb, &targets, asks, self.caller.session);
-            let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
+            let links = Links { entity, target, relation, id, verb, targets: &targets, asks };
+            let statement = write::link(&links, self.caller.counts()?);
+            let held_still = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
             let asked = if let Link::Inverse { .. } = relation.link { targets.len() } else { 1 };
-            if rows.len() < asked {
-                return Err(held.verdict.refusal(None));
+            if held_still < asked {
+                return Err(self.refusal(&held).await);
             }
         }
         Ok(())
@@ -227,7 +228,7 @@ impl<'s> Deed<'s> {
         match (relation.rule, &relation.link) {
             (LinkRule::Membership, _) => self.judge_membership(entity, id, target, is_added, &ids, held).await,
             (LinkRule::Declared, Link::Inverse { column }) => {
-                let others = self.judge(target, &ids, &[(target, Right::Update)], "for update").await?;
+                let others = self.judge(target, &ids, &[(target, Right::Update)], Lock::Changed).await?;
                 ids.iter().try_for_each(|i| others.require(*i, Right::Update))?;
                 if is_added {
                     held.require(id, Right::Refer)?;
@@ -242,7 +243,7 @@ impl<'s> Deed<'s> {
                 Ok(if is_lifted { Asks::Judged } else { Asks::Update })
             }
             (rule, _) => {
-                let others = self.judge(target, &ids, refer, "for key share").await?;
+                let others = self.judge(target, &ids, refer, Lock::Linked).await?;
                 if is_added {
                     ids.iter().try_for_each(|i| others.require(*i, Right::Refer))?;
                 }
@@ -274,14 +275,14 @@ impl<'s> Deed<'s> {
             (_, true) => &[(groups, Right::Update), (users, Right::Refer)],
             (_, false) => &[(groups, Right::Update)],
         };
-        let others = self.judge(target, ids, gates, "for key share").await?;
+        let others = self.judge(target, ids, gates, Lock::Linked).await?;
         for other in ids {
             let (group, person) = if from_group { (id, *other) } else { (*other, id) };
             let leaves = !is_added && Some(person) == held.caller;
             if group == ADMINISTRATORS {
                 self.guard_administrators().await?;
                 if !held.is_administrator() && !leaves {
-                    return Err(held.verdict.refusal(None));
+                    return Err(held.refusal());
                 }
             }
             if leaves {

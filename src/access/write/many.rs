@@ -14,7 +14,8 @@ use crate::permission::Right;
 use crate::plan::change::{Change, LinkChange};
 use crate::request::precondition::Expected;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Unique, Write};
-use crate::statement::write::{self, Parts};
+use crate::statement::query::Guarded;
+use crate::statement::write::{self, Insert, Lock, Parts};
 
 /// One change of many.
 #[derive(Debug, Clone)]
@@ -76,7 +77,7 @@ impl<'s> Deed<'s> {
             }
             Step::Nothing(entity) => {
                 if let Some(entity) = entity {
-                    self.judge(entity, &[], &[(entity, Right::Update)], "").await?; // what it has is not everybody's to know
+                    self.judge(entity, &[], &[(entity, Right::Update)], Lock::None).await?; // what it has is not everybody's to know
                 }
                 Err(Error::NotFound)
             }
@@ -106,7 +107,7 @@ impl<'s> Deed<'s> {
 
     async fn create_all(&mut self, entity: &'s Entity, changes: &[&Change<'s>]) -> Result<()> {
         let links: Vec<LinkChange<'s>> = changes.iter().flat_map(|change| change.links.iter().cloned()).collect();
-        let held = self.judge(entity, &[], &gates(self.schema(), entity, Right::Create, &links), "").await?;
+        let held = self.judge(entity, &[], &gates(self.schema(), entity, Right::Create, &links), Lock::None).await?;
         for link in together(&links) {
             self.refer(&link).await?;
         }
@@ -114,35 +115,37 @@ impl<'s> Deed<'s> {
         let ones: Vec<Vec<_>> = changes.iter().map(|change| ones(&change.links).collect()).collect();
         let parts = changes.iter().zip(&ones).map(|(change, ones)| Parts { id: change.id, sets: &change.sets, ones });
         let is_lifted = self.lifted.entity(entity, Right::Create);
-        let statement = write::insert(entity, None, is_lifted, &parts.collect::<Vec<_>>(), &callers, self.caller.session);
+        let rows = parts.collect::<Vec<_>>();
+        let insert = Insert { entity, owner: None, is_lifted, rows: &rows, callers: &callers };
+        let statement = write::insert(&insert, self.caller.counts()?);
         self.all_or_none(&statement, changes.len(), &held).await
     }
 
     async fn update_all(&mut self, entity: &'s Entity, changes: &[(&Change<'s>, &Expected)]) -> Result<()> {
         let ids: Vec<Uuid> = changes.iter().map(|(change, _)| change.id).collect();
-        let held = self.judge(entity, &ids, &[(entity, UPDATE.entity)], "for update").await?;
+        let held = self.judge(entity, &ids, &[(entity, UPDATE.entity)], Lock::Changed).await?;
         for (change, expected) in changes {
             held.require(change.id, Right::Update)?;
             held.require_version(entity, change.id, expected)?;
         }
         let parts: Vec<_> = changes.iter().map(|(change, _)| Parts { id: change.id, sets: &change.sets, ones: &[] }).collect();
-        let statement = write::update(entity, &parts, false, self.caller.session);
+        let statement = write::update(entity, &parts, false, self.caller.counts()?);
         self.all_or_none(&statement, ids.len(), &held).await
     }
 
     async fn delete_all(&mut self, entity: &'s Entity, rows: &[(Uuid, &Expected)]) -> Result<()> {
         let ids: Vec<Uuid> = rows.iter().map(|(id, _)| *id).collect();
-        let held = self.judge(entity, &ids, &[(entity, Right::Delete)], "for update").await?;
+        let held = self.judge(entity, &ids, &[(entity, Right::Delete)], Lock::Changed).await?;
         for (id, expected) in rows {
             held.require(*id, Right::Delete)?;
             held.require_version(entity, *id, expected)?;
         }
-        self.all_or_none(&write::delete(entity, &ids, false, self.caller.session), ids.len(), &held).await
+        self.all_or_none(&write::delete(entity, &ids, false, self.caller.counts()?), ids.len(), &held).await
     }
 
-    async fn all_or_none(&mut self, statement: &crate::statement::Statement, wanted: usize, held: &Held) -> Result<()> {
-        let changed = self.scope.run(statement).await?.len();
-        if changed == wanted { Ok(()) } else { Err(held.verdict.refusal(None)) }
+    async fn all_or_none(&mut self, statement: &Guarded<usize>, wanted: usize, held: &Held) -> Result<()> {
+        let changed = self.scope.run(statement).await?;
+        if changed == wanted { Ok(()) } else { Err(self.refusal(held).await) }
     }
 }
 

@@ -6,9 +6,9 @@
 use serde_json::Value as Json;
 
 use super::Deed;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Over, Result};
 use crate::request::once::{HEADER, Once};
-use crate::statement::once;
+use crate::statement::once::{self, Taken};
 
 impl Deed<'_> {
     /// Takes the key of a request, if it has one, and gives what is kept of it where it was done before.
@@ -17,34 +17,37 @@ impl Deed<'_> {
     /// 400 for guests, 409 while the same request runs, 422 where the key was used with another body.
     pub async fn done_before(&mut self, key: Option<&Once>) -> Result<Option<Json>> {
         let Some(key) = key else { return Ok(None) };
-        let rows = self.scope.run(&once::take(key, self.caller.session)).await?;
-        let Some(user) = rows.first().and_then(|row| row.uuid(0)) else {
+        let taken = match self.scope.run(&once::take(key, self.caller.counts()?)).await? {
+            Some(taken) => taken,
+            None if self.caller.is_lenient => Taken { user: None, is_free: false },
+            None => return Err(Error::Over(Over::Ended)),
+        };
+        let Some(user) = taken.user else {
             let words = format!("`{HEADER}` is for who is signed in.");
             return Err(Error::Unreadable(vec![Fault::new("sign-in-needed", words).header(HEADER)]));
         };
-        if !rows.first().is_some_and(|row| row.bool(1)) {
+        if !taken.is_free {
             let words = "The same request is being done right now.";
             return Err(Error::Conflict(Fault::new("in-flight", words).header(HEADER)));
         }
-        let rows = self.scope.run(&once::find(key, user, self.planner.limits.idempotency.as_secs())).await?;
-        let Some(row) = rows.first() else {
+        let Some(kept) = self.scope.run(&once::find(key, user, self.planner.limits.idempotency.as_secs())).await? else {
             self.once = Some((key.clone(), user));
             return Ok(None);
         };
-        if row.text(0) != Some(&key.body) {
+        if kept.body != key.body {
             let words = format!("This `{HEADER}` was used for a request with another body.");
             return Err(Error::Invalid(vec![Fault::new("key-reused", words).header(HEADER)]));
         }
-        row.text(1).map(serde_json::from_str).transpose().map_err(Error::internal)
+        Ok(Some(kept.done))
     }
 
     /// Keeps what was done, where a key was taken.
     ///
     /// # Errors
     /// What the statement ran into.
-    pub async fn keep(&mut self, done: Json) -> Result<()> {
+    pub(super) async fn keep(&mut self, done: Json) -> Result<()> {
         let Some((key, user)) = &self.once else { return Ok(()) };
         let seconds = self.planner.limits.idempotency.as_secs();
-        self.scope.run(&once::keep(key, *user, done.to_string(), seconds)).await.map(|_| ())
+        self.scope.run(&once::keep(key, *user, done.to_string(), seconds)).await
     }
 }

@@ -10,7 +10,7 @@ use crate::permission::Right;
 use crate::plan::Plan;
 use crate::request::body::uuid;
 use crate::schema::{Column, Entity};
-use crate::statement::write;
+use crate::statement::write::{self, Gone, Lock};
 
 impl<'s> Deed<'s> {
     /// Which of these rows the caller may read, the entity asked, too.
@@ -26,7 +26,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// As [`Deed::readable`].
     pub async fn unseen<'e>(&mut self, entity: &'e Entity, ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<&'e str>)>> {
-        let held = match self.judge(entity, ids, &[(entity, Right::Read)], "").await {
+        let held = match self.judge(entity, ids, &[(entity, Right::Read)], Lock::None).await {
             Err(error) if error.is_refusal() => return Ok(vec![]),
             held => held?,
         };
@@ -41,9 +41,10 @@ impl<'s> Deed<'s> {
     /// What the statement ran into.
     pub async fn might_read(&mut self, entity: &Entity, row: &Json) -> Result<bool> {
         let id = row["id"].as_str().and_then(uuid).unwrap_or_default();
-        let lifted = [self.lifted.entity(entity, Right::Read), self.lifted.row(id, Right::Read)];
-        let statement = write::held_once(entity, Right::Read, row, lifted, self.caller.session);
-        Ok(!self.scope.run(&statement).await?.is_empty())
+        let right = Right::Read;
+        let (lifts_entity, lifts_row) = (self.lifted.entity(entity, right), self.lifted.row(id, right));
+        let gone = Gone { entity, row, right, lifts_entity, lifts_row };
+        self.scope.run(&write::held_once(&gone, self.caller.counts()?)).await
     }
 
     /// Finds rows that the caller may peek, for an action to work with.
@@ -53,7 +54,7 @@ impl<'s> Deed<'s> {
     pub async fn search(&mut self, mut plan: Plan<'s>) -> Result<Vec<Uuid>> {
         plan.is_lifted = self.lifted.entity(plan.root.entity, Right::Peek);
         match read(Source::Scope(&mut self.scope), self.planner.schema, self.caller, &plan).await {
-            Ok(answer) => Ok(answer.rows.first().into_iter().flatten().filter_map(|row| row.uuid(3)).collect()),
+            Ok(answer) => answer.ids(),
             Err(Error::Unreadable(faults)) => Err(Error::Invalid(faults)),
             Err(error) => Err(error),
         }

@@ -8,6 +8,7 @@ use crate::permission::Right;
 use crate::plan::change::Change;
 use crate::request::precondition::Expected;
 use crate::schema::{Column, LinkRule, Write};
+use crate::statement::write::Lock;
 use crate::statement::{account, write};
 
 impl<'s> Deed<'s> {
@@ -30,7 +31,7 @@ impl<'s> Deed<'s> {
     async fn update_as(&mut self, mut change: Change<'s>, expected: &Expected, by_action: bool) -> Result<()> {
         let (entity, id) = (change.entity, change.id);
         let gates = gates(self.schema(), entity, UPDATE.entity, &change.links);
-        let held = self.judge(entity, &[id], &gates, "for update").await?;
+        let held = self.judge(entity, &[id], &gates, Lock::Changed).await?;
         let only_links =
             change.sets.is_empty() && change.echoes.is_empty() && change.faults.is_empty() && !change.links.is_empty();
         // A change of links alone asks what its links ask; anything else asks update.
@@ -67,13 +68,13 @@ impl<'s> Deed<'s> {
         self.keep_hidden(entity, id, &change.links, &mut ones).await?;
         if !change.sets.is_empty() || !ones.is_empty() {
             let parts = [write::Parts { id, sets: &change.sets, ones: &ones }];
-            let statement = write::update(entity, &parts, self.lifted.row(id, Right::Update), self.caller.session);
-            let rows = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
-            if rows.is_empty() {
-                return Err(held.verdict.refusal(None));
+            let statement = write::update(entity, &parts, self.lifted.row(id, Right::Update), self.caller.counts()?);
+            let changed = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
+            if changed == 0 {
+                return Err(self.refusal(&held).await);
             }
         }
-        self.forget(&change).await?;
+        self.forget(&change, &held).await?;
         let links = std::mem::take(&mut change.links);
         for link in links.into_iter().filter(|l| l.relation.is_many()) {
             let expected = if by_action { Expected::Whichever } else { Expected::Any }; // the row's own was asked
@@ -87,7 +88,7 @@ impl<'s> Deed<'s> {
         let (entity, id) = (change.entity, change.id);
         let chmods = change.sets.iter().any(|(c, _)| c.write == Write::Owner);
         let gives_away = change.links.iter().any(|l| l.relation.rule == LinkRule::Owner);
-        if (chmods || gives_away) && (held.bits(id) & write::CHMOD == 0 || !held.has(id, Right::Update)) {
+        if (chmods || gives_away) && (!held.may_chmod(id) || !held.has(id, Right::Update)) {
             return Err(held.not_owner());
         }
         let is_declared = entity.name == "usergroup" && (gives_away || change.sets.iter().any(|(c, _)| c.name == "name"));
@@ -123,7 +124,7 @@ impl<'s> Deed<'s> {
         let is_seen = change.echoes.iter().all(|(c, _)| held.is_of(change.id, c.readers.as_ref()));
         let is_seen = is_seen && !self.readable(change.entity, &[change.id]).await?.is_empty();
         let same = self.scope.run(&write::unchanged(change.entity, change.id, &change.echoes)).await?;
-        if is_seen && same.first().is_some_and(|row| row.bool(0)) {
+        if is_seen && same {
             return Ok(None);
         }
         let words = format!("`{}` is set by the system.", first.name);
@@ -135,7 +136,7 @@ impl<'s> Deed<'s> {
     async fn renew_address(&mut self, change: &mut Change<'s>, by_action: bool) -> Result<()> {
         let Some(at) = change.sets.iter().position(|(c, _)| c.name == "email") else { return Ok(()) };
         let same = self.scope.run(&write::unchanged(change.entity, change.id, &change.sets[at..=at])).await?;
-        if !by_action && same.first().is_some_and(|row| row.bool(0)) {
+        if !by_action && same {
             change.sets.remove(at);
         } else if !change.sets.iter().any(|(c, _)| c.name == "email_verified") {
             change.sets.extend(change.entity.column("email_verified").map(|column| (column, Some("false".to_owned()))));
@@ -144,13 +145,16 @@ impl<'s> Deed<'s> {
     }
 
     /// What a user who isn't who they were can't go on with: the sessions of who is inactive, and tokens in mail.
-    async fn forget(&mut self, change: &Change<'_>) -> Result<()> {
+    async fn forget(&mut self, change: &Change<'_>, held: &Held) -> Result<()> {
         if change.entity.name != "user_account" {
             return Ok(());
         }
         if change.sets.iter().any(|(c, v)| c.name == "active" && v.as_deref() == Some("false")) {
             self.scope.run(&account::end_sessions(change.id)).await?;
             self.scope.run(&account::forget_tokens(change.id, true)).await?;
+            if held.caller == Some(change.id) {
+                self.leave();
+            }
         }
         if change.sets.iter().any(|(c, _)| c.name == "email" || c.name == "password") {
             self.scope.run(&account::forget_tokens(change.id, false)).await?;
@@ -161,7 +165,7 @@ impl<'s> Deed<'s> {
     /// What is sent back as it is, and isn't the sender's to change, is no change.
     async fn drop_unchanged(&mut self, change: &mut Change<'s>, by_action: bool, held: &Held) -> Result<()> {
         let id = change.id;
-        let is_owner = held.bits(id) & write::CHMOD != 0 && held.has(id, Right::Update);
+        let is_owner = held.may_chmod(id) && held.has(id, Right::Update);
         let is_theirs = |write: Write| match write {
             Write::Owner => is_owner,
             Write::OnCreate => by_action || held.is_administrator(),
@@ -177,7 +181,7 @@ impl<'s> Deed<'s> {
         for one in doubted {
             let same = self.scope.run(&write::unchanged(change.entity, id, std::slice::from_ref(&one))).await?;
             let is_seen = is_readable && one.0.is_served() && held.is_of(id, one.0.readers.as_ref());
-            if !(is_seen && same.first().is_some_and(|row| row.bool(0))) {
+            if !(is_seen && same) {
                 change.sets.push(one);
             }
         }

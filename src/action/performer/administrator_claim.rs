@@ -12,12 +12,11 @@ pub static PERFORMER: Performer = plain("administrator.claim", &[("code", true)]
 
 async fn claim(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let caller = run.caller.ok_or(Error::Unauthenticated { bad_token: run.asked.caller.sent_token, reason: None })?;
-    let rows = run.deed.scope.run(&account::lock_claim()).await?;
-    let sealed = rows.first().and_then(|row| row.raw(0)).unwrap_or_default();
-    let code = run.app.seal.unseal("claim-code", sealed).ok_or(Error::Forbidden(None))?;
+    let sealed = run.deed.scope.run(&account::lock_claim()).await?.unwrap_or_default();
+    let code = run.app.seal.unseal("claim-code", &sealed).ok_or(Error::Forbidden(None))?;
     aws_lc_rs::constant_time::verify_slices_are_equal(&code, text(with, "code").as_bytes())
         .map_err(|_| Error::Forbidden(None))?;
     run.deed.scope.run(&account::spend_claim()).await?;
-    run.deed.scope.run(&account::administrator(caller)).await?;
+    run.deed.scope.run(&account::make_administrator(caller)).await?;
     Ok(Json::Null)
 }

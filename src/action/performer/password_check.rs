@@ -10,7 +10,7 @@ use super::{Gives, Performer, plain, text};
 use crate::action::run::{Call, Checked, Means, Run};
 use crate::action::{Action, Deed, value};
 use crate::error::{Error, Result};
-use crate::statement::account;
+use crate::statement::account::{self, Credentials};
 
 /// Gives the user, as a proof that `session.open` takes.
 pub static PERFORMER: Performer = Performer {
@@ -40,26 +40,23 @@ pub async fn before(means: &Means<'_>, action: &Action, call: &Call, scope: &Map
     let (email, password) = (text(&rendered, "email"), text(&rendered, "password"));
     let limits = &means.config.limits;
     let window = limits.signin_window.as_secs();
-    let count = async |key: &str| -> Result<i64> {
-        Ok(means.store.read(&account::attempt(key, window)).await?.first().and_then(|r| r.int(0)).unwrap_or(i64::MAX))
-    };
+    let count = async |key: &str| means.store.read(&account::attempt(key, window)).await;
     if count(&format!("address:{}", call.address)).await? > i64::from(limits.signin_per_address) {
         return Err(Error::TooMany(window));
     }
     let is_barred = count(&account_key(&email, call.address)).await? > i64::from(limits.signin_per_account);
-    let rows = means.store.read(&account::credentials(means.schema.system("user_account"), &email, call.caller.session)).await?;
-    let found = rows.first().and_then(|row| Some((row.uuid(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())));
-    let stored = found.as_ref().filter(|_| !is_barred).map(|(_, hash, _)| hash.clone());
+    let credentials = account::credentials(means.schema.system("user_account"), &email, call.caller.counts()?);
+    let found = means.store.read(&credentials).await?;
+    let stored = found.as_ref().filter(|_| !is_barred).and_then(|found| found.hash.clone());
     match (means.hasher.verify(password, stored).await?, found) {
-        (true, Some((user, hash, email))) => Ok(Some(Checked { user, hash, email })),
-        _ => Err(Error::WrongPassword),
+        (true, Some(Credentials { user, hash: Some(hash), email })) => Ok(Some(Checked { user, hash, email })),
+        (true | false, _) => Err(Error::WrongPassword),
     }
 }
 
 /// The second half, inside the transaction: the row must still carry the hash that was verified.
 async fn again(run: &mut Run<'_>) -> Result<Json> {
     let checked = run.checked.clone().ok_or(Error::WrongPassword)?;
-    let rows = run.deed.scope.run(&account::still(checked.user, &checked.hash)).await?;
-    let row = rows.first().ok_or(Error::WrongPassword)?;
-    Ok(json!({"id": checked.user.to_string(), "email": row.text(0), "name": row.text(1)}))
+    let person = run.deed.scope.run(&account::still(checked.user, &checked.hash)).await?.ok_or(Error::WrongPassword)?;
+    Ok(json!({"id": checked.user.to_string(), "email": person.email, "name": person.name}))
 }

@@ -17,11 +17,15 @@ pub static PERFORMER: Performer = Performer {
 
 async fn close(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let which = text(with, "which");
-    let statement = match run.asked.caller.session {
-        _ if which == "all" => account::end_sessions(uuid(&text(with, "user")).unwrap_or_default()),
-        Some(session) => account::close(session, which == "others"),
+    let user = uuid(&text(with, "user")).unwrap_or_default();
+    let (statement, ends_own) = match run.deed.caller().session {
+        _ if which == "all" => (account::end_sessions(user), run.caller == Some(user)),
+        Some(session) => (account::close(session, which == "others"), which == "this"),
         None => return Ok(Json::Null),
     };
     run.deed.scope.run(&statement).await?;
+    if ends_own {
+        run.deed.leave();
+    }
     Ok(Json::Null)
 }

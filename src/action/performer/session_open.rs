@@ -7,7 +7,7 @@ use super::{Gives, Performer, plain};
 use crate::account::token::{fresh, hash};
 use crate::action::run::Run;
 use crate::error::{Error, Result};
-use crate::statement::account;
+use crate::statement::account::{self, Device};
 
 /// Gives the session's id and its access token; with `remember` a refresh token too, and the session lasts as long as that.
 pub static PERFORMER: Performer = Performer {
@@ -29,8 +29,8 @@ async fn prove(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
 pub(super) async fn open(run: &mut Run<'_>, user: Uuid, email: &str, family: Option<(Uuid, u64)>) -> Result<Json> {
     let session = Uuid::now_v7();
     let life = family.map_or(run.app.config.token.life.as_secs(), |(_, left)| left);
-    let opened = account::open(session, user, life, &run.asked.address.to_string(), &run.asked.device());
-    run.deed.scope.run(&opened).await?;
+    let (address, name) = (run.asked.address.to_string(), run.asked.device());
+    run.deed.scope.run(&account::open(session, user, life, &Device { address: &address, name: &name })).await?;
     let mut given =
         json!({"id": session.to_string(), "token": run.app.tokens.sign(user, session, email)?, "refresh_token": null});
     if let Some((family, left)) = family {

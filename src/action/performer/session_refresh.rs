@@ -6,7 +6,7 @@ use super::{Gives, Performer, plain, session_open, text};
 use crate::account::token::hash;
 use crate::action::run::Run;
 use crate::error::{Error, Result};
-use crate::statement::account;
+use crate::statement::account::{self, Refreshed};
 
 /// Gives what `session.open` gives. The session before ends: its access token is worth nothing from now on.
 pub static PERFORMER: Performer = Performer {
@@ -19,8 +19,11 @@ pub static PERFORMER: Performer = Performer {
 
 async fn refresh(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let hash = hash(&text(with, "refresh_token"));
-    let rows = run.deed.scope.run(&account::spend_refresh(&hash)).await?;
-    let found = rows.first().and_then(|row| Some((row.uuid(0)?, row.uuid(1)?, row.text(2)?.to_owned(), row.int(3)?)));
-    let (family, user, email, left) = found.ok_or(Error::Unauthenticated { bad_token: true, reason: None })?;
+    let found = run.deed.scope.run(&account::spend_refresh(&hash)).await?;
+    let Refreshed { family, user, email, left, session } =
+        found.ok_or(Error::Unauthenticated { bad_token: true, reason: None })?;
+    if run.deed.caller().session == Some(session) {
+        run.deed.leave();
+    }
     session_open::open(run, user, &email, Some((family, u64::try_from(left).unwrap_or(1)))).await
 }

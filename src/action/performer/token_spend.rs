@@ -7,7 +7,7 @@ use crate::account::token::hash;
 use crate::action::run::Run;
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
-use crate::statement::account;
+use crate::statement::account::{self, Spent};
 use crate::statement::explain::holds;
 
 /// Gives the user whose token it was; or, with `entity`, the row that it leads to, with `right` only while that user has the
@@ -24,19 +24,21 @@ pub static PERFORMER: Performer = Performer {
 async fn spend(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let words = "This link is not good any more: ask for a new one.";
     let spent = || Error::Invalid(vec![Fault::new("spent", words).at("/attributes/token")]);
-    let rows = run.deed.scope.run(&account::spend(&hash(&text(with, "token")), &text(with, "purpose"))).await?;
-    let row = rows.first().ok_or_else(spent)?;
-    let (user, entity) = (row.uuid(0).unwrap_or_default(), text(with, "entity"));
+    let found = run.deed.scope.run(&account::spend(&hash(&text(with, "token")), &text(with, "purpose"))).await?;
+    let Spent { user, person, data, row } = found.ok_or_else(spent)?;
+    let entity = text(with, "entity");
     if entity.is_empty() {
-        return Ok(json!({"id": user.to_string(), "email": row.text(1), "name": row.text(2), "data": row.text(3)}));
+        return Ok(json!({"id": user.to_string(), "email": person.email, "name": person.name, "data": data}));
     }
-    let id = row.uuid(4).unwrap_or_default();
+    let id = row.unwrap_or_default();
     if with.contains_key("right") {
         let right = Right::from_word(&text(with, "right")).ok_or_else(spent)?;
         let held = holds(run.deed.planner.entity(&entity)?, id, right, user);
-        run.deed.scope.run(&held).await?.first().ok_or_else(spent)?;
+        if !run.deed.scope.run(&held).await? {
+            return Err(spent());
+        }
     }
     let mut values = run.row_of(&entity, id).await?.ok_or_else(spent)?;
-    values["data"] = json!(row.text(3));
+    values["data"] = json!(data);
     Ok(values)
 }

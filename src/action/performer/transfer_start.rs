@@ -20,10 +20,9 @@ pub static PERFORMER: Performer = Performer {
 
 async fn start(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let id = uuid(&text(with, "transfer")).unwrap_or_default();
-    let rows = run.deed.scope.run(&statement::find(id)).await?;
-    let row = rows.first().ok_or(Error::NotFound)?;
-    let (kind, entity) = (row.text(0).unwrap_or_default(), run.app.schema.entity(row.text(1).unwrap_or_default()));
-    transfer::check(entity, kind, row.text(4))?;
+    let row = run.deed.scope.run(&statement::find(id)).await?.ok_or(Error::NotFound)?;
+    let (kind, entity) = (row.kind.as_str(), run.app.schema.entity(&row.entity));
+    transfer::check(entity, kind, row.key.as_deref())?;
     if run.caller.is_none() {
         return Err(Error::Unauthenticated { bad_token: run.asked.caller.sent_token, reason: None });
     }
@@ -40,7 +39,7 @@ async fn start(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
         }
     }
     if kind == "export" || with.get("content").is_some_and(Json::is_string) {
-        run.deed.scope.run(&statement::start(id, run.asked.caller.session)).await?;
+        run.deed.scope.run(&statement::start(id, run.deed.caller().session)).await?;
         run.has_tasks = true;
     }
     Ok(Json::Null)

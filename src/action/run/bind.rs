@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{Bound, Run, first_json};
+use super::{Bound, Run};
 use crate::action::{InputKind, Lift, Outcome, SubjectUse};
 use crate::error::{Error, Result};
 use crate::permission::Right;
@@ -66,8 +66,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) async fn values(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Json>> {
-        let rows = self.deed.scope.run(&statement::values(entity, ids)).await?;
-        Ok(rows.iter().map(|row| first_json(std::slice::from_ref(row))).collect())
+        self.deed.scope.run(&statement::row_values(entity, ids)).await
     }
 
     /// A row's values as files may speak of it, if it is there.

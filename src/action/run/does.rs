@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Run;
 use super::tell::{check_directive, nulls, words};
-use crate::access::{Source, may_execute};
+use crate::access::{Execution, Source, may_execute};
 use crate::action::directive::Directive;
 use crate::action::parameters::misfit;
 use crate::action::performer::{Gives, Performer};
@@ -61,8 +61,9 @@ impl<'a> Run<'a> {
             return Err(Error::Invalid(vec![Fault::new("too-deep", words)]));
         }
         let entity = self.deed.planner.entity(&called.entity)?;
-        let source = Source::Scope(&mut self.deed.scope);
-        may_execute(source, entity, &called.name, subject, called.lifts_execute(), self.asked.caller).await?;
+        let caller = self.deed.caller();
+        let execution = Execution { entity, action: &called.name, subject, is_lifted: called.lifts_execute() };
+        may_execute(Source::Scope(&mut self.deed.scope), self.app.schema, execution, caller).await?;
         let mut scope = input::inputs(called, sent)?;
         for known in ["now", "config", "caller"] {
             scope.insert(known.to_owned(), self.scope.get(known).cloned().unwrap_or_default());

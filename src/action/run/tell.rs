@@ -59,9 +59,10 @@ impl<'a> Run<'a> {
     pub(super) async fn resource(&mut self, entity: &'a Entity, id: Uuid) -> Result<Json> {
         let plan = self.deed.planner.read(entity, Pick::One(id), &Query::default());
         let schema = self.app.schema;
-        let answer = access::read(Source::Scope(&mut self.deed.scope), schema, self.asked.caller, &plan).await?;
+        let caller = self.deed.caller();
+        let answer = access::read(Source::Scope(&mut self.deed.scope), schema, caller, &plan).await?;
         let base = self.app.config.public_url.as_deref().unwrap_or_default();
-        let document = document::render(schema, &plan, &answer, &Place { base, path: "", query: "", form: Form::Plain });
+        let document = document::render(&plan, &answer, &Place { base, path: "", query: "", form: Form::Plain })?;
         let mut document: Json = serde_json::from_slice(&document).map_err(Error::internal)?;
         Ok(document["data"].take())
     }

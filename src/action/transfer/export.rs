@@ -52,8 +52,7 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
         let plan = planner.read(transfer.entity, Pick::Page, &Query::read(&text));
         let answer = access::read(Source::Store(means.store), means.schema, transfer.call.caller, &plan).await?;
         let place = Place { base: "", path: "/", query: &text, form: Form::Plain };
-        let document: Json =
-            serde_json::from_slice(&document::render(means.schema, &plan, &answer, &place)).map_err(Error::internal)?;
+        let document: Json = serde_json::from_slice(&document::render(&plan, &answer, &place)?).map_err(Error::internal)?;
         for resource in document["data"].as_array().into_iter().flatten() {
             let row = flat(resource, &columns);
             let line = match is_csv {

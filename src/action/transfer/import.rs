@@ -11,7 +11,7 @@ use super::Transfer;
 use super::table::{self, Line};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
-use crate::action::event::hear;
+use crate::action::event::settle;
 use crate::error::{Error, Fault, Result, Source};
 use crate::permission::Right;
 use crate::plan::Planner;
@@ -98,9 +98,8 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
 async fn resumed(transfer: &Transfer<'_>) -> Result<Tally> {
     let mut tally = Tally { done: transfer.done, ..Tally::default() };
     if transfer.done > 0 {
-        let rows =
-            transfer.means.store.read(&statement::values(transfer.means.schema.system("transfer"), &[transfer.id])).await?;
-        let known: Json = rows.first().and_then(|row| serde_json::from_str(row.text(0)?).ok()).unwrap_or_default();
+        let own = statement::row_values(transfer.means.schema.system("transfer"), &[transfer.id]);
+        let known = transfer.means.store.read(&own).await?.pop().unwrap_or_default();
         let count = |name: &str| known[name].as_i64().unwrap_or(0);
         (tally.created, tally.updated, tally.failed) = (count("created"), count("updated"), count("failed"));
         tally.faults = known["faults"].as_array().cloned().unwrap_or_default();
@@ -167,12 +166,11 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
         // How far it is, is no part of the whole: it is told while it isn't certain yet.
         _ = transfer.note(&tally.progress(), "running").await;
     }
-    let heard = hear(transfer.means, transfer.call, deed).await;
-    let done = match heard {
-        Ok(mut deed) => {
+    let done = match settle(transfer.means, transfer.call, deed, Json::Null).await {
+        Ok(mut settled) => {
             // With the rows themselves: whoever dies after this leaves nothing to be done again.
-            transfer.note_in(&mut deed, &tally.progress(), "done").await?;
-            deed.commit().await
+            transfer.note_in(settled.deed(), &tally.progress(), "done").await?;
+            settled.complete().await
         }
         Err(error) => Err(error),
     };
@@ -236,8 +234,7 @@ async fn apart(transfer: &Transfer<'_>, lines: Vec<Line>) -> Result<Vec<Vec<Keye
             let value = line.values.get(name).filter(|value| !value.is_null())?;
             kind.check(bounds, &typed(kind, value)).ok() // what doesn't fit is no key, and is told when the row is looked at
         };
-        let rows = transfer.means.store.read(&keyed::compared(kind, &lines.iter().map(fit).collect::<Vec<_>>())).await?;
-        keys = rows.iter().map(|row| row.text(0).map(str::to_owned)).collect();
+        keys = transfer.means.store.read(&keyed::compared(kind, &lines.iter().map(fit).collect::<Vec<_>>())).await?;
     }
     let (mut parts, mut met): (Vec<Vec<Keyed>>, HashSet<String>) = (vec![], HashSet::new());
     for (line, key) in lines.into_iter().zip(keys) {
@@ -261,12 +258,12 @@ async fn some(transfer: &Transfer<'_>, lines: &[Keyed], tally: &mut Tally) -> Re
         let steps = steps(transfer, &mut deed, lines).await?;
         let pace = if lines.len() == 1 { Pace::Single } else { Pace::Batches };
         deed.all(&steps, pace).await.map_err(|(_, error)| error)?;
-        let mut deed = hear(transfer.means, transfer.call, deed).await?;
         let mut next = Tally { faults: tally.faults.clone(), ..*tally };
         count(&mut next, &steps);
         next.done = lines.last().map_or(next.done, |(line, _)| line.number);
-        transfer.note_in(&mut deed, &next.progress(), "running").await?;
-        deed.commit().await?;
+        let mut settled = settle(transfer.means, transfer.call, deed, Json::Null).await?;
+        transfer.note_in(settled.deed(), &next.progress(), "running").await?;
+        settled.complete().await?;
         Ok(next)
     };
     match done.await {
@@ -297,8 +294,9 @@ async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]
     if let (Some(name), true) = (&transfer.key, keys.iter().any(Option::is_some)) {
         deed.require_entity(transfer.entity, Right::Peek).await?;
         let column = transfer.entity.column(name);
-        let rows = deed.scope.run(&keyed::known(transfer.entity, column, &keys, transfer.call.caller.session)).await?;
-        known = rows.iter().filter_map(|row| Some((usize::try_from(row.int(0)?).ok()?, row.uuid(1)?))).collect();
+        let session = deed.caller().counts()?;
+        let rows = deed.scope.run(&keyed::known(transfer.entity, column, &keys, session)).await?;
+        known = rows.into_iter().filter_map(|(at, id)| Some((usize::try_from(at).ok()?, id))).collect();
     }
     let by_id = transfer.key.as_deref() == Some("id");
     let steps = lines.iter().enumerate().map(|(at, (line, _))| match known.get(&at) {

@@ -69,7 +69,7 @@ impl Read for Parts {
                 0 => {
                     let found = self.runtime.block_on(self.store.read(&transfer::part(self.id, self.number)));
                     let found = found.map_err(|_| io::Error::from(AWAY))?;
-                    let Some(bytes) = found.first().and_then(|row| row.raw(0)) else { return Ok(0) };
+                    let Some(bytes) = found else { return Ok(0) };
                     (self.part, self.number) = (Cursor::new(bytes.to_vec()), self.number + 1);
                 }
                 read => return Ok(read),

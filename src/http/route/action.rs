@@ -5,13 +5,13 @@ use http::{Method, StatusCode, header};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Route, What};
+use crate::access::view::View;
 use crate::action::run::{self, Call};
 use crate::action::{Action, InputKind, SubjectUse, directive, input};
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
 use crate::request::{self, body, media};
-use crate::statement::action;
 
 /// POST on an action; GET on one that is safe, with its inputs as parameters.
 pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
@@ -75,10 +75,10 @@ fn parameters(asked: &Asked, action: &Action) -> Result<(bool, Map<String, Json>
 
 /// GET /actions: what the caller may execute, with all that a form needs.
 pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
-    let rows = app.store.read(&action::executable(asked.caller.session)).await?;
+    let view = View::of(&app.store, &app.schema, asked.caller).await?;
     let mut found = vec![];
     for action in app.actions.all() {
-        if !rows.iter().any(|row| row.text(0) == Some(&action.entity) && row.text(1) == Some(&action.name)) {
+        if !app.schema.entity(&action.entity).is_some_and(|entity| view.runs(entity, &action.name)) {
             continue;
         }
         let (inputs, schema) = input::form(action);

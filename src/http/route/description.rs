@@ -24,7 +24,7 @@ fn described(asked: &Asked, kind: &'static str, json: &Json) -> Response {
 
 /// GET /openapi.json: what the caller may do; for administrators all of it.
 pub async fn openapi(app: &App, asked: &Asked) -> Result<Response> {
-    let view = View::of(&app.store, asked.caller).await?;
+    let view = View::of(&app.store, &app.schema, asked.caller).await?;
     let (limits, page) = (&app.config.limits, &app.config.page);
     let source = openapi::Source { schema: &app.schema, actions: &app.actions, limits, page, base: app.base() };
     Ok(described(asked, "application/json", &openapi::document(&source, &view)))
@@ -32,7 +32,7 @@ pub async fn openapi(app: &App, asked: &Asked) -> Result<Response> {
 
 /// GET /schema/entity/{name}: 404 also for what may not be known of.
 pub async fn entity(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
-    let view = View::of(&app.store, asked.caller).await?;
+    let view = View::of(&app.store, &app.schema, asked.caller).await?;
     let entity = app.schema.entity(&route.name).filter(|e| view.may(e, Right::Peek)).ok_or(Error::NotFound)?;
     Ok(described(asked, "application/schema+json", &openapi::entity(&app.schema, entity, &view)))
 }

@@ -3,11 +3,13 @@
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 use http::{HeaderValue, StatusCode, header};
+use serde_json::Value as Json;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::Route;
 use crate::access::write::Deed;
+use crate::action::event::settle;
 use crate::action::transfer::PART;
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Content, Response};
@@ -54,7 +56,7 @@ pub async fn receive<B: Buf>(
         Ok(mut deed) => {
             deed.scope.run(&transfer::give(upload, id)).await?;
             deed.scope.run(&transfer::start(id, asked.caller.session)).await?;
-            deed.commit().await?;
+            settle(&app.means(), &asked.call(), deed, Json::Null).await?.complete().await?;
         }
         Err(error) => {
             store.read(&transfer::clear(upload)).await?;
@@ -68,13 +70,9 @@ pub async fn receive<B: Buf>(
 /// An import that waits for its file, locked, for who may send one.
 async fn waits<'a>(app: &'a App, asked: &Asked, id: Uuid) -> Result<Deed<'a>> {
     let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
-    let rows = deed.scope.run(&transfer::lock(id)).await?;
+    let is_waiting = deed.scope.run(&transfer::lock_waiting(id)).await?;
     deed.require(app.schema.system("transfer"), id, Right::Execute).await?;
-    let (kind, state) = rows.first().map(|row| (row.text(0), row.text(1))).unwrap_or_default();
-    match (kind, state) {
-        (Some("import"), Some("waiting")) => Ok(deed),
-        _ => Err(conflict("This is no import that waits for its file.")),
-    }
+    if is_waiting { Ok(deed) } else { Err(conflict("This is no import that waits for its file.")) }
 }
 
 /// GET /file/<transfer>: the file of an export that is done.
@@ -82,16 +80,14 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     let id = uuid(&route.id).unwrap_or_default();
     let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
     deed.require(app.schema.system("transfer"), id, Right::Read).await?;
-    let rows = deed.scope.run(&transfer::find(id)).await?;
-    let row = rows.first().ok_or(Error::NotFound)?;
-    let text = |at: usize| row.text(at).unwrap_or_default();
-    match (text(0), text(5)) {
+    let row = deed.scope.run(&transfer::find(id)).await?.ok_or(Error::NotFound)?;
+    match (row.kind.as_str(), row.state.as_str()) {
         ("export", "done") => {}
         ("export", "failed") => return Err(conflict("This export failed; its row says why.")),
         ("export", _) => return Err(conflict("This export isn't done yet; its row says how far it is.")),
         _ => return Err(conflict("This is no export.")),
     }
-    if deed.scope.run(&transfer::part(id, 0)).await?.is_empty() {
+    if deed.scope.run(&transfer::part(id, 0)).await?.is_none() {
         return Err(conflict("This file is gone; export again."));
     }
     let store = app.store.clone();
@@ -100,7 +96,7 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         for number in 0.. {
             let found = store.read(&transfer::part(id, number)).await.map_err(|_| std::io::Error::other("the database is away"));
             let part = match found {
-                Ok(rows) => rows.first().and_then(|row| row.raw(0)).map(|bytes| Ok(Bytes::copy_from_slice(bytes))),
+                Ok(part) => part.map(|bytes| Ok(Bytes::from(bytes))),
                 Err(error) => Some(Err(error)),
             };
             let Some(part) = part else { break };
@@ -110,11 +106,12 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
             }
         }
     });
-    let kind = if text(2) == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
+    let format = row.format.unwrap_or_default();
+    let kind = if format == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
     let mut response = reply::with_type(StatusCode::OK, kind, vec![]);
-    let name: String = text(1).chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name: String = row.entity.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let headers = response.headers_mut();
-    if let Ok(named) = HeaderValue::from_str(&format!("attachment; filename=\"{name}.{}\"", text(2))) {
+    if let Ok(named) = HeaderValue::from_str(&format!("attachment; filename=\"{name}.{format}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, named);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -9,7 +9,7 @@ use super::write::{keep_secrets, no_parameters, readable};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::access::{self, Answer, Source};
-use crate::action::event::hear;
+use crate::action::event::settle;
 use crate::document;
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
@@ -53,10 +53,10 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
                     error => Ok(Err(error.within(&operations[at].at))),
                 };
             }
-            let mut deed = hear(means, call, deed).await.map_err(|error| error.within("/atomic:operations"))?;
-            deed.keep(kept(shown)).await?;
-            let body = results(app, asked, &mut deed, shown).await?;
-            deed.commit().await.map_err(|error| error.within("/atomic:operations"))?;
+            let whole = |error: Error| error.within("/atomic:operations");
+            let mut settled = settle(means, call, deed, kept(shown)).await.map_err(whole)?;
+            let body = results(app, asked, settled.deed(), shown).await?;
+            settled.complete().await.map_err(whole)?;
             Ok(Ok((body, false)))
         });
         match done.await? {
@@ -148,7 +148,8 @@ async fn results(app: &App, asked: &Asked, deed: &mut Deed<'_>, shown: &[Shown<'
         entities.iter().zip(&ids).map(|(entity, ids)| app.planner().read(entity, Pick::These(ids), &Query::default())).collect();
     let mut answers: Vec<Option<Answer<'_>>> = vec![];
     for plan in &plans {
-        match access::read(Source::Scope(&mut deed.scope), &app.schema, asked.caller, plan).await {
+        let caller = deed.caller();
+        match access::read(Source::Scope(&mut deed.scope), &app.schema, caller, plan).await {
             Ok(answer) => answers.push(Some(answer)),
             Err(error) if error.is_refusal() => answers.push(None),
             Err(error) => return Err(error),
@@ -163,5 +164,5 @@ async fn results(app: &App, asked: &Asked, deed: &mut Deed<'_>, shown: &[Shown<'
             Some((answers[at].as_ref(), id))
         })
         .collect();
-    Ok(Some(document::results(&app.schema, &rows, &place)))
+    document::results(&app.schema, &rows, &place).map(Some)
 }

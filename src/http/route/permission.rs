@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Route, What};
 use crate::access::explain::{self, Explained};
-use crate::access::require_entity;
+use crate::access::{Source, require_entity};
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
@@ -55,7 +55,7 @@ pub async fn one(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         if faults.is_empty() {
             faults.push(Fault::new("required", "`right` is missing, such as right=update.").parameter("right"));
         }
-        require_entity(&app.store, asked.caller, entity, Right::Peek).await?;
+        require_entity(Source::Store(&app.store), &app.schema, asked.caller, entity, Right::Peek).await?;
         return Err(Error::Unreadable(faults));
     };
     let id = (route.what == What::Permission).then(|| uuid(&route.id).unwrap_or_default());

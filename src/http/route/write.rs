@@ -4,13 +4,14 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{Route, relation};
 use crate::access::write::Deed;
 use crate::access::{self, Source};
 use crate::account::password::policy;
-use crate::action::event::hear;
+use crate::action::event::settle;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
@@ -59,10 +60,9 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
             return Ok((show(app, asked, &mut deed, entity, id).await?, id, true));
         }
         deed.create(change.clone()).await?;
-        let mut deed = hear(means, call, deed).await?;
-        deed.keep(id.to_string().into()).await?;
-        let shown = show(app, asked, &mut deed, entity, id).await?;
-        deed.commit().await?;
+        let mut settled = settle(means, call, deed, id.to_string().into()).await?;
+        let shown = show(app, asked, settled.deed(), entity, id).await?;
+        settled.complete().await?;
         Ok((shown, id, false))
     });
     let (shown, id, is_replayed) = done.await?;
@@ -88,9 +88,9 @@ pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
         deed.update(change.clone(), expected).await?;
-        let mut deed = hear(means, call, deed).await?;
-        let shown = show(app, asked, &mut deed, entity, id).await?;
-        deed.commit().await?;
+        let mut settled = settle(means, call, deed, Json::Null).await?;
+        let shown = show(app, asked, settled.deed(), entity, id).await?;
+        settled.complete().await?;
         Ok(shown)
     });
     let shown = done.await?;
@@ -150,16 +150,15 @@ impl Shown {
 async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<Shown> {
     let form = media::accept(asked.header(header::ACCEPT))?;
     let plan = app.planner().read(entity, Pick::One(id), &Query::read(&asked.query));
-    match access::read(Source::Scope(&mut deed.scope), &app.schema, asked.caller, &plan).await {
+    let caller = deed.caller();
+    match access::read(Source::Scope(&mut deed.scope), &app.schema, caller, &plan).await {
         Ok(answer) => {
             let path = if asked.method == Method::POST { format!("{}/{id}", asked.path) } else { asked.path.clone() };
-            let body = document::render(&app.schema, &plan, &answer, &Place { path: &path, ..app.place(asked, form) });
-            Ok(Shown { form, body, version: answer.version() })
+            let body = document::render(&plan, &answer, &Place { path: &path, ..app.place(asked, form) })?;
+            Ok(Shown { form, body, version: answer.version()? })
         }
         // An entity that the request names refuses the request; the row's own refusal only narrows the answer.
-        Err(refusal) if plan.named.len() > 1 && refusal.is_refusal() && is_readable(app, asked, deed, entity, id).await? => {
-            Err(refusal)
-        }
+        Err(refusal) if plan.named.len() > 1 && refusal.is_refusal() && is_readable(app, deed, entity, id).await? => Err(refusal),
         Err(error) if error.is_refusal() => {
             let body = b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec();
             Ok(Shown { form: Form::Plain, body, version: None })
@@ -168,9 +167,10 @@ async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id
     }
 }
 
-async fn is_readable(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<bool> {
+async fn is_readable(app: &App, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<bool> {
     let plan = app.planner().read(entity, Pick::One(id), &Query::default());
-    match access::read(Source::Scope(&mut deed.scope), &app.schema, asked.caller, &plan).await {
+    let caller = deed.caller();
+    match access::read(Source::Scope(&mut deed.scope), &app.schema, caller, &plan).await {
         Ok(_) => Ok(true),
         Err(error) if error.is_refusal() => Ok(false),
         Err(error) => Err(error),
@@ -196,7 +196,7 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
         let mut deed = Deed::begin(&app.store, planner, asked.caller, &asked.origin()).await?;
         deed.delete(entity, id, expected).await?;
         no_parameters(asked)?;
-        hear(means, call, deed).await?.commit().await
+        settle(means, call, deed, Json::Null).await?.complete().await
     });
     done.await?;
     means.wake(false, false);
@@ -231,7 +231,7 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
             deed.update(Change::links(entity, id, link.clone(), faults.clone()), expected).await?;
         }
         no_parameters(asked)?;
-        hear(means, call, deed).await?.commit().await
+        settle(means, call, deed, Json::Null).await?.complete().await
     });
     done.await?;
     means.wake(false, false);

@@ -1,118 +1,168 @@
-//! Pages: a bounded walk in order, then what the caller may see; and totals.
+//! Pages: the rule, then the client's conditions, then the order. Where an index gives the order, a bounded walk along it, and
+//! where that comes up short, the candidates: what the caller may see at all.
 
-use super::condition::order;
-use super::{Node, Speller, grant_bits, own_links};
-use crate::permission::{Right, rule};
+use super::condition::{Conditions, is_plain_order, order};
+use super::shape::{Param, Part};
+use super::{Node, Root, Speller, travelling};
+use crate::permission::Right;
+use crate::schema::kind::{Kind, Wire};
 use crate::schema::{Entity, Relation};
 
 /// What is listed: SQL, in parts.
-struct Listed<'a> {
-    entity: &'a Entity,
-    /// What rows `t` are asked for, beside the rule.
-    conditions: &'a str,
+struct Listed {
+    table: String,
+    /// Conditions of rows `t` beside the rule, each after an `and`.
+    beside: String,
     /// The rule on rows `t`.
-    held: &'a str,
-    shown: &'a str,
-    order: &'a str,
-    /// One more than the page holds.
-    limit: &'a str,
-    offset: &'a str,
+    held: String,
+    /// Conditions on rows `t` that the rule admits.
+    behind: String,
+    order: String,
+    limit: String,
+    offset: String,
+}
+
+impl Listed {
+    /// The end of the page's select.
+    fn part(&self) -> String {
+        format!("order by {}\nlimit {}::bigint offset {}::bigint", self.order, self.limit, self.offset)
+    }
+}
+
+fn each_after_and(conditions: &[String]) -> String {
+    conditions.iter().map(|condition| format!(" and {condition}")).collect()
 }
 
 impl<'s> Speller<'s> {
-    /// A CTE of a page of a node's rows, of all or of those linked to `p0`; and of their total, where it was asked for.
-    pub(super) fn page(&mut self, name: &str, node: &Node<'s>, from: Option<(&'s Entity, &'s Relation)>, gate: &str) {
-        self.is_paged = true;
-        let entity = node.entity;
-        let (table, window) = (entity.table(), &node.window);
-        let mut held = rule(node.guard.right(), entity.subject("t"));
-        let (mut source, mut conditions, mut bits) = ("a".to_owned(), vec![gate.to_owned()], String::new());
+    /// A page of a node's rows, of all or of those linked to `h`; and a CTE of their total, where it was asked for.
+    pub(super) fn page(&mut self, node: &Node<'s>, from: Option<(&'s Entity, &'s Relation)>, part: Part) -> Root<'s> {
+        let (entity, window, right) = (node.entity, &node.window, node.guard.right());
+        let mut held = self.actor.rule(right, entity.subject("t"));
+        let mut start = "p.ok".to_owned();
         if let Some((parent, relation)) = from {
-            source += " cross join p0 p";
-            conditions.push(self.link(parent, relation, "p", "t", true));
-            if node.guard.right() == Right::Peek {
-                held = own_links(relation, held, "p");
-                bits = grant_bits(relation, "p").map(|bits| format!(", {bits} as _bits")).unwrap_or_default();
+            start = format!("p.ok and h._may and {}", self.link(parent, relation, "h", "t"));
+            if right == Right::Peek {
+                held = self.own_links(relation, held, "h");
             }
         }
-        for filter in &node.filters {
-            let spelled = self.filter(entity, filter, "t");
-            conditions.push(spelled);
-        }
-        if let Some(most) = window.total {
-            let most = self.statement.bind(Some(most.to_string()));
+        let Conditions { mut beside, mut behind } = self.conditions(entity, &node.filters);
+        if window.total.is_some() {
+            let most = self.bind(Param::Total);
+            let source = if from.is_some() { "proof p cross join h0 h" } else { "proof p" };
             self.ctes.push(format!(
-                "c0 as materialized (select count(*) as n from (select from {source} cross join {table} t where {} and {held} limit {most}::bigint) c)",
-                conditions.join(" and ")
+                "c0 as materialized (
+select count(*) as n
+from (
+  select
+  from {source} cross join lateral (
+    select t.* from {} t where {start} and {held}{} offset 0) t
+  where true{}
+  limit {most}::bigint) c
+)",
+                entity.table(),
+                each_after_and(&beside),
+                each_after_and(&behind),
             ));
         }
-        let keys: Vec<String> = node.order.iter().map(|key| self.key(node.entity, key)).collect();
+        let keys: Vec<String> = node.order.iter().map(|key| self.key(entity, key)).collect();
+        let is_plain = is_plain_order(&node.order);
         let backwards = window.before.is_some();
         if let Some(values) = window.after.as_ref().or(window.before.as_ref()) {
             let beyond = self.beyond(&node.order, &keys, values, backwards);
-            conditions.push(beyond);
+            if is_plain { &mut beside } else { &mut behind }.extend(beyond);
         }
-        let order = order(&node.order, &keys, backwards);
-        let shown: Vec<_> = keys.iter().enumerate().map(|(i, key)| format!("({key})::text as _k{i}")).collect();
-        let shown = format!("t.*, {}{bits}", shown.join(", "));
-        let limit = self.statement.bind(Some((window.size.saturating_add(1)).to_string()));
-        let offset = self.statement.bind(Some(window.offset.to_string()));
-        let conditions = conditions.join(" and ");
-        if from.is_some() || node.guard.right() != Right::Read {
-            let part = format!("order by {order} limit {limit}::bigint offset {offset}::bigint");
-            let rows = format!("select {shown} from {table} t where {conditions} and {held} {part}");
-            self.ctes.push(format!(
-                "{name} as materialized (select row_number() over () as _n, t.* from {source} cross join lateral ({rows}) t)"
-            ));
-            return;
-        }
-        self.walk(
-            name,
-            &Listed {
-                entity,
-                conditions: &conditions,
-                held: &held,
-                shown: &shown,
-                order: &order,
-                limit: &limit,
-                offset: &offset,
-            },
-        );
+        let wired = node.order.iter().zip(&keys).map(|(key, spelled)| {
+            let kind = key.column.map_or(Kind::Uuid, |column| column.kind.clone());
+            (kind.wire(), travelling(&kind, spelled.clone()))
+        });
+        let listed = Listed {
+            table: entity.table(),
+            beside: each_after_and(&beside),
+            held,
+            behind: each_after_and(&behind),
+            order: order(&node.order, &keys, backwards),
+            limit: self.bind(Param::Limit),
+            offset: self.bind(Param::Offset),
+        };
+        let has_walk = from.is_none() && is_walked(node);
+        let rows = match part {
+            Part::Candidates => self.candidates(entity, &listed),
+            Part::First if has_walk && listed.held != "true" => self.walk(&listed, &start),
+            Part::First => plain(&listed, &start),
+        };
+        let keys: Vec<(Wire, String)> = wired.collect();
+        Root { rows, keys, start: None, along: None, is_one: false, is_paged: true }
     }
 
-    /// Who sees much finds a page among the first rows in order; who sees little of much would walk for ever. So the
-    /// walk is bounded; where it comes up short, the page is put together from what the caller may see at all: their
-    /// own rows, those of their groups, and the first of those that guests may see (of all, for administrators).
-    fn walk(&mut self, name: &str, listed: &Listed<'_>) {
-        let Listed { entity, conditions, held, shown, order, limit, offset } = listed;
-        let table = entity.table();
-        let part = format!("order by {order} limit {limit}::bigint offset {offset}::bigint");
-        let walked = format!("select t.* from {table} t where {conditions} order by {order} limit {}", self.walk);
-        let walk = format!("select {shown} from ({walked}) t where {held} {part}");
-        let first = format!("order by {order} limit {limit}::bigint + {offset}::bigint");
-        let guest = format!("t.permission & {} <> 0", Right::Read.bit());
-        let own_group = if entity.subject("t").is_group { " or t.id = any((select groups from a)::uuid[])" } else { "" };
-        let arms = [
-            format!("select t.id from {table} t where {conditions} and t.owner = a.id"),
-            format!("select t.id from {table} t where {conditions} and (t.groups && (select groups from a){own_group})"),
-            format!("(select t.id from {table} t where {conditions} and {guest} {first})"),
-            format!("(select t.id from {table} t where (select admin from a) and {conditions} {first})"),
-        ];
-        let is_short = format!(
-            "(select count(*) from w0) < {limit}::bigint and (select count(*) from a cross join lateral ({}) t) >= {}",
-            walked.replacen("select t.*", "select", 1),
-            self.walk
-        );
-        let seen = format!("select {shown} from f0 f join {table} t on t.id = f.id where {conditions} and {held} {part}");
-        self.ctes.push(format!("w0 as materialized (select t.* from a cross join lateral ({walk}) t)"));
-        self.ctes.push(format!("s0 as materialized (select {is_short} as is_short)"));
-        self.ctes.push(format!(
-            "f0 as materialized (select f.id from a cross join lateral ({}) f where (select is_short from s0))",
-            arms.join(" union ")
-        ));
-        self.ctes.push(format!(
-            "{name} as materialized (select row_number() over () as _n, t.* from (select * from w0 where not (select is_short from s0) \
-             union all select t.* from a cross join lateral ({seen}) t where (select is_short from s0)) t)"
-        ));
+    /// The first rows in order that the comparisons beside the rule find, and of these what the rule admits.
+    fn walk(&self, listed: &Listed, start: &str) -> String {
+        let Listed { table, beside, held, behind, order, .. } = listed;
+        let (walk, part) = (self.walk, listed.part());
+        format!(
+            "select t.*
+from (
+  select t.*
+  from (
+    select t.* from {table} t where true{beside} order by {order} limit {walk}) t
+  where {start} and {held}
+  offset 0) t
+where true{behind}
+{part}"
+        )
     }
+
+    /// What the caller may see at all: their own rows, those of their groups, and the first of those that guests may see.
+    fn candidates(&mut self, entity: &Entity, listed: &Listed) -> String {
+        let Listed { table, beside, held, behind, order, limit, offset } = listed;
+        let standing = self.known.standing();
+        let (Some(me), subject) = (standing.me(), entity.subject("t")) else { return plain(listed, "p.ok") };
+        let mut arms = vec![format!("select t.id from {table} t where p.ok{beside} and t.owner = {me}")];
+        if let Some(groups) = standing.groups() {
+            let own = if subject.is_group { format!(" or t.id = any({groups})") } else { String::new() };
+            arms.push(format!("select t.id from {table} t where p.ok{beside} and (t.groups && {groups}{own})"));
+        }
+        arms.push(format!(
+            "(select t.id
+  from (
+    select t.* from {table} t where p.ok{beside} and {} order by {order} offset 0) t
+  where true{behind}
+  order by {order}
+  limit {limit}::bigint + {offset}::bigint)",
+            crate::permission::Actor::Guest.rule(Right::Read, subject),
+        ));
+        self.ctes.push(format!(
+            "f0 as materialized (\nselect f.id from proof p cross join lateral (\n{}) f\n)",
+            arms.join("\nunion\n")
+        ));
+        format!(
+            "select t.*
+from (
+  select t.* from f0 f join {table} t on t.id = f.id where p.ok and {held} offset 0) t
+where true{behind}
+{}",
+            listed.part()
+        )
+    }
+}
+
+/// The rule, then the conditions, then the order.
+fn plain(listed: &Listed, start: &str) -> String {
+    let Listed { table, beside, held, behind, .. } = listed;
+    let part = listed.part();
+    match held.as_str() {
+        "true" => format!("select t.*\nfrom {table} t\nwhere {start}{beside}{behind}\n{part}"),
+        held => format!(
+            "select t.*
+from (
+  select t.* from {table} t where {start} and {held}{beside} offset 0) t
+where true{behind}
+{part}"
+        ),
+    }
+}
+
+/// Whether a page is walked: then it may come up short, and candidates are asked.
+pub fn is_walked(node: &Node<'_>) -> bool {
+    let keys = node.order.iter().map(|key| (key.column.map_or("id", |column| column.name.as_str()), key.descends));
+    node.guard.right() == Right::Read && is_plain_order(&node.order) && node.entity.is_indexed(&keys.collect::<Vec<_>>())
 }
