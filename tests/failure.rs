@@ -138,11 +138,10 @@ async fn writes_that_lock_each_other_are_done_once_more() {
     let to = json!({"article": {"data": {"type": "article", "id": article}}});
     let one = ada.make("comment", json!({"text": "1"}), to.clone()).await;
     let two = ada.make("comment", json!({"text": "2"}), to).await;
-    let lock = |id: &str| Statement { sql: format!("select from comment where id = '{id}' for update"), ..Statement::default() };
+    let lock = |id: &str| format!("select from comment where id = '{id}' for update");
     // who waited longer is broken off; on a busy machine that may be the other one: then once more
     for _ in 0..10 {
-        let mut other = world.app.store.begin().await.expect("begun");
-        other.run(&lock(&two)).await.expect("locked");
+        let other = world.hold(&lock(&two)).await;
         let request = async {
             let data = json!({"data": [{"type": "comment", "id": two}]});
             ada.post(&format!("/api/comment/{one}/relationships/replies"), data).await.is(204); // locks one, waits for two
@@ -151,7 +150,7 @@ async fn writes_that_lock_each_other_are_done_once_more() {
             "select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()";
         let ring = async {
             while world.sql(waits).await.is_empty() {}
-            let is_request_broken = other.run(&lock(&one)).await.is_ok();
+            let is_request_broken = other.batch_execute(&lock(&one)).await.is_ok();
             drop(other);
             is_request_broken
         };

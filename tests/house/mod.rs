@@ -1,7 +1,8 @@
-//! The house that tests live in: a world (server and database of its own), someone who asks, what is answered, and the
-//! wire to PostgreSQL.
+//! The house that tests live in: a world (server and database of its own), someone who asks, what is answered, the wire
+//! to PostgreSQL, and SQL beside it.
 
 pub mod answer;
+pub mod beside;
 pub mod process;
 pub mod smtp;
 pub mod web;
@@ -14,14 +15,14 @@ use std::sync::{Arc, OnceLock};
 use rowhouse::config::{self, Config, Secret};
 use rowhouse::http::{App, Door, listen};
 use rowhouse::start::{self, Destructive};
-use rowhouse::statement::Statement;
+use rowhouse::store::Store;
 use rowhouse::store::local::{Cluster, Options};
-use rowhouse::store::{Row, Store};
 use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use answer::Answer;
+use beside::{Beside, Row};
 use wire::Wire;
 
 /// The word that rows carry which somebody may not see. Whoever hears it has heard too much.
@@ -75,8 +76,9 @@ pub fn limits() -> config::Database {
     settings("postgres://x/y").database
 }
 
-fn admin_store() -> Store {
-    Store::open(&cluster().url(), &limits()).expect("a store")
+/// The way to the cluster itself, in which databases are made and dropped.
+fn administration() -> Beside {
+    Beside::of(&cluster().url())
 }
 
 /// A database of a world and its twins, by its URL. It goes with the last of them: hundreds of worlds fill a disk.
@@ -86,7 +88,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let name = self.0.rsplit('/').next().unwrap_or_default().to_owned();
         apart(async move {
-            _ = admin_store().read(&once(&format!("drop database {name} with (force)"))).await; // or `sweep` does
+            _ = administration().ask(&format!("drop database {name} with (force)")).await; // or `sweep` does
         });
     }
 }
@@ -94,16 +96,16 @@ impl Drop for Database {
 /// A new empty database; gives its URL.
 pub async fn empty_database() -> String {
     let name = format!("w{}", Uuid::now_v7().simple());
-    admin_store().read(&once(&format!("create database {name}"))).await.expect("created");
+    administration().sql(&format!("create database {name}")).await;
     database_url(&name)
 }
 
 /// Drops databases of runs that ended more than an hour ago; their names tell when they were made.
-async fn sweep(admin: &Store) {
+async fn sweep(admin: &Beside) {
     let old = "select datname::text from pg_database where datname ~ '^[wt][0-9a-f]{32}$' \
                and to_timestamp(('x' || substr(datname, 2, 12))::bit(48)::bigint / 1000.0) < now() - interval '1 hour' limit 300";
-    for row in admin.read(&once(old)).await.expect("asked") {
-        _ = admin.read(&once(&format!("drop database if exists {}", row.text(0).expect("a name")))).await; // or another run does
+    for row in admin.sql(old).await {
+        _ = admin.ask(&format!("drop database if exists {}", row.text(0).expect("a name"))).await; // or another run does
     }
 }
 
@@ -112,9 +114,9 @@ fn template() -> &'static str {
         let name = format!("t{}", Uuid::now_v7().simple());
         let made = name.clone();
         apart(async move {
-            let admin = admin_store();
+            let admin = administration();
             sweep(&admin).await;
-            admin.read(&once(&format!("create database {made}"))).await.expect("created");
+            admin.sql(&format!("create database {made}")).await;
             let config = settings(&database_url(&made));
             let project = start::project(&config).expect("a project");
             let store = Store::open(&database_url(&made), &config.database).expect("a store");
@@ -123,10 +125,6 @@ fn template() -> &'static str {
         });
         name
     })
-}
-
-fn once(sql: &str) -> Statement {
-    Statement { sql: sql.to_owned(), values: vec![], keep: false }
 }
 
 /// A server with a database of its own.
@@ -139,6 +137,7 @@ pub struct World {
     pub wire: Wire,
     /// The database's URL, past the wire.
     database: Arc<Database>,
+    beside: Beside,
     client: reqwest::Client,
     _stop: oneshot::Sender<()>,
 }
@@ -153,7 +152,7 @@ impl World {
     pub async fn with(change: impl FnOnce(&mut Config)) -> World {
         let name = format!("w{}", Uuid::now_v7().simple());
         let template = tokio::task::spawn_blocking(template).await.expect("no panic");
-        admin_store().read(&once(&format!("create database {name} template {template}"))).await.expect("created");
+        administration().sql(&format!("create database {name} template {template}")).await;
         World::on(Arc::new(Database(database_url(&name))), change).await
     }
 
@@ -197,7 +196,8 @@ impl World {
         tokio::spawn(async move { rowhouse::start::mail(&outbox, std::future::pending()).await });
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(listen::serve(app.clone(), listener, Door::Public, async move { _ = stopped.await }));
-        World { url, app, wire, database, client: reqwest::Client::new(), _stop: stop }
+        let beside = Beside::of(&database.0);
+        World { url, app, wire, database, beside, client: reqwest::Client::new(), _stop: stop }
     }
 
     /// Runs scheduled actions from now on, as a server does; else nobody looks for them while statements are counted.
@@ -223,15 +223,14 @@ impl World {
         panic!("tasks wait for ever: {:?}", self.sql("select error from task where state = 'waiting'").await[0].text(0));
     }
 
-    /// Runs SQL past all permissions: for setting scenes.
+    /// Runs SQL past all permissions, and past the server: for setting scenes, and for looking at what became of them.
     pub async fn sql(&self, sql: &str) -> Vec<Row> {
-        self.app.store.read(&once(sql)).await.expect("good SQL")
+        self.beside.sql(sql).await
     }
 
     /// Holds what a statement locks, until what it gives goes.
     pub async fn hold(&self, lock: &str) -> tokio_postgres::Client {
-        let (client, connection) = tokio_postgres::connect(&self.database.0, tokio_postgres::NoTls).await.expect("connected");
-        tokio::spawn(connection);
+        let client = beside::connect(&self.database.0).await;
         client.batch_execute(&format!("begin; {lock}")).await.expect("held");
         client
     }

@@ -22,7 +22,6 @@ async fn seed(world: &World) {
         world.sql(&format!("drop index \"{name}\"")).await;
     }
     for sql in [
-        "set statement_timeout = 0",
         "insert into user_account (id, owner, permission, name, email, active, email_verified) select gen_random_uuid(), null, 16257, 'u' || n, 'u' || n || '@example.org', true, false from generate_series(1, 1000) n",
         "insert into usergroup (id, permission, name, joinable, declared) select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 0, 'g' || n, false, false from generate_series(100000, 101002) n",
     ] {
