@@ -187,7 +187,10 @@ impl Tokens {
 
     /// What a token says, if its signature is ours. No claim is looked up of any other; of one that names a key of ours that
     /// signs no more, none is needed.
-    fn verify(&self, token: &str) -> Result<Claims, Worth> {
+    ///
+    /// # Errors
+    /// What it is worth else.
+    pub fn verify(&self, token: &str) -> Result<Claims, Worth> {
         let nothing = |_| Worth::Nothing;
         let header = jsonwebtoken::decode_header(token).map_err(nothing)?;
         if token.len() > LONGEST || header.typ.as_deref() != Some("at+jwt") || header.alg != Algorithm::EdDSA {

@@ -18,6 +18,13 @@ pub mod transfer;
 pub mod who;
 pub mod write;
 
+/// Takes so many seconds, and then says 7: for trying what a store does with what is slow.
+#[doc(hidden)]
+pub fn pause(seconds: f64) -> query::Internal<i64> {
+    let text = format!("select 7::bigint from (select pg_sleep({seconds})) as paused");
+    query::Internal::new(text, vec![], query::one(|row| row.column(0)))
+}
+
 /// Words about a fault, as a row can hold them: PostgreSQL keeps no NUL.
 pub fn kept(words: &str) -> String {
     words.replace('\0', "\u{fffd}")

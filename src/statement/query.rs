@@ -232,6 +232,22 @@ impl<T> Statement for Internal<T> {
 }
 
 impl<T> Guarded<T> {
+    /// What PostgreSQL does for it, line by line: it is run for that.
+    pub fn explain(&self) -> Internal<Vec<String>> {
+        let text = format!("explain (analyze, verbose, costs off, timing off, summary off) {}", self.0.text);
+        Internal::new(text, self.0.values.clone(), all(|row| row.column(0)))
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// How many parameters it has.
+    pub fn parameters(&self) -> usize {
+        self.0.values.len()
+    }
+
     /// One that asks in itself who calls and what they may.
     pub(in crate::statement) fn new(sql: Sql, decode: impl Fn(Vec<Row>) -> Result<T> + Send + Sync + 'static) -> Guarded<T> {
         Guarded(Query { text: sql.text.into(), values: sql.values, decode: Box::new(decode) })

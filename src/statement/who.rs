@@ -117,6 +117,22 @@ pub struct Known {
 }
 
 impl Known {
+    /// Somebody of a standing, to whom everything is granted: for goldens, and for trying how statements are spelled. It is
+    /// worth nothing, for no stamp is nil.
+    pub fn example(schema: &Schema, standing: Standing) -> Known {
+        let (me, group) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let all = Right::ALL.into_iter().fold(0, |bits, right| bits | bit(right));
+        let entities = schema.entities().iter().map(|_| all).collect();
+        Known {
+            stamp: Uuid::nil(),
+            session: (standing != Standing::Guest).then_some(me),
+            user: (standing != Standing::Guest).then_some(me),
+            groups: if standing == Standing::Member { vec![group] } else { vec![] },
+            is_administrator: standing == Standing::Administrator,
+            gates: Arc::new(Gates { entities, actions: vec![] }),
+        }
+    }
+
     /// The caller's user row; none for a guest.
     pub fn user(&self) -> Option<Uuid> {
         self.user
@@ -187,13 +203,6 @@ struct Head {
 }
 
 impl Learned {
-    /// Of a guest, where nothing grants anything: for tests.
-    #[cfg(test)]
-    pub(crate) fn of_guest() -> Learned {
-        let head = Head { session: None, user: None, groups: vec![], is_administrator: false, stamp: Uuid::nil() };
-        Learned { head: Some(head), entities: HashMap::new(), actions: HashSet::new(), schema: String::new() }
-    }
-
     /// What is known from now on; none where the session is over.
     pub fn known(self, schema: &Schema) -> Option<Known> {
         let Head { session, user, groups, is_administrator, stamp } = self.head?;

@@ -97,12 +97,12 @@ impl State {
 mod tests {
     use super::*;
     use crate::schema::Schema;
-    use crate::statement::who::Learned;
+    use crate::statement::who::Standing;
 
     #[test]
     fn callers_come_and_go_and_are_never_more_than_they_may_be() {
         let callers = Callers::new(10, Proof::Warm);
-        let known = || Learned::of_guest().known(&Schema::default()).expect("a guest");
+        let known = || Known::example(&Schema::default(), Standing::Guest);
         for _ in 0..100 {
             callers.keep(Some(Uuid::now_v7()), known());
             callers.keep(None, known());

@@ -37,6 +37,7 @@ async fn fe14_what_is_included_is_sorted_filtered_and_paged_in_one_statement() {
         let to = json!({"article": to("article", &article), "reply_to": to("comment", &all[0])});
         ada.make("comment", json!({"text": "reply", "rating": 2, "permission": 16258}), to).await
     };
+    bob.get("/api/user_account/mine").await.is(200); // so that he is known
     world.wire.listen();
     let url = format!("/api/article/{article}?include=comments.replies&sort[comments]=-rating&page[comments][size]=2");
     let shaped = bob.get(&url).await.is(200);

@@ -1,9 +1,32 @@
 //! The matrix: caller × bits × owner × grant × surface, all of it, against the oracle; and a table of it for people.
 
+use rowhouse::config::{Config, Proof};
 use serde_json::json;
 
 use super::oracle::{Actor, Grant, RIGHTS, Row, actors, line, may};
 use crate::house::{Someone, World};
+
+/// How groups and rights of callers are found, and what a token is that is over. Every way must answer the same.
+#[derive(Clone, Copy)]
+struct Way {
+    proof: Proof,
+    over_is_guest: bool,
+}
+
+const WARM: Way = Way { proof: Proof::Warm, over_is_guest: false };
+const COLD: Way = Way { proof: Proof::Cold, over_is_guest: true };
+const SLOW: Way = Way { proof: Proof::Slow, over_is_guest: true };
+
+impl Way {
+    fn set(self, config: &mut Config) {
+        (config.database.proof, config.token.over_is_guest) = (self.proof, self.over_is_guest);
+    }
+
+    /// Whether whatever an actor asks is 401: their token is over.
+    fn refuses(self, actor: Actor) -> bool {
+        actor.name.starts_with("deactivated") && !self.over_is_guest
+    }
+}
 
 struct Kind {
     id: String,
@@ -101,8 +124,26 @@ fn verdict(actor: Actor, row: Row, right: usize, done: u16) -> u16 {
 }
 
 #[tokio::test]
-async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle() {
-    let world = World::with(|config| (config.page.most, config.limits.included) = (1000, 1000)).await;
+async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle_warm() {
+    reads(WARM).await;
+}
+
+#[tokio::test]
+async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle_cold() {
+    reads(COLD).await;
+}
+
+#[tokio::test]
+async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle_slow() {
+    reads(SLOW).await;
+}
+
+async fn reads(way: Way) {
+    let world = World::with(|config| {
+        (config.page.most, config.limits.included) = (1000, 1000);
+        way.set(config);
+    })
+    .await;
     let cast = cast(&world).await;
     let kinds = scene(&world, &cast).await;
     let article = "00000000-0000-7000-8000-00000000a001";
@@ -111,6 +152,13 @@ async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle(
     let (comment, reply) = ("00000000-0000-7000-8000-00000000c001", "00000000-0000-7000-8000-00000000c002");
     world.sql(&format!("insert into comment (id, permission, text, article, reply_to) values ('{comment}', 2, 'x', '{article}', null), ('{reply}', 2, 'x', '{article}', '{comment}')")).await;
     for (actor, someone) in &cast {
+        if way.refuses(*actor) {
+            for path in ["tag", "tag?filter[name]=x", "tag/00000000-0000-7000-8000-000000000001", "article/x/tags"] {
+                someone.get(&format!("/api/{path}")).await.is(401);
+            }
+            someone.get("/aggregate/tag?measure=count").await.is(401);
+            continue;
+        }
         let seen =
             |right: usize| kinds.iter().filter(|k| may(asks(*actor, k), right, k.row)).map(|k| k.id.clone()).collect::<Vec<_>>();
         let (peeked, read) = (seen(0), seen(1));
@@ -159,11 +207,33 @@ async fn list_get_filter_sort_related_linkage_and_include_agree_with_the_oracle(
 }
 
 #[tokio::test]
-async fn a_list_is_the_same_however_short_its_walk() {
-    let world = World::with(|config| config.limits.walk = 3).await;
+async fn a_list_is_the_same_however_short_its_walk_warm() {
+    short_walks(WARM).await;
+}
+
+#[tokio::test]
+async fn a_list_is_the_same_however_short_its_walk_cold() {
+    short_walks(COLD).await;
+}
+
+#[tokio::test]
+async fn a_list_is_the_same_however_short_its_walk_slow() {
+    short_walks(SLOW).await;
+}
+
+async fn short_walks(way: Way) {
+    let world = World::with(|config| {
+        config.limits.walk = 3;
+        way.set(config);
+    })
+    .await;
     let cast = cast(&world).await;
     let kinds = scene(&world, &cast).await;
     for (actor, someone) in &cast {
+        if way.refuses(*actor) {
+            someone.get("/api/tag?sort=id").await.is(401);
+            continue;
+        }
         let seen = kinds.iter().filter(|k| may(asks(*actor, k), 1, k.row)).map(|k| k.id.clone());
         let mut read: Vec<_> = seen.collect();
         for order in ["id", "-id"] {
@@ -183,6 +253,10 @@ async fn a_list_is_the_same_however_short_its_walk() {
     world.sql("insert into usergroup (id, permission, name, joinable, declared) select gen_random_uuid(), 0, 'a' || n, false, false from generate_series(1, 9) n").await;
     for (actor, someone) in &cast {
         let found = someone.get("/api/usergroup?sort=name").await;
+        if way.refuses(*actor) {
+            found.is(401);
+            continue;
+        }
         let wanted = if actor.is_administrator { 12 } else { usize::from(actor.is_member && actor.is_user) };
         let count = if found.status == 200 { found.ids().len() } else { 0 };
         assert_eq!(count, wanted, "{}", actor.name);
@@ -190,11 +264,31 @@ async fn a_list_is_the_same_however_short_its_walk() {
 }
 
 #[tokio::test]
-async fn explanations_agree_with_the_oracle_and_so_with_every_surface() {
-    let world = World::new().await;
+async fn explanations_agree_with_the_oracle_and_so_with_every_surface_warm() {
+    explanations(WARM).await;
+}
+
+#[tokio::test]
+async fn explanations_agree_with_the_oracle_and_so_with_every_surface_cold() {
+    explanations(COLD).await;
+}
+
+#[tokio::test]
+async fn explanations_agree_with_the_oracle_and_so_with_every_surface_slow() {
+    explanations(SLOW).await;
+}
+
+async fn explanations(way: Way) {
+    let world = World::with(|config| way.set(config)).await;
     let cast = cast(&world).await;
     let kinds = scene(&world, &cast).await;
     for (actor, someone) in &cast {
+        if way.refuses(*actor) {
+            let question = json!({"right": "read", "entity": "tag", "id": kinds[0].id});
+            someone.post("/permission", json!({"data": [question]})).await.is(401);
+            someone.get(&format!("/permission/tag/{}?right=read", kinds[0].id)).await.is(401);
+            continue;
+        }
         for (right, word) in RIGHTS.iter().enumerate().filter(|(_, word)| **word != "create") {
             let questions: Vec<_> = kinds.iter().map(|k| json!({"right": word, "entity": "tag", "id": k.id})).collect();
             world.wire.listen();
@@ -231,8 +325,22 @@ async fn operate(someone: &Someone<'_>, operations: Vec<serde_json::Value>) -> c
 }
 
 #[tokio::test]
-async fn execute_update_link_unlink_and_delete_agree_with_the_oracle() {
-    let world = World::new().await;
+async fn execute_update_link_unlink_and_delete_agree_with_the_oracle_warm() {
+    changes(WARM).await;
+}
+
+#[tokio::test]
+async fn execute_update_link_unlink_and_delete_agree_with_the_oracle_cold() {
+    changes(COLD).await;
+}
+
+#[tokio::test]
+async fn execute_update_link_unlink_and_delete_agree_with_the_oracle_slow() {
+    changes(SLOW).await;
+}
+
+async fn changes(way: Way) {
+    let world = World::with(|config| way.set(config)).await;
     let cast = cast(&world).await;
     let kinds = scene(&world, &cast).await;
     let article = "00000000-0000-7000-8000-00000000b001";
@@ -254,7 +362,9 @@ async fn execute_update_link_unlink_and_delete_agree_with_the_oracle() {
         async move {
             for kind in kinds {
                 let (actor, id) = (asks(*actor, kind), id_for(kind, place));
-                let wanted = |right: usize, done: u16| verdict(actor, kind.row, right, done);
+                let is_refused = way.refuses(actor);
+                let wanted = |right, done| if is_refused { 401 } else { verdict(actor, kind.row, right, done) };
+                let unlinked = if is_refused { 401 } else { 204 };
                 let said = format!("{} on {}", actor.name, kind.name);
                 // Together with one that is permitted, so that both share their statements.
                 let batch = operate(
@@ -277,7 +387,7 @@ async fn execute_update_link_unlink_and_delete_agree_with_the_oracle() {
                 let (tag, other) =
                     (json!({"data": [{"type": "tag", "id": id}]}), json!({"data": [{"type": "article", "id": article}]}));
                 assert_eq!(someone.post(&tags, tag.clone()).await.status, wanted(6, 204), "link: {said}");
-                assert_eq!(someone.unlink(&tags, tag).await.status, 204, "unlink asks nothing of the other row: {said}");
+                assert_eq!(someone.unlink(&tags, tag).await.status, unlinked, "unlink asks nothing of the other row: {said}");
                 assert_eq!(
                     someone.post(&articles, other.clone()).await.status,
                     wanted(3, 204),
@@ -306,8 +416,22 @@ async fn execute_update_link_unlink_and_delete_agree_with_the_oracle() {
 }
 
 #[tokio::test]
-async fn the_entity_is_asked_too() {
-    let world = World::new().await;
+async fn the_entity_is_asked_too_warm() {
+    entities(WARM).await;
+}
+
+#[tokio::test]
+async fn the_entity_is_asked_too_cold() {
+    entities(COLD).await;
+}
+
+#[tokio::test]
+async fn the_entity_is_asked_too_slow() {
+    entities(SLOW).await;
+}
+
+async fn entities(way: Way) {
+    let world = World::with(|config| way.set(config)).await;
     let cast = cast(&world).await;
     let url = "/api/tag/00000000-0000-7000-8000-000000000001";
     world.sql("insert into tag (id, permission, name) values ('00000000-0000-7000-8000-000000000001', 2097151, 'x')").await;
@@ -317,6 +441,7 @@ async fn the_entity_is_asked_too() {
             let row = Row { permission: permission(class, right), has_owner: false, grant: Grant::RowsBits };
             for (actor, someone) in &cast {
                 let wanted = |right: usize, done: u16| match (may(*actor, right, row), actor.is_user) {
+                    _ if way.refuses(*actor) => 401,
                     (true, _) => done,
                     (_, true) => 403,
                     (_, false) => 401,
