@@ -9,6 +9,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio_postgres::SimpleQueryMessage;
 
 use crate::cluster::Cluster;
 use crate::load::{Ask, Connection, Random, Target, number};
@@ -148,7 +149,7 @@ pub fn capture(
 /// The table of values, and the script: pgbench's counterpart of the request.
 pub fn script(cluster: &Cluster, runtime: &Runtime, database: &str, captured: &Captured) -> Script {
     let mut columns: Vec<(String, Vec<String>)> = vec![]; // by name, with the value of each lot
-    let mut text = String::new();
+    let (mut text, mut examples) = (String::new(), vec![]);
     for (at, message) in captured.messages.iter().enumerate() {
         let is_insert = captured.lots[0].id.is_some() && message.sql.contains("insert into") && message.sql.contains("article");
         let mut spelled: HashMap<usize, String> = HashMap::new();
@@ -186,17 +187,56 @@ pub fn script(cluster: &Cluster, runtime: &Runtime, database: &str, captured: &C
         for part in for_pgbench(&message.sql, |n| spelled.get(&n).cloned().unwrap_or_else(|| format!("${n}"))) {
             text += &part;
             text += ";\n";
+            let mut example = part.replace(":fresh::", "'1'::");
+            for place in 1..=captured.kinds[at].len() {
+                let variable = format!("m{at}p{place}");
+                let value = columns.iter().find(|(name, _)| *name == variable).map(|(_, values)| quote(&values[0]));
+                example = example.replace(&format!(":{variable}::"), &format!("{}::", value.as_deref().unwrap_or("null")));
+            }
+            examples.push(example);
         }
     }
     let table = format!("bench.lot_{}", captured.name);
     fill(cluster, runtime, database, &table, &columns);
-    Script { text: head(&table, &columns.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>()) + &text, lots: captured.lots.len() }
+    let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    Script { text: head(&table, &names) + &text, lots: captured.lots.len(), example: examples }
 }
 
 pub struct Script {
     pub text: String,
     /// How many rows of values there are.
     pub lots: usize,
+    /// The statements with the values of the first request, to look at what comes.
+    example: Vec<String>,
+}
+
+impl Script {
+    pub fn plain(text: String, lots: usize) -> Script {
+        Script { text, lots, example: vec![] }
+    }
+
+    /// Whether the statements still do what they did for the server. What they prove (a session, or what the server knew) may
+    /// have ceased to hold, and pgbench would then measure how fast nothing is done.
+    pub fn check(&self, cluster: &Cluster, runtime: &Runtime, database: &str) {
+        runtime.block_on(async {
+            let client = cluster.connect(database).await;
+            if !self.example.iter().any(|sql| is_bracket(sql.trim())) {
+                client.batch_execute("begin").await.unwrap();
+            }
+            let mut last = None;
+            for sql in self.example.iter().filter(|sql| !sql.trim().to_ascii_lowercase().starts_with("commit")) {
+                let said = client.simple_query(sql).await.unwrap_or_else(|e| panic!("{e:?}\n{sql}"));
+                let rows = said.iter().filter_map(|m| if let SimpleQueryMessage::Row(row) = m { Some(row) } else { None });
+                let rows: Vec<_> = rows.collect();
+                assert!(rows.first().is_none_or(|row| row.get(0) != Some("f")), "no longer holds:\n{sql}");
+                if sql.contains("article") {
+                    last = Some(rows.len());
+                }
+            }
+            client.batch_execute("rollback").await.unwrap();
+            assert!(last != Some(0), "gives no row any more:\n{}", self.example.join(";\n"));
+        });
+    }
 }
 
 /// What a script begins with: a number that is new, and now and then other values.
@@ -215,7 +255,6 @@ pub fn head(table: &str, columns: &[&str]) -> String {
 /// Makes a table of values.
 pub fn fill(cluster: &Cluster, runtime: &Runtime, database: &str, table: &str, columns: &[(String, Vec<String>)]) {
     let Some((_, first)) = columns.first() else { return };
-    let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let names: Vec<_> = columns.iter().map(|(name, _)| format!("{name} text not null")).collect();
     let rows = (0..first.len()).map(|n| {
         let values: Vec<_> = columns.iter().map(|(_, values)| quote(&values[n])).collect();
@@ -228,6 +267,10 @@ pub fn fill(cluster: &Cluster, runtime: &Runtime, database: &str, table: &str, c
         names.join(", ")
     );
     cluster.sql(runtime, database, &sql);
+}
+
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn size(cluster: &Cluster) -> u64 {

@@ -160,11 +160,61 @@ pub fn run(runtime: &Runtime, target: &Target, ask: &Ask, connections: usize, se
         futures_util::future::join_all(all).await;
         started.get().elapsed()
     });
-    let mut latencies = latencies.into_inner();
+    measured(latencies.into_inner(), elapsed.as_secs_f64())
+}
+
+/// Asks so many times a second, whether answers come or not: a latency counts from when the request was due.
+pub fn paced(
+    runtime: &Runtime,
+    target: &Target,
+    ask: &Ask,
+    rate: f64,
+    seconds: f64,
+    beside: Option<(&Target, &Ask, usize)>,
+) -> Measured {
+    const CONNECTIONS: usize = 32;
+    let latencies = RefCell::new(Vec::<u32>::new());
+    let next = Cell::new(0_u32);
+    let one = async |began: Instant, mut connection: Connection, mut random: Random| {
+        loop {
+            let due = began + Duration::from_secs_f64(f64::from(next.replace(next.get() + 1)) / rate);
+            if due >= began + Duration::from_secs_f64(seconds) {
+                break;
+            }
+            tokio::time::sleep_until(due.into()).await;
+            let path = (ask.path)(&mut random);
+            connection.ask(target, ask.method, &path, None).await;
+            latencies.borrow_mut().push(due.elapsed().as_micros() as u32);
+        }
+    };
+    let noise = async |end: Instant, target: &Target, ask: &Ask| {
+        let (mut connection, mut random) = (Connection::open(target).await, Random::new(number()));
+        while Instant::now() < end {
+            let path = (ask.path)(&mut random);
+            let body = ask.body.as_ref().map(|b| b(&path, number()));
+            connection.ask(target, ask.method, &path, body.as_deref()).await;
+        }
+    };
+    runtime.block_on(async {
+        let mut open = vec![];
+        for _ in 0..CONNECTIONS {
+            open.push(Connection::open(target).await);
+        }
+        let began = Instant::now();
+        let end = began + Duration::from_secs_f64(seconds);
+        let reads = open.into_iter().map(|connection| one(began, connection, Random::new(number())));
+        let noises = beside.into_iter().flat_map(|(target, ask, n)| (0..n).map(move |_| (target, ask)));
+        let noises = noises.map(|(target, ask)| noise(end, target, ask));
+        futures_util::future::join(futures_util::future::join_all(reads), futures_util::future::join_all(noises)).await;
+    });
+    measured(latencies.into_inner(), seconds)
+}
+
+fn measured(mut latencies: Vec<u32>, seconds: f64) -> Measured {
     latencies.sort_unstable();
     let at = |share: f64| {
         let place = ((latencies.len() as f64 * share) as usize).min(latencies.len().saturating_sub(1));
         latencies.get(place).map_or(f64::NAN, |us| f64::from(*us) / 1000.0)
     };
-    Measured { done: latencies.len() as u64, seconds: elapsed.as_secs_f64(), p50: at(0.5), p99: at(0.99) }
+    Measured { done: latencies.len() as u64, seconds, p50: at(0.5), p99: at(0.99) }
 }

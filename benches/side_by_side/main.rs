@@ -3,13 +3,15 @@
 //! writes `benches/RESULTS.md`.
 //!
 //! `BENCH_ROUNDS` (3) and `BENCH_SECONDS` (3) say how often and how long each slot is measured, `BENCH_ONLY` which columns
-//! (`sql,bare,postgrest` beside ours), `BENCH_LINES` which operations and further lines, all of them without it. `BENCH_RESULTS`
-//! names another file, or none when empty.
+//! (`sql,bare,postgrest` beside ours), `BENCH_LINES` which operations (`row,page,include,filter,update,create`) and further lines
+//! (`memory,operations,action,signins,start,groups,million,entities`): all, where they aren't set. `BENCH_RESULTS` names another
+//! file than that, or none when empty; `BENCH_KEEP` a folder that is there, for the SQL that was captured.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)] // a program for people at a terminal
 
 mod capture;
 mod cluster;
+mod further;
 mod load;
 mod machine;
 mod peers;
@@ -114,6 +116,26 @@ fn main() {
         let lines = table(&bench, &server, &caller, peer.as_ref(), &operation, &known, &idle);
         report.lines.extend(lines);
     }
+    let line = |name: &str| bench.has_line(name);
+    if line("memory") {
+        report.further.extend(further::memory(&bench, &server));
+    }
+    if line("operations") {
+        report.further.extend(further::operations(&bench, &server, &caller));
+    }
+    if line("action") {
+        report.further.push(further::action(&bench, &caller, &known, &idle));
+    }
+    if line("signins") {
+        report.further.push(further::signins(&bench, &server));
+        report.further.push(further::beside_signins(&bench, &server, &caller, &known));
+    }
+    drop(peer);
+    match line("start") {
+        true => report.further.push(further::start(&bench, server)),
+        false => drop(server),
+    }
+    report.further.extend(further::sizes(&bench));
     report.seconds = began.elapsed().as_secs();
     println!("{}", report.text());
     let file = std::env::var("BENCH_RESULTS").unwrap_or_else(|_| "benches/RESULTS.md".to_owned());
@@ -139,6 +161,7 @@ fn table(
     }
     let captured = capture::capture(cluster, runtime, (operation.key, DATABASE), (caller, &operation.ours), idle);
     let own = capture::script(cluster, runtime, DATABASE, &captured);
+    own.check(cluster, runtime, DATABASE);
     let bare = bare(bench, operation, known);
     if let Ok(folder) = std::env::var("BENCH_KEEP") {
         let all = format!("{}\n-- as the server sends it\n{}", own.text, captured.texts().join(";\n"));
@@ -151,6 +174,14 @@ fn table(
             peers::vacuum(cluster, runtime, peers::DATABASE);
         }
         cluster.sql(runtime, "postgres", "checkpoint");
+        // What everybody took, less what we and ours did: whether somebody else was working.
+        let clock = || {
+            let with_reaped = |pid| machine::cpu(pid).map(|(own, reaped)| own + reaped);
+            let ours = with_reaped(std::process::id())? + with_reaped(server.pid())? + cluster.cpu()?;
+            let peer = peer.and_then(|p| with_reaped(p.pid())).unwrap_or_default();
+            Some(machine::busy()? - ours - peer)
+        };
+        let (began, before) = (Instant::now(), clock());
         let mut rounds = vec![];
         for _ in 0..bench.rounds {
             let seconds = bench.seconds as f64;
@@ -164,6 +195,7 @@ fn table(
                 bare: pgbench("bare", &bare),
             });
         }
+        own.check(cluster, runtime, DATABASE);
         let line = Line {
             operation: operation.key,
             name: operation.name,
@@ -172,6 +204,7 @@ fn table(
             messages: captured.count(),
             unnamed: captured.unnamed(),
             woken: captured.woken,
+            others: clock().zip(before).map(|(now, then)| (now - then) / began.elapsed().as_secs_f64()),
         };
         println!("{}", line.row());
         lines.push(line);
@@ -189,5 +222,5 @@ fn bare(bench: &Bench, operation: &Operation, known: &Known) -> Script {
     let table = format!("bench.bare_{}", operation.key);
     capture::fill(&bench.cluster, &bench.runtime, DATABASE, &table, &columns);
     let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
-    Script { text: capture::head(&table, &names) + operation.bare + ";\n", lots }
+    Script::plain(capture::head(&table, &names) + operation.bare + ";\n", lots)
 }

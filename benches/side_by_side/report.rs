@@ -33,6 +33,8 @@ pub struct Line {
     pub messages: usize,
     pub unnamed: usize,
     pub woken: f64,
+    /// Cores that somebody else kept busy meanwhile.
+    pub others: Option<f64>,
 }
 
 /// What must be reached at 8 connections, by operation: × PostgREST, of its own SQL, that SQL of the bare statement, and the
@@ -47,8 +49,8 @@ const TARGETS: &[(&str, f64, f64, Option<f64>, Option<f64>)] = &[
 ];
 
 pub const HEAD: &str = "| operation | connections | Rowhouse /s | p50 ms | p99 ms | CPU µs server + PostgreSQL | messages (unnamed) + woken \
-| PostgREST /s | p50 ms | p99 ms | CPU µs | own SQL in pgbench /s | CPU µs | bare SQL in pgbench /s | CPU µs |\n\
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+| PostgREST /s | p50 ms | p99 ms | CPU µs | own SQL in pgbench /s | CPU µs | bare SQL in pgbench /s | CPU µs | others' cores |\n\
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 /// The median of what there is; none if there is none.
 pub fn median(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
@@ -71,7 +73,7 @@ impl Line {
         let peer =
             |value: &dyn Fn(&super::Slot) -> Option<f64>, digits| shown(self.of(|r| r.peer.as_ref().and_then(value)), digits);
         format!(
-            "| {} | {} | {} | {} | {} | {} + {} | {} ({}) + {:.1} | {} | {} | {} | {} + {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} + {} | {} ({}) + {:.1} | {} | {} | {} | {} + {} | {} | {} | {} | {} | {} |",
             self.name,
             self.connections,
             of(0, &|r| Some(r.ours.rate)),
@@ -91,6 +93,7 @@ impl Line {
             of(0, &|r| r.sql.as_ref().and_then(|s| s.postgres_us)),
             of(0, &|r| r.bare.as_ref().map(|s| s.rate)),
             of(0, &|r| r.bare.as_ref().and_then(|s| s.postgres_us)),
+            shown(self.others, 2),
         )
     }
 
@@ -146,7 +149,7 @@ impl Report {
     pub fn new(bench: &Bench, peer: Option<String>, missing: Option<String>) -> Report {
         let folder = env!("CARGO_MANIFEST_DIR");
         let git = |args: &[&str]| said(Command::new("git").args(args).current_dir(folder)).trim().to_owned();
-        let changed = git(&["status", "--porcelain", "--", "src", "Cargo.lock", "Cargo.toml", "schema", "actions"]);
+        let changed = git(&["status", "--porcelain", "--", "src", "Cargo.lock", "schema", "actions"]);
         let peer = peer.unwrap_or_else(|| match missing {
             Some(words) => format!("PostgREST left out: {words}"),
             None => "PostgREST not asked for".to_owned(),
@@ -203,5 +206,6 @@ server sent for this request, as PostgreSQL's log had it, with the transaction a
 sends unnamed (in brackets), with values of some hundred requests, others at every hundredth turn. The id of a row that is made is
 `gen_random_uuid()` there, and the title is a random number, both in place of the request's own. *Messages* are those of one
 request, in order; several commands in one message are several messages in pgbench. *Woken* is what others sent because of it, or
-meanwhile. CPU of PostgreSQL is that of all its processes.
+meanwhile. CPU of PostgreSQL is that of all its processes. *Others' cores* are what somebody else kept busy meanwhile: above 0.2
+a line is worth little.
 ";

@@ -164,3 +164,23 @@ pub fn operations(known: &Rc<Known>) -> Vec<Operation> {
         },
     ]
 }
+
+/// Rows of which the caller may see one in `every`, half of these as their owner and half by a group of theirs; a quarter of
+/// the others is granted to other groups.
+pub fn scarce(cluster: &Cluster, runtime: &Runtime, database: &str, email: &str, rows: u64, every: u64) {
+    seed(cluster, runtime, database, email, &Size { rows: 0, groups: 100, mine: 3 });
+    let sql = format!(
+        "insert into article (id, owner, permission, groups, title, body, status, price, author, created_at) \
+         select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, \
+             case when n % (2 * {every}) = 0 then me.id else other.id end, 16256 + 49152, \
+             case when n % (2 * {every}) = {every} then array['00000000-0000-7000-a000-000000000001'::uuid] \
+                 when n % {every} <> 0 and n % 4 = 1 then array[granted.id] else '{{}}' end, \
+             'article-' || n, repeat(md5(n::text) || ' ', 12), 'draft', n % 1000 / 10.0, other.id, \
+             timestamptz '2025-01-01 00:00:00+00' + n * interval '10 seconds' \
+         from (select id from user_account where email = '{email}') me, generate_series(1, {rows}) n, \
+             lateral (select ('00000000-0000-7000-9000-' || lpad(to_hex(2 + n % 999), 12, '0'))::uuid) other (id), \
+             lateral (select ('00000000-0000-7000-a000-' || lpad(to_hex(4 + n % 97), 12, '0'))::uuid) granted (id)"
+    );
+    cluster.sql(runtime, database, &sql);
+    cluster.sql(runtime, database, "vacuum analyze");
+}
