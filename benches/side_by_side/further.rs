@@ -223,6 +223,7 @@ fn hashes(seconds: f64) -> f64 {
 pub fn beside_signins(bench: &Bench, server: &Server, caller: &Target, known: &Known) -> Further {
     const RATE: f64 = 300.0;
     let (guest, ask) = (server.guest(), rows(known.visible.clone()));
+    load::run(&bench.runtime, caller, &ask, 32, 0.5);
     let rounds: Vec<(f64, f64)> = (0..bench.rounds)
         .map(|_| {
             let p99 = |beside| load::paced(&bench.runtime, caller, &ask, RATE, bench.seconds as f64, beside).p99;

@@ -10,12 +10,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
+type Body = Box<dyn Fn(&str, u64) -> String>;
+
 /// What is asked.
 pub struct Ask {
     pub method: &'static str,
     pub path: Box<dyn Fn(&mut Random) -> String>,
     /// Of the path and a number that nobody had before.
-    pub body: Option<Box<dyn Fn(&str, u64) -> String>>,
+    pub body: Option<Body>,
 }
 
 /// Who is asked, and as whom.

@@ -32,12 +32,13 @@ pub fn children(parent: u32) -> Vec<u32> {
     pids.filter(|pid| stat(*pid).is_some_and(|s| s.parent == parent)).collect()
 }
 
-/// CPU seconds that anybody took since the machine started.
+/// CPU seconds that programs took since the machine started, and that other machines on the same host took from this one.
+/// Interrupts belong to nobody.
 pub fn busy() -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let fields: Vec<f64> = text.lines().next()?.split_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
-    let idle = fields.get(3)? + fields.get(4)?;
-    Some((fields.iter().take(8).sum::<f64>() - idle) / TICKS)
+    let [user, nice, system, _, _, _, _, stolen, ..] = fields[..] else { return None };
+    Some((user + nice + system + stolen) / TICKS)
 }
 
 /// A line of a process's status, in MiB.

@@ -47,6 +47,7 @@ impl Server {
             .env("ROWHOUSE_DATABASE_POOL", POOL)
             // so that signing in is slowed by hashing alone
             .env("ROWHOUSE_LIMITS_SIGNIN_PER_ADDRESS", "1000000")
+            .env("ROWHOUSE_LIMITS_SIGNIN_PER_ACCOUNT", "1000000") // 8 at once for one account are more than 5
             .env("ROWHOUSE_LIMITS_ACTION_RATE", "false")
             .stdout(Stdio::piped())
             .spawn()
