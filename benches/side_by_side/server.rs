@@ -35,8 +35,13 @@ impl Server {
         // its keys are there: who starts it again on the same database finds them
         let data = cluster.folder.join(format!("data-{database}"));
         fs::create_dir_all(&data).unwrap();
+        // One binary for the whole run, whatever is built meanwhile.
+        let program = cluster.folder.join("rowhouse");
+        if !program.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_rowhouse"), &program).unwrap();
+        }
         let began = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rowhouse"))
+        let mut child = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--project"])
             .arg(project)
             .arg("--data")
