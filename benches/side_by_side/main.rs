@@ -112,36 +112,37 @@ fn main() {
     let idle = capture::idle(cluster, runtime, DATABASE, Duration::from_secs(6));
     let mut report = report::Report::new(&bench, peer.as_ref().map(|p| p.version.clone()), missing);
     println!("{}", report::HEAD);
+    // Kept after each piece: what fails late costs itself alone.
+    let save = |report: &mut report::Report| {
+        report.seconds = began.elapsed().as_secs();
+        let file = std::env::var("BENCH_RESULTS").unwrap_or_else(|_| "benches/RESULTS.md".to_owned());
+        if !file.is_empty() {
+            std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(file), report.text()).unwrap();
+        }
+    };
     for operation in seed::operations(&known).into_iter().filter(|o| bench.has_line(o.key)) {
         let lines = table(&bench, &server, &caller, peer.as_ref(), &operation, &known, &idle);
         report.lines.extend(lines);
+        save(&mut report);
     }
-    let line = |name: &str| bench.has_line(name);
-    if line("memory") {
-        report.further.extend(further::memory(&bench, &server));
-    }
-    if line("operations") {
-        report.further.extend(further::operations(&bench, &server, &caller));
-    }
-    if line("action") {
-        report.further.push(further::action(&bench, &caller, &known, &idle));
-    }
-    if line("signins") {
-        report.further.push(further::signins(&bench, &server));
-        report.further.push(further::beside_signins(&bench, &server, &caller, &known));
-    }
+    let mut further = |name: &str, measure: &dyn Fn() -> Vec<further::Further>| {
+        if bench.has_line(name) {
+            let came = std::panic::catch_unwind(std::panic::AssertUnwindSafe(measure));
+            report.further.extend(came.unwrap_or_else(|_| vec![[name.to_owned(), "**failed**".to_owned()]]));
+            save(&mut report);
+        }
+    };
+    further("memory", &|| further::memory(&bench, &server));
+    further("operations", &|| further::operations(&bench, &server, &caller).into_iter().collect());
+    further("action", &|| vec![further::action(&bench, &caller, &known, &idle)]);
+    further("signins", &|| vec![further::signins(&bench, &server), further::beside_signins(&bench, &server, &caller, &known)]);
     drop(peer);
-    match line("start") {
-        true => report.further.push(further::start(&bench, server)),
-        false => drop(server),
-    }
-    report.further.extend(further::sizes(&bench));
-    report.seconds = began.elapsed().as_secs();
+    drop(server);
+    further("start", &|| vec![further::start(&bench)]);
+    further("groups", &|| further::groups(&bench));
+    further("million", &|| further::million(&bench));
+    further("entities", &|| further::entities(&bench));
     println!("{}", report.text());
-    let file = std::env::var("BENCH_RESULTS").unwrap_or_else(|_| "benches/RESULTS.md".to_owned());
-    if !file.is_empty() {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(file), report.text()).unwrap();
-    }
 }
 
 /// The two lines of an operation: at 8 and at 64 connections.
