@@ -31,9 +31,9 @@ test-peers: postgres
 	cargo build --locked
 	bash tests/peers/run.sh target/debug/rowhouse
 
-# Reads against pgbench, in the same run.
+# Side by side with PostgREST and with pgbench, in turns within one run; writes benches/RESULTS.md. Takes up to 20 minutes.
 bench: postgres
-	cargo bench --locked --bench reads
+	cargo bench --locked --bench side_by_side
 
 # Query strings, documents, media types and cursors, for a minute: what breaks stays as a file beside the corpus.
 FUZZ_MS = 15000
