@@ -13,4 +13,5 @@ mod permission;
 mod process;
 mod readme;
 mod schema;
+mod statement;
 mod tidy;

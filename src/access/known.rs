@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use crate::account::Caller;
 use crate::error::{Error, Over, Result};
 use crate::plan::Plan;
@@ -82,7 +84,12 @@ impl<'a> Asking<'a> {
         Ok(known)
     }
 
-    async fn learn(&mut self) -> Result<Arc<Known>> {
+    /// (Boxed: it is rare, and what calls it is called inside of actions that call each other.)
+    fn learn(&mut self) -> BoxFuture<'_, Result<Arc<Known>>> {
+        Box::pin(self.learned())
+    }
+
+    async fn learned(&mut self) -> Result<Arc<Known>> {
         let mut session = self.caller.counts()?;
         loop {
             let learned = self.send(&who::learn(session)).await?;

@@ -10,6 +10,7 @@ pub mod once;
 mod seen;
 mod update;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -161,8 +162,8 @@ impl<'s> Deed<'s> {
     ///
     /// # Errors
     /// As [`Deed::create`].
-    pub async fn create_for(&mut self, change: Change<'s>, owner: Option<Uuid>) -> Result<()> {
-        self.create_as(change, owner, &Expected::Whichever).await
+    pub fn create_for(&mut self, change: Change<'s>, owner: Option<Uuid>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.create_as(change, owner, &Expected::Whichever))
     }
 
     async fn create_as(&mut self, mut change: Change<'s>, owner: Option<Uuid>, expected: &Expected) -> Result<()> {

@@ -139,9 +139,6 @@ impl Tokens {
     pub fn sign(&self, user: Uuid, session: Uuid, email: &str) -> Result<String> {
         let now = jiff::Timestamp::now().as_second();
         let life = i64::try_from(self.settings.life.as_secs()).unwrap_or(3600);
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some("at+jwt".to_owned());
-        header.kid = Some(self.kid.clone());
         let claims = Claims {
             iss: self.settings.issuer.clone(),
             aud: self.settings.audience.clone(),
@@ -152,7 +149,18 @@ impl Tokens {
             nbf: now,
             exp: now + life,
         };
-        jsonwebtoken::encode(&header, &claims, &self.signing).map_err(Error::internal)
+        self.sign_for(&claims)
+    }
+
+    /// Signs what a token says.
+    ///
+    /// # Errors
+    /// Only where the key is broken.
+    pub fn sign_for(&self, claims: &Claims) -> Result<String> {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some("at+jwt".to_owned());
+        header.kid = Some(self.kid.clone());
+        jsonwebtoken::encode(&header, claims, &self.signing).map_err(Error::internal)
     }
 
     /// What a token is worth, as far as it tells by itself.

@@ -247,7 +247,14 @@ fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static("idempotency-key"),
             REQUEST_ID,
         ])
-        .expose_headers([header::LOCATION, header::ETAG, header::RETRY_AFTER, REQUEST_ID, reply::REPLAYED])
+        .expose_headers([
+            header::LOCATION,
+            header::ETAG,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            REQUEST_ID,
+            reply::REPLAYED,
+        ])
         .max_age(std::time::Duration::from_secs(600))
 }
 

@@ -157,7 +157,9 @@ pub fn error(error: &Error, request_id: &str, explains: bool) -> Response {
         }
     };
     match error.inner() {
-        Error::Unauthenticated { bad_token: true, .. } => put(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+        Error::Unauthenticated { bad_token: true, .. } | Error::Over(_) => {
+            put(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"");
+        }
         Error::Unauthenticated { bad_token: false, .. } | Error::WrongPassword => put(header::WWW_AUTHENTICATE, "Bearer"),
         Error::MethodNotAllowed(allow) => put(header::ALLOW, allow),
         _ => {}

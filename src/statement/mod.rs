@@ -25,6 +25,12 @@ pub fn pause(seconds: f64) -> query::Internal<i64> {
     query::Internal::new(text, vec![], query::one(|row| row.column(0)))
 }
 
+/// How many statements a connection keeps prepared: for trying what a store does with many.
+#[doc(hidden)]
+pub fn prepared() -> query::Internal<i64> {
+    query::Internal::new("select count(*) from pg_prepared_statements", vec![], query::one(|row| row.column(0)))
+}
+
 /// Words about a fault, as a row can hold them: PostgreSQL keeps no NUL.
 pub fn kept(words: &str) -> String {
     words.replace('\0', "\u{fffd}")

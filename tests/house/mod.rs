@@ -179,7 +179,25 @@ impl World {
 
     /// Another server on the same database.
     pub async fn twin(&self) -> World {
-        World::on(self.database.clone(), |config| config.clone_from(&self.app.config)).await
+        self.twin_with(|_| {}).await
+    }
+
+    /// Another server on the same database, with other settings.
+    pub async fn twin_with(&self, change: impl FnOnce(&mut Config)) -> World {
+        World::on(self.database.clone(), |config| {
+            config.clone_from(&self.app.config);
+            change(config);
+        })
+        .await
+    }
+
+    /// How many statements the server's own connections keep prepared, of some of them.
+    pub async fn prepared(&self) -> Vec<i64> {
+        let mut found = vec![self.app.store.read_small(&rowhouse::statement::prepared()).await.expect("counted")];
+        for _ in 0..4 {
+            found.push(self.app.store.read(&rowhouse::statement::prepared()).await.expect("counted"));
+        }
+        found
     }
 
     async fn on(database: Arc<Database>, change: impl FnOnce(&mut Config)) -> World {

@@ -293,7 +293,9 @@ async fn explanations(way: Way) {
             let questions: Vec<_> = kinds.iter().map(|k| json!({"right": word, "entity": "tag", "id": k.id})).collect();
             world.wire.listen();
             let all = someone.post("/permission", json!({"data": questions})).await.is(200);
-            assert_eq!(world.wire.executed(), 1);
+            // A token that is over is found out, and then counts as none.
+            let is_over = actor.name.starts_with("deactivated");
+            assert_eq!(world.wire.executed(), if is_over { 2 } else { 1 });
             for (kind, said) in kinds.iter().zip(all.json["data"].as_array().expect("a list")) {
                 let actor = asks(*actor, kind);
                 let peeked = may(actor, 0, kind.row);

@@ -9,6 +9,7 @@ mod links;
 mod matrix;
 mod nodes;
 mod oracle;
+mod over;
 mod plans;
 mod properties;
 mod sharing;

@@ -1,5 +1,7 @@
 //! Updates: what of a change is the caller's to make, in the order of `permissions.md` §5, and what follows from it.
 
+use futures_util::future::BoxFuture;
+
 use super::held::Held;
 use super::link::Made;
 use super::{Deed, UPDATE, explain, gates, ones};
@@ -24,8 +26,8 @@ impl<'s> Deed<'s> {
     ///
     /// # Errors
     /// As [`Deed::update`].
-    pub async fn update_by_action(&mut self, change: Change<'s>) -> Result<()> {
-        self.update_as(change, &Expected::Whichever, true).await
+    pub fn update_by_action(&mut self, change: Change<'s>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.update_as(change, &Expected::Whichever, true))
     }
 
     async fn update_as(&mut self, mut change: Change<'s>, expected: &Expected, by_action: bool) -> Result<()> {

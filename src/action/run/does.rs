@@ -31,7 +31,7 @@ impl<'a> Run<'a> {
             }
             _ => None,
         };
-        let result = if is_skipped { Ok(Json::Null) } else { self.does(outcome).await };
+        let result = if is_skipped { Ok(Json::Null) } else { self.boxed(outcome).await };
         let result = match (result, otherwise) {
             (Err(error), Some((status, message))) if (400..500).contains(&error.status()) => {
                 return Err(Error::Failed { status, message: words(&message?) });
@@ -54,8 +54,18 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Another action inside of this one: its own checks and names, and none of the rights that this one declares.
-    async fn call(&mut self, called: &'a Action, subject: Option<Uuid>, sent: &Map<String, Json>) -> Result<()> {
+    /// Another action inside of this one: its own checks and names, and none of the rights that this one declares. Boxed, for they
+    /// call each other.
+    fn call<'r>(
+        &'r mut self,
+        called: &'a Action,
+        subject: Option<Uuid>,
+        sent: &'r Map<String, Json>,
+    ) -> BoxFuture<'r, Result<()>> {
+        Box::pin(self.called(called, subject, sent))
+    }
+
+    async fn called(&mut self, called: &'a Action, subject: Option<Uuid>, sent: &Map<String, Json>) -> Result<()> {
         if self.depth >= self.app.config.limits.call_depth {
             let words = format!("Actions call each other at most {} deep.", self.app.config.limits.call_depth);
             return Err(Error::Invalid(vec![Fault::new("too-deep", words)]));
@@ -77,6 +87,10 @@ impl<'a> Run<'a> {
         (self.action, self.scope) = outer;
         (self.rows, self.deed.lifted, self.depth) = (rows, lifted, self.depth - 1);
         Ok(())
+    }
+
+    fn boxed<'r>(&'r mut self, outcome: &'a Outcome) -> BoxFuture<'r, Result<Json>> {
+        Box::pin(self.does(outcome))
     }
 
     async fn does(&mut self, outcome: &'a Outcome) -> Result<Json> {

@@ -11,7 +11,7 @@ const SEND: &str = "reset_request/send_link";
 async fn nobody_calls_it_or_makes_what_it_hears_of() {
     let (world, smtp) = with_mail().await;
     let (ada, admin) = (signed_up(&world, "ada").await, world.administrator().await);
-    let all = [(&world.guest(), 409), (&ada, 409), (&admin, 409)];
+    let all = [(&world.guest(), 401), (&ada, 403), (&admin, 404)];
     for action in [SEND.to_owned(), format!("reset_request/{NOBODY}/send_link")] {
         for body in [json!({}), json!({"email": "ada@example.org"}), json!({"reset_request_id": NOBODY})] {
             refuses(&world, &action, &body, &all).await;
