@@ -234,9 +234,12 @@ impl<'s> Writer<'_, 's> {
     /// An identifier; of a grant with `meta.permission`, the bits of its own or null.
     fn linked(&mut self, entity: &Entity, id: Option<Uuid>, bits: Option<Option<i64>>) {
         let Some(id) = id else { return self.put("null") };
+        let mut hyphenated = Uuid::encode_buffer();
         self.put("{\"type\":");
         self.text(&entity.name);
-        self.put(&format!(",\"id\":\"{id}\""));
+        self.put(",\"id\":\"");
+        self.put(id.hyphenated().encode_lower(&mut hyphenated));
+        self.put("\"");
         if let Some(bits) = bits {
             let bits = bits.map_or_else(|| "null".to_owned(), |b| b.to_string());
             self.put(&format!(",\"meta\":{{\"permission\":{bits}}}"));
@@ -256,8 +259,16 @@ impl<'s> Writer<'_, 's> {
         Ok(())
     }
 
-    fn url(&self, entity: &Entity, id: Uuid) -> String {
-        format!("{}/api/{}/{id}", self.place.base, utf8_percent_encode(&entity.name, SEGMENT))
+    /// What URLs of rows of an entity begin with; nothing in it has to be escaped in JSON.
+    fn collection(&self, entity: &Entity) -> String {
+        format!("{}/api/{}/", self.place.base, utf8_percent_encode(&entity.name, SEGMENT))
+    }
+
+    /// Text of parts in which nothing has to be escaped.
+    fn plain(&mut self, parts: &[&str]) {
+        self.put("\"");
+        parts.iter().for_each(|part| self.put(part));
+        self.put("\"");
     }
 
     fn resource(&mut self, answer: &Answer<'_>, layout: &Rows, row: &Row) -> Result<()> {
@@ -266,10 +277,14 @@ impl<'s> Writer<'_, 's> {
             self.put("null");
             return Ok(());
         };
-        let url = self.url(entity, id);
+        let mut hyphenated = Uuid::encode_buffer();
+        let text = &*id.hyphenated().encode_lower(&mut hyphenated);
+        let url = self.collection(entity) + text;
         self.put("{\"type\":");
         self.text(&entity.name);
-        self.put(&format!(",\"id\":\"{id}\",\"attributes\":{{"));
+        self.put(",\"id\":\"");
+        self.put(text);
+        self.put("\",\"attributes\":{");
         let mut is_first = true;
         for (at, attribute) in &layout.columns {
             if let Some(is_served) = attribute.is_served
@@ -319,7 +334,7 @@ impl<'s> Writer<'_, 's> {
             self.put("}");
         }
         self.put("},\"links\":{\"self\":");
-        self.text(&url);
+        self.plain(&[&url]);
         self.put("}");
         if !layout.may.is_empty() {
             self.put(",\"meta\":{\"may\":{");
@@ -337,14 +352,14 @@ impl<'s> Writer<'_, 's> {
 
     /// A relationship's links; with the next page of what is included, where there is more.
     fn relation_links(&mut self, url: &str, name: &str, next: Option<&str>) {
-        let name = utf8_percent_encode(name, SEGMENT).to_string();
+        let name: std::borrow::Cow<'_, str> = utf8_percent_encode(name, SEGMENT).into();
         self.put("\"links\":{\"self\":");
-        self.text(&format!("{url}/relationships/{name}"));
+        self.plain(&[url, "/relationships/", &name]);
         self.put(",\"related\":");
-        self.text(&format!("{url}/{name}"));
+        self.plain(&[url, "/", &name]);
         if let Some(next) = next {
             self.put(",\"prev\":null,\"next\":");
-            self.text(&format!("{url}/{name}?{next}"));
+            self.plain(&[url, "/", &name, "?", next]);
         }
         self.put("}");
     }

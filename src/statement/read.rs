@@ -132,7 +132,10 @@ impl<'s> Speller<'s> {
                 let id = self.bind(Param::Named);
                 one(self, &format!("t.id = {id}::uuid"))
             }
-            Pick::Mine => one(self, &self.actor.is("t")),
+            Pick::Mine => {
+                let me = self.known.standing().me();
+                one(self, &me.map_or_else(|| "false".to_owned(), |me| format!("t.id = {me}")))
+            }
             Pick::These(_) => {
                 let (ids, held) = (self.bind(Param::Named), self.actor.rule(right, subject));
                 plain(format!("select t.*\nfrom {table} t\nwhere p.ok and t.id = any({ids}::uuid[]) and {held}\noffset 0"))
@@ -212,12 +215,21 @@ impl<'s> Speller<'s> {
         let (slots, mut rows) = self.slots(&plan.root, Some(&root));
         rows.shift(FIXED);
         let [may, target] = Speller::heads(&root);
-        let values: String = slots.iter().map(|(_, value)| format!(",\n  {value}")).collect();
-        let start = root.start.iter().map(|start| format!("\nleft join lateral ({start}) h on true")).collect::<String>();
+        // Spelled inside: of a row that isn't there nothing is looked up.
+        let values: String = slots.iter().enumerate().map(|(at, (_, value))| format!(",\n  {value} as s{at}")).collect();
+        let names: String = (0..slots.len()).map(|at| format!(", t.s{at}")).collect();
+        let own = if root.is_one { ", t._may" } else { "" };
+        let start: String = root.start.iter().map(|start| format!("left join lateral (\n{start}) h on true\n")).collect();
         self.layout.branches.push(Branch::Rows(rows));
         let rows = &root.rows;
-        let select =
-            format!("select p.ok, {may}, {target}, t.id{values}\nfrom proof p{start}\nleft join lateral ({rows}) t on true");
+        let select = format!(
+            "select p.ok, {may}, {target}, t.id{names}
+from proof p
+{start}left join lateral (
+select t.id{own}{values}
+from (
+{rows}) t) t on true"
+        );
         self.shape(select)
     }
 

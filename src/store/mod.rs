@@ -448,17 +448,17 @@ impl ToSql for Text<'_> {
 async fn execute<T>(connection: &Object, memory: &Memory, query: &Query<T>, patience: Duration) -> Result<Vec<Row>> {
     let (started, text) = (Instant::now(), query.text());
     let values: Vec<Text<'_>> = query.values().iter().map(Text).collect();
-    let is_kept = match memory.prepared.uses(text, || ()) {
-        Use::Kept(()) => true,
+    let (is_prepared, is_old) = match memory.prepared.uses(text, || ()) {
+        Use::Kept(()) => (true, true),
         Use::New(gone) => {
             if let Some((gone, ())) = gone {
                 memory.everywhere(|caches| _ = caches.remove(&gone, &[]));
             }
-            true
+            (true, false)
         }
-        Use::Passing => false,
+        Use::Passing => (false, false),
     };
-    let rows = if is_kept {
+    let rows = if is_prepared {
         match connection.prepare_cached(text).await {
             Ok(prepared) => {
                 if !memory.prepared.keeps(text) {
@@ -479,7 +479,7 @@ async fn execute<T>(connection: &Object, memory: &Memory, query: &Query<T>, pati
     };
     match failed.code() {
         // What was prepared, or spelled, before the schema changed: on every connection.
-        Some(code) if is_kept && SCHEMA_CHANGED.contains(code) => {
+        Some(code) if is_old && SCHEMA_CHANGED.contains(code) => {
             memory.prepared.clear();
             memory.shapes.clear();
             memory.everywhere(deadpool_postgres::StatementCaches::clear);

@@ -21,12 +21,16 @@ fn nodes(explained: &[String]) -> Vec<(usize, Vec<&str>)> {
     let mut nodes: Vec<(usize, Vec<&str>)> = vec![];
     for line in explained {
         let depth = line.len() - line.trim_start().len();
-        match line.trim_start().starts_with("->") || nodes.is_empty() || line.trim_start().starts_with("CTE ") {
+        match is_node(line.trim_start()) || nodes.is_empty() {
             true => nodes.push((depth, vec![line.trim()])),
             false => nodes.last_mut().expect("a node").1.push(line.trim()),
         }
     }
     nodes
+}
+
+fn is_node(line: &str) -> bool {
+    ["->", "CTE ", "SubPlan ", "InitPlan "].iter().any(|mark| line.starts_with(mark))
 }
 
 fn is_rule(line: &str) -> bool {

@@ -24,7 +24,7 @@ async fn a_read_is_one_statement_where_the_caller_is_known() {
         ("/api/user_account/mine".to_owned(), 1),
         (format!("/api/article/{article}?include=author,comments"), 1),
         (format!("/api/article/{article}/tags"), 1),
-        (format!("/api/article/{article}/author"), 1),
+        (format!("/api/article/{article}/section"), 1),
         (format!("/api/article/{article}/relationships/tags"), 1),
         ("/aggregate/article?measure=count".to_owned(), 1),
         ("/api/tag?sort=id&page[size]=25".to_owned(), 1),     // a full page
@@ -32,15 +32,16 @@ async fn a_read_is_one_statement_where_the_caller_is_known() {
         ("/api/tag?sort=id&page[size]=100".to_owned(), 2),    // the walk came up short
         ("/actions".to_owned(), 1),
     ];
-    for (path, count) in &surfaces {
-        let bob = world.user(&format!("bob{}", path.len()), &[]).await;
-        assert_eq!(executed(&bob, &world, path).await, count + usize::from(path != "/actions"), "{path}, a new caller");
+    for (at, (path, count)) in surfaces.iter().enumerate() {
+        let bob = world.user(&format!("bob{at}"), &[]).await;
+        assert_eq!(executed(&bob, &world, path).await, if path == "/actions" { 1 } else { count + 1 }, "{path}, a new caller");
         for _ in 0..3 {
             assert_eq!(executed(&bob, &world, path).await, *count, "{path}");
         }
         world.sql("update world set permission = permission # 64 where name = 'memo'").await;
         let found = executed(&bob, &world, path).await;
-        assert_eq!(found, 2 + count, "{path}: the proof failed, it was learned anew and asked again");
+        let again = if path == "/actions" { 2 } else { 2 + count };
+        assert_eq!(found, again, "{path}: the proof failed, it was learned anew and asked again");
         assert_eq!(executed(&bob, &world, path).await, *count, "{path}, once more");
     }
     let admin = world.administrator().await;
@@ -57,7 +58,7 @@ async fn what_refuses_is_proven_too() {
     ada.get("/api/memo").await.is(403);
     assert_eq!(world.wire.executed(), 1, "the proof alone");
     // What is known says no, and holds no more.
-    let memo = "update world set groups = array_append(groups, '00000000-0000-7000-8000-000000000002') where name = 'memo'";
+    let memo = "update world set groups = array['00000000-0000-7000-8000-000000000002'::uuid], group_bits = null, permission = 2080768 where name = 'memo'";
     world.sql(memo).await;
     ada.get("/api/memo").await.is(200);
 }

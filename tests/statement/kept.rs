@@ -15,8 +15,10 @@ fn invented(n: usize) -> String {
     let some = columns.iter().enumerate().filter(|(at, _)| n >> at & 1 == 1).map(|(_, name)| *name);
     let fields = some.collect::<Vec<_>>().join(",");
     let operators = ["eq", "ne", "lt", "le", "gt", "ge"];
-    let filters: String = (0..4).map(|at| format!("&filter[words][{}]=1", operators[n / 1024 / 6_usize.pow(at) % 6])).collect();
-    format!("fields[article]=title,{fields}{filters}")
+    let some = operators.iter().enumerate().filter(|(at, _)| n / 1024 >> at & 1 == 1);
+    let filters: String = some.map(|(_, operator)| format!("&filter[words][{operator}]=1")).collect();
+    let more = if n / 65_536 == 1 { "&filter[price]=1" } else { "" };
+    format!("fields[article]={fields}{filters}{more}")
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ async fn what_is_added_is_borne_and_what_is_taken_away_is_503() {
 
 #[tokio::test]
 async fn other_readers_of_a_column_are_another_schema() {
-    let limited = "permission: { guest: [peek, read] }\ncolumns:\n  text: { type: text, readers: [owner] }\n";
+    let limited = "permission: { guest: [peek, read] }\ncolumns:\n  text: { type: text, read: [owner] }\n";
     let world = World::of(&project(&[("note", &NOTE.replace(", create", ""))])).await;
     world.sql("insert into note (id, permission, text) values (gen_random_uuid(), 2, 'not yet hidden')").await;
     assert!(world.guest().get("/api/note").await.is(200).text.contains("not yet hidden"));

@@ -5,8 +5,9 @@ use super::condition::{Conditions, is_plain_order, order};
 use super::shape::{Param, Part};
 use super::{Node, Root, Speller, travelling};
 use crate::permission::Right;
+use crate::plan::filter::{Filter, Operator};
 use crate::schema::kind::{Kind, Wire};
-use crate::schema::{Entity, Relation};
+use crate::schema::{Column, Entity, Relation, Unique};
 
 /// What is listed: SQL, in parts.
 struct Listed {
@@ -18,6 +19,8 @@ struct Listed {
     /// Conditions on rows `t` that the rule admits.
     behind: String,
     order: String,
+    /// Whether the order may be said beside the rule.
+    is_plain: bool,
     limit: String,
     offset: String,
 }
@@ -81,6 +84,7 @@ from (
             held,
             behind: each_after_and(&behind),
             order: order(&node.order, &keys, backwards),
+            is_plain,
             limit: self.bind(Param::Limit),
             offset: self.bind(Param::Offset),
         };
@@ -94,7 +98,8 @@ from (
         Root { rows, keys, start: None, along: None, is_one: false, is_paged: true }
     }
 
-    /// The first rows in order that the comparisons beside the rule find, and of these what the rule admits.
+    /// The first rows in order that the comparisons beside the rule find, and of these what the rule admits. (The order is said
+    /// on each level: else PostgreSQL forgets it at the barrier, and sorts the whole walk.)
     fn walk(&self, listed: &Listed, start: &str) -> String {
         let Listed { table, beside, held, behind, order, .. } = listed;
         let (walk, part) = (self.walk, listed.part());
@@ -105,6 +110,7 @@ from (
   from (
     select t.* from {table} t where true{beside} order by {order} limit {walk}) t
   where {start} and {held}
+  order by {order}
   offset 0) t
 where true{behind}
 {part}"
@@ -113,7 +119,7 @@ where true{behind}
 
     /// What the caller may see at all: their own rows, those of their groups, and the first of those that guests may see.
     fn candidates(&mut self, entity: &Entity, listed: &Listed) -> String {
-        let Listed { table, beside, held, behind, order, limit, offset } = listed;
+        let Listed { table, beside, held, behind, order, limit, offset, .. } = listed;
         let standing = self.known.standing();
         let (Some(me), subject) = (standing.me(), entity.subject("t")) else { return plain(listed, "p.ok") };
         let mut arms = vec![format!("select t.id from {table} t where p.ok{beside} and t.owner = {me}")];
@@ -145,24 +151,39 @@ where true{behind}
     }
 }
 
+/// Whether a condition names values of a column of which an index finds the rows, and few for each.
+fn names_few(filter: &Filter<'_>) -> bool {
+    let Filter::Compare { steps, column, operator: Operator::Eq | Operator::In, .. } = filter else { return false };
+    let has_few = |column: &Column| {
+        let is_indexed = column.index || column.unique == Unique::Everywhere;
+        is_indexed && !column.is_limited() && !matches!(column.kind, Kind::Enum { .. } | Kind::Boolean | Kind::Rating)
+    };
+    steps.is_empty() && column.is_none_or(has_few)
+}
+
 /// The rule, then the conditions, then the order.
 fn plain(listed: &Listed, start: &str) -> String {
-    let Listed { table, beside, held, behind, .. } = listed;
+    let Listed { table, beside, held, behind, order, is_plain, .. } = listed;
     let part = listed.part();
+    let inner = if *is_plain { format!(" order by {order}") } else { String::new() };
     match held.as_str() {
         "true" => format!("select t.*\nfrom {table} t\nwhere {start}{beside}{behind}\n{part}"),
         held => format!(
             "select t.*
 from (
-  select t.* from {table} t where {start} and {held}{beside} offset 0) t
+  select t.* from {table} t where {start} and {held}{beside}{inner} offset 0) t
 where true{behind}
 {part}"
         ),
     }
 }
 
-/// Whether a page is walked: then it may come up short, and candidates are asked.
+/// Whether a page is walked: then it may come up short, and candidates are asked. Where a condition names values of an index of
+/// its own, that index is what finds few rows, and gives no order.
 pub fn is_walked(node: &Node<'_>) -> bool {
+    if node.filters.iter().any(names_few) {
+        return false;
+    }
     let keys = node.order.iter().map(|key| (key.column.map_or("id", |column| column.name.as_str()), key.descends));
     node.guard.right() == Right::Read && is_plain_order(&node.order) && node.entity.is_indexed(&keys.collect::<Vec<_>>())
 }
