@@ -1,6 +1,7 @@
 //! Rowhouse: PostgreSQL behind, JSON:API in front, a permission on every row, every operation a named action.
 //!
-//! A request becomes a plan. A plan carries its permission. Only the store, given a plan, lets rows out.
+//! A request becomes a plan. A plan carries its permission. A statement proves what is known of the caller, and only the store,
+//! given such a statement, lets rows out.
 //!
 //! The rooms, in reading order; a file uses only what stands above it (a test holds that):
 //!
@@ -11,14 +12,14 @@
 //! - [`schema`]: what exists: entity files → a checked, immutable schema; the diff of catalog and schema → ordered DDL.
 //! - [`request`]: what was asked: URL, headers, body → a request, or all its faults.
 //! - [`plan`]: request × schema → a tree of nodes, names resolved, a guard on every node.
-//! - [`statement`]: the only place where the SQL of requests is spelled.
-//! - [`store`]: the only holder of connections: reads, transactions, migration, the managed local cluster.
+//! - [`statement`]: the only place where SQL is spelled, and where rows are read by their columns; queries that carry their type.
+//! - [`store`]: the only holder of connections: reads, transactions, what is kept prepared, migration, the managed local cluster.
 //! - [`account`]: tokens, and the secrets that sign them.
 //! - [`outbox`]: what must not be undone, done after the commit, once, by any node.
 //! - [`outgoing`]: requests to other servers: to public addresses only, in time, bounded.
 //! - [`template`]: which values a template takes.
 //! - [`mail`]: letters from templates, and the post that they leave by.
-//! - [`access`]: the phases: verdicts → rows or a refusal.
+//! - [`access`]: the phases: what is known of a caller, verdicts → rows or a refusal.
 //! - [`document`]: rows → JSON:API bytes.
 //! - [`action`]: load and check files; run: inputs → phases → outcomes → directives.
 //! - [`openapi`]: what exists and what may be asked, as OpenAPI and JSON Schema, in a caller's view.

@@ -108,7 +108,8 @@ pub fn steps(schema: &Schema, listeners: &[Listener], catalog: &Catalog) -> Vec<
             first.push(additive(format!("alter table {table} drop constraint {}", quote(name))));
         }
         for name in have.indexes.iter().filter(|n| stale(&want.indexes, n)) {
-            first.push(additive(format!("drop index {}", quote(name))));
+            let why = "/* not wanted any more: one index gives an order and its reverse */";
+            first.push(additive(format!("drop index {} {why}", quote(name))));
         }
     }
     for name in catalog.tables.keys().filter(|t| !wanted.iter().any(|w| w.name == **t)) {

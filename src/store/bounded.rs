@@ -8,8 +8,11 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many counters there are for each thing that is kept.
+/// How many counters there are in a row for each thing that is kept, and at least.
 const COUNTERS: usize = 16;
+const FEWEST: usize = 1024;
+/// How many rows of counters there are: a thing came as often as the least of its counters says, for others share them.
+const ROWS: usize = 4;
 /// From how many uses on a thing may be kept.
 const OFTEN: u8 = 2;
 
@@ -41,7 +44,7 @@ pub enum Use<T> {
 impl<T: Clone> Bounded<T> {
     /// Of at most so many things.
     pub fn new(most: usize) -> Bounded<T> {
-        let counters = vec![0; (most * COUNTERS).max(COUNTERS)];
+        let counters = vec![0; (most * COUNTERS).max(FEWEST) * ROWS];
         Bounded { state: Mutex::new(State { kept: HashMap::new(), counters, uses: 0 }), hasher: RandomState::new(), most }
     }
 
@@ -61,7 +64,7 @@ impl<T: Clone> Bounded<T> {
         }
         let mut gone = None;
         if state.kept.len() >= self.most {
-            let count_of = |name: &str| state.counters[place(self.hasher.hash_one(name), state.counters.len())];
+            let count_of = |name: &str| state.counted(self.hasher.hash_one(name));
             let least = state.kept.keys().min_by_key(|name| count_of(name)).cloned();
             let Some(least) = least.filter(|name| count_of(name) < count) else { return Use::Passing };
             gone = state.kept.remove_entry(&least);
@@ -86,21 +89,31 @@ impl<T: Clone> Bounded<T> {
     }
 }
 
-fn place(hash: u64, places: usize) -> usize {
-    usize::try_from(hash % places.max(1) as u64).unwrap_or(0)
-}
-
 impl<T> State<T> {
+    /// The counters of a hash, one in each row.
+    fn places(&self, hash: u64) -> [usize; ROWS] {
+        let row = self.counters.len() / ROWS;
+        std::array::from_fn(|at| {
+            let turned = hash.rotate_left(16 * u32::try_from(at).unwrap_or(0));
+            at * row + usize::try_from(turned % row as u64).unwrap_or(0)
+        })
+    }
+
+    fn counted(&self, hash: u64) -> u8 {
+        self.places(hash).into_iter().map(|at| self.counters[at]).min().unwrap_or(0)
+    }
+
     /// One more use; from time to time old ones count for less.
     fn count(&mut self, hash: u64) -> u8 {
         self.uses += 1;
-        if self.uses > self.counters.len() * COUNTERS {
+        if self.uses > self.counters.len() * COUNTERS / ROWS {
             self.uses = 0;
             self.counters.iter_mut().for_each(|count| *count /= 2);
         }
-        let at = place(hash, self.counters.len());
-        self.counters[at] = self.counters[at].saturating_add(1);
-        self.counters[at]
+        for at in self.places(hash) {
+            self.counters[at] = self.counters[at].saturating_add(1);
+        }
+        self.counted(hash)
     }
 }
 
