@@ -1,4 +1,4 @@
-//! SQL beside the server: connections of the tests' own to PostgreSQL, past its store, its permissions and the wire.
+//! SQL beside the server: connections of the tests' own to PostgreSQL, past store, permissions and wire.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,12 +7,13 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-/// What a session of the tests has, as the store's have it; but statements take as long as they take, and who waits for
-/// a lock waits longer than any test should.
-const OPTIONS: &str =
-    "-c jit=off -c timezone=UTC -c datestyle=ISO -c search_path=public -c statement_timeout=0 -c lock_timeout=90s";
+/// What a session of the tests has, as the store's have it; but statements take as long as they take, and who
+/// waits for a lock waits longer than any test should.
+const OPTIONS: &str = "-c jit=off -c timezone=UTC -c datestyle=ISO -c search_path=public \
+                       -c statement_timeout=0 -c lock_timeout=90s";
 
-/// A way to a database. It connects when it is first asked; one connection does, as long as statements don't overlap.
+/// A way to a database. It connects when it is first asked; one connection does, as long as statements don't
+/// overlap.
 pub struct Beside {
     url: String,
     /// Connections that nobody uses right now, the last used last.
@@ -22,7 +23,8 @@ pub struct Beside {
 /// A connection of one's own, with the settings of all. It ends when it is dropped.
 pub async fn connect(url: &str) -> Client {
     let mut config: tokio_postgres::Config = url.parse().expect("a URL");
-    let (client, connection) = config.application_name("beside").options(OPTIONS).connect(NoTls).await.expect("connected");
+    config.application_name("beside").options(OPTIONS);
+    let (client, connection) = config.connect(NoTls).await.expect("connected");
     tokio::spawn(connection);
     client
 }

@@ -45,6 +45,12 @@ pub fn may(actor: Actor, right: usize, row: Row) -> bool {
     holds(right) || right == 0 && holds(1)
 }
 
+/// May the actor do this with a row that is granted to several groups? `theirs`: the grants to the actor's.
+pub fn may_by_any(actor: Actor, right: usize, row: Row, theirs: &[Grant]) -> bool {
+    let by = |is_member, grant| may(Actor { is_member, ..actor }, right, Row { grant, ..row });
+    by(false, Grant::None) || theirs.iter().any(|grant| by(true, *grant))
+}
+
 /// The first line of §3 that holds, in its order.
 pub fn line(actor: Actor, right: usize, row: Row) -> Option<i64> {
     let class = |class: &str| {
