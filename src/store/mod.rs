@@ -452,7 +452,7 @@ async fn execute<T>(connection: &Object, memory: &Memory, query: &Query<T>, pati
         Use::Kept(()) => (true, true),
         Use::New(gone) => {
             if let Some((gone, ())) = gone {
-                memory.everywhere(|caches| _ = caches.remove(&gone, &[]));
+                memory.everywhere(|caches| caches.remove(&gone, &[]));
             }
             (true, false)
         }

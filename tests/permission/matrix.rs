@@ -362,7 +362,9 @@ async fn changes(way: Way) {
     let all = cast.iter().enumerate().map(|(place, (actor, someone))| {
         let kinds = &kinds;
         async move {
-            for kind in kinds {
+            // Writes ask the database themselves, but for actions' gates and what is read back: some are enough, the other ways.
+            let step = if way.proof == Proof::Warm { 1 } else { 9 };
+            for kind in kinds.iter().step_by(step) {
                 let (actor, id) = (asks(*actor, kind), id_for(kind, place));
                 let is_refused = way.refuses(actor);
                 let wanted = |right, done| if is_refused { 401 } else { verdict(actor, kind.row, right, done) };

@@ -32,7 +32,7 @@ pub enum Over {
 }
 
 /// The server's way.
-pub const OVER: Over = Over::Guest;
+pub const OVER: Over = Over::Unauthorized;
 
 /// What permits something on a row: a tag, or the row of the entity or of the action.
 #[derive(Debug, Clone, Copy)]

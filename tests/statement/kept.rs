@@ -15,7 +15,7 @@ fn invented(n: usize) -> String {
     let some = columns.iter().enumerate().filter(|(at, _)| n >> at & 1 == 1).map(|(_, name)| *name);
     let fields = some.collect::<Vec<_>>().join(",");
     let operators = ["eq", "ne", "lt", "le", "gt", "ge"];
-    let some = operators.iter().enumerate().filter(|(at, _)| n / 1024 >> at & 1 == 1);
+    let some = operators.iter().enumerate().filter(|(at, _)| (n / 1024) >> at & 1 == 1);
     let filters: String = some.map(|(_, operator)| format!("&filter[words][{operator}]=1")).collect();
     let more = if n / 65_536 == 1 { "&filter[price]=1" } else { "" };
     format!("fields[article]={fields}{filters}{more}")
