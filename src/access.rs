@@ -47,6 +47,11 @@ impl Answer<'_> {
         &self.shape.layout
     }
 
+    /// Whether it is for nobody in particular.
+    pub fn is_for_guest(&self) -> bool {
+        self.known.user().is_none()
+    }
+
     /// Whether links may lead to an entity.
     pub fn is_open(&self, entity: &Entity) -> bool {
         self.known.may(entity, Right::Read)

@@ -190,6 +190,11 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     };
     let execution = Execution { entity, action: &action.name, subject, is_lifted: action.lifts_execute() };
     let caller = may_execute(Source::Store(means.store), means.schema, execution, call.caller).await?;
+    // A token that is over, and is taken over, counts as none from here on.
+    let call = &match caller {
+        Some(_) => call.clone(),
+        None => Call { caller: call.caller.left(), ..call.clone() },
+    };
     if !action.listens.is_empty() {
         let message = "This action listens to events: it isn't called.".to_owned();
         return Err(Error::Failed { status: 409, message });
