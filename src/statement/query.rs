@@ -201,7 +201,9 @@ mod sealed {
 /// fn look(guarded: rowhouse::statement::query::Guarded<()>) { drop(guarded) }
 /// ```
 /// ```compile_fail
-/// fn make() -> rowhouse::statement::query::Guarded<()> { rowhouse::statement::query::Guarded { 0: todo!() } }
+/// fn make(query: rowhouse::statement::query::Query<()>) -> rowhouse::statement::query::Guarded<()> {
+///     rowhouse::statement::query::Guarded(query)
+/// }
 /// ```
 pub struct Guarded<T>(Query<T>);
 

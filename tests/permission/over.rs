@@ -172,7 +172,8 @@ async fn a_key_that_signs_no_more_is_over_and_no_claim_of_it_is_looked_up() {
     later.wire.listen();
     is_over(ada.get("/api/article").await, "token-expired");
     assert_eq!(later.wire.executed(), 0, "nothing is asked for");
-    ada.token = later.app.tokens.sign(ada.id, uuid::Uuid::now_v7(), "ada@example.org").ok();
+    let signed = later.app.tokens.sign(ada.id, uuid::Uuid::now_v7(), "ada@example.org");
+    ada.token = Some(signed.expect("a token"));
     is_over(ada.get("/api/article").await, "session-ended");
 }
 
