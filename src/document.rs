@@ -38,12 +38,17 @@ struct Linked {
     bits: Option<Option<i64>>,
 }
 
+/// Room for a row, and for what stands around all of them, in bytes: where more is needed, more is taken.
+const ROOM: usize = 1024;
+
 struct Writer<'a, 's> {
     out: Vec<u8>,
     schema: &'s Schema,
     place: &'a Place<'a>,
     /// Of the parents' entity and the relation, by their places.
     links: HashMap<(usize, usize), Links>,
+    /// What URLs of an entity's rows begin with: of the last one, for rows come entity by entity.
+    collection: (usize, String),
 }
 
 /// Writes the document of a read.
@@ -53,7 +58,8 @@ struct Writer<'a, 's> {
 pub fn render<'s>(plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Result<Vec<u8>> {
     let schema = answer.schema();
     let layout_of = answer.layout();
-    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: links(plan, answer)? };
+    let mut writer = Writer::new(schema, place, answer.rows.iter().map(Vec::len).sum());
+    writer.links = links(plan, answer)?;
     writer.put("{\"jsonapi\":{\"version\":\"1.1\"");
     if place.form == Form::Cursors {
         writer.put(&format!(",\"profile\":[\"{CURSOR}\"]"));
@@ -120,7 +126,7 @@ pub fn render<'s>(plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Re
 /// # Errors
 /// 500 where a value doesn't decode.
 pub fn results(schema: &Schema, rows: &[Option<(Option<&Answer<'_>>, Uuid)>], place: &Place<'_>) -> Result<Vec<u8>> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
+    let mut writer = Writer::new(schema, place, rows.len());
     writer.put(&format!("{{\"jsonapi\":{{\"version\":\"1.1\",\"ext\":[\"{ATOMIC}\"]}},\"atomic:results\":["));
     let mut found: HashMap<Uuid, (&Answer<'_>, &Rows, &Row)> = HashMap::new();
     for answer in rows.iter().flatten().filter_map(|(answer, _)| *answer) {
@@ -151,7 +157,7 @@ pub fn results(schema: &Schema, rows: &[Option<(Option<&Answer<'_>>, Uuid)>], pl
 /// # Errors
 /// 500 where a value doesn't decode.
 pub fn totals(schema: &Schema, plan: &Totals<'_>, groups: &Groups, number: Option<i64>, place: &Place<'_>) -> Result<Vec<u8>> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), schema, place, links: HashMap::new() };
+    let mut writer = Writer::new(schema, place, groups.rows.len());
     writer.put("{\"jsonapi\":{\"version\":\"1.1\"},\"links\":{\"self\":");
     writer.text(&place.own());
     let number = number.unwrap_or(1);
@@ -218,12 +224,22 @@ fn links(plan: &Plan<'_>, answer: &Answer<'_>) -> Result<HashMap<(usize, usize),
     Ok(all)
 }
 
-impl<'s> Writer<'_, 's> {
+impl<'a, 's> Writer<'a, 's> {
+    /// For about so many rows.
+    fn new(schema: &'s Schema, place: &'a Place<'a>, rows: usize) -> Writer<'a, 's> {
+        let out = Vec::with_capacity(ROOM + rows * ROOM);
+        Writer { out, schema, place, links: HashMap::new(), collection: (usize::MAX, String::new()) }
+    }
+
     fn put(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 
     fn text(&mut self, text: &str) {
+        // Without an end before the end, this is done many bytes at a time; and mostly nothing is escaped.
+        if text.bytes().fold(true, |plain, b| plain & (b >= b' ') & (b != b'"') & (b != b'\\')) {
+            return self.parts(&["\"", text, "\""]);
+        }
         _ = serde_json::to_writer(&mut self.out, text); // writing to memory can't fail
     }
 
@@ -235,11 +251,7 @@ impl<'s> Writer<'_, 's> {
     fn linked(&mut self, entity: &Entity, id: Option<Uuid>, bits: Option<Option<i64>>) {
         let Some(id) = id else { return self.put("null") };
         let mut hyphenated = Uuid::encode_buffer();
-        self.put("{\"type\":");
-        self.text(&entity.name);
-        self.put(",\"id\":\"");
-        self.put(id.hyphenated().encode_lower(&mut hyphenated));
-        self.put("\"");
+        self.parts(&["{\"type\":\"", &entity.name, "\",\"id\":\"", id.hyphenated().encode_lower(&mut hyphenated), "\""]);
         if let Some(bits) = bits {
             let bits = bits.map_or_else(|| "null".to_owned(), |b| b.to_string());
             self.put(&format!(",\"meta\":{{\"permission\":{bits}}}"));
@@ -259,16 +271,19 @@ impl<'s> Writer<'_, 's> {
         Ok(())
     }
 
-    /// What URLs of rows of an entity begin with; nothing in it has to be escaped in JSON.
-    fn collection(&self, entity: &Entity) -> String {
-        format!("{}/api/{}/", self.place.base, utf8_percent_encode(&entity.name, SEGMENT))
+    /// The URL of a row; nothing in it has to be escaped in JSON.
+    fn url(&mut self, entity: &Entity, id: &str) -> String {
+        if self.collection.0 != entity.at {
+            let collection = format!("{}/api/{}/", self.place.base, utf8_percent_encode(&entity.name, SEGMENT));
+            self.collection = (entity.at, collection);
+        }
+        [self.collection.1.as_str(), id].concat()
     }
 
-    /// Text of parts in which nothing has to be escaped.
-    fn plain(&mut self, parts: &[&str]) {
-        self.put("\"");
+    /// Text in parts in which nothing has to be escaped. Names of entities, columns and relations are such
+    /// ([`member_name`](crate::schema::words::member_name)).
+    fn parts(&mut self, parts: &[&str]) {
         parts.iter().for_each(|part| self.put(part));
-        self.put("\"");
     }
 
     fn resource(&mut self, answer: &Answer<'_>, layout: &Rows, row: &Row) -> Result<()> {
@@ -279,41 +294,36 @@ impl<'s> Writer<'_, 's> {
         };
         let mut hyphenated = Uuid::encode_buffer();
         let text = &*id.hyphenated().encode_lower(&mut hyphenated);
-        let url = self.collection(entity) + text;
-        self.put("{\"type\":");
-        self.text(&entity.name);
-        self.put(",\"id\":\"");
-        self.put(text);
-        self.put("\",\"attributes\":{");
-        let mut is_first = true;
+        let url = self.url(entity, text);
+        self.parts(&["{\"type\":\"", &entity.name, "\",\"id\":\"", text, "\",\"attributes\":{"]);
+        let mut comma = "";
         for (at, attribute) in &layout.columns {
             if let Some(is_served) = attribute.is_served
                 && row.get(is_served)? != Some(true)
             {
                 continue;
             }
-            self.put(if is_first { "" } else { "," });
-            is_first = false;
             let column = &entity.columns[*at];
-            self.text(&column.name);
-            self.put(":");
+            self.parts(&[comma, "\"", &column.name, "\":"]);
+            comma = ",";
             self.value(column.kind.wire(), row.binary(attribute.value))?;
         }
         self.put("},\"relationships\":{");
-        let mut is_first = true;
+        comma = "";
         for (at, place) in &layout.relations {
             let relation = &entity.relations[*at];
             let target = self.schema.target(relation);
-            let linked = self.links.get(&(entity.at, *at)).and_then(|l| l.get(&id)).cloned();
+            let linked = match self.links.is_empty() {
+                true => None,
+                false => self.links.get(&(entity.at, *at)).and_then(|l| l.get(&id)).cloned(),
+            };
             // Links that lead to a refusal are left out, and a relationship that holds nothing else (`permissions.md` §4).
             let is_open = answer.is_open(target);
             if !is_open && place.is_none() && linked.is_none() {
                 continue;
             }
-            self.put(if is_first { "" } else { "," });
-            is_first = false;
-            self.text(&relation.name);
-            self.put(":{");
+            self.parts(&[comma, "\"", &relation.name, "\":{"]);
+            comma = ",";
             let has_data = place.is_some() || linked.is_some();
             if is_open {
                 let next = linked.as_ref().and_then(|(_, next)| next.as_deref());
@@ -333,9 +343,7 @@ impl<'s> Writer<'_, 's> {
             }
             self.put("}");
         }
-        self.put("},\"links\":{\"self\":");
-        self.plain(&[&url]);
-        self.put("}");
+        self.parts(&["},\"links\":{\"self\":\"", &url, "\"}"]);
         if !layout.may.is_empty() {
             self.put(",\"meta\":{\"may\":{");
             for (at, (right, place)) in layout.may.iter().enumerate() {
@@ -353,13 +361,9 @@ impl<'s> Writer<'_, 's> {
     /// A relationship's links; with the next page of what is included, where there is more.
     fn relation_links(&mut self, url: &str, name: &str, next: Option<&str>) {
         let name: std::borrow::Cow<'_, str> = utf8_percent_encode(name, SEGMENT).into();
-        self.put("\"links\":{\"self\":");
-        self.plain(&[url, "/relationships/", &name]);
-        self.put(",\"related\":");
-        self.plain(&[url, "/", &name]);
+        self.parts(&["\"links\":{\"self\":\"", url, "/relationships/", &name, "\",\"related\":\"", url, "/", &name, "\""]);
         if let Some(next) = next {
-            self.put(",\"prev\":null,\"next\":");
-            self.plain(&[url, "/", &name, "?", next]);
+            self.parts(&[",\"prev\":null,\"next\":\"", url, "/", &name, "?", next, "\""]);
         }
         self.put("}");
     }
@@ -380,7 +384,9 @@ impl<'s> Writer<'_, 's> {
             Wire::Text => self.text(value::text(raw)?),
             Wire::Json => self.out.extend_from_slice(raw.get(1..).unwrap_or(b"null")), // the first byte is jsonb's version
             Wire::Boolean => self.put(if raw == [1] { "true" } else { "false" }),
-            Wire::Integer => self.put(&value::number(raw)?.to_string()),
+            Wire::Integer => {
+                _ = serde_json::to_writer(&mut self.out, &value::number(raw)?); // writing to memory can't fail
+            }
             Wire::Float => {
                 let float = f64::from_be_bytes(raw.try_into().map_err(Error::internal)?);
                 _ = serde_json::to_writer(&mut self.out, &float);
@@ -388,9 +394,7 @@ impl<'s> Writer<'_, 's> {
             // None of these has anything to escape.
             Wire::Uuid | Wire::Datetime | Wire::Date | Wire::Time => {
                 let text = value::plain(wire, raw)?;
-                self.put("\"");
-                self.put(&text);
-                self.put("\"");
+                self.parts(&["\"", &text, "\""]);
             }
         }
         Ok(())

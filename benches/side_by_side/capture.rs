@@ -149,15 +149,16 @@ pub fn capture(
 /// The table of values, and the script: pgbench's counterpart of the request.
 pub fn script(cluster: &Cluster, runtime: &Runtime, database: &str, captured: &Captured) -> Script {
     let mut columns: Vec<(String, Vec<String>)> = vec![]; // by name, with the value of each lot
-    let (mut text, mut examples) = (String::new(), vec![]);
+    let (mut prepares, mut text, mut examples) = (String::new(), String::new(), vec![]);
     for (at, message) in captured.messages.iter().enumerate() {
         let is_insert = captured.lots[0].id.is_some() && message.sql.contains("insert into") && message.sql.contains("article");
-        let mut spelled: HashMap<usize, String> = HashMap::new();
+        let (mut sent, mut first) = (vec![], vec![]); // each parameter, and as it was for the first request
         for (place, kind) in captured.kinds[at].iter().enumerate() {
             let variable = format!("m{at}p{}", place + 1);
             let value = |lot: &Lot| lot.values[at].get(place).cloned().flatten();
+            first.push(format!("{}::{kind}", value(&captured.lots[0]).map_or("null".to_owned(), |v| quote(&v))));
             if captured.lots.iter().all(|lot| value(lot).is_none()) {
-                spelled.insert(place + 1, format!(":{variable}::{kind}")); // never set: pgbench sends null
+                sent.push("null".to_owned());
                 continue;
             }
             let all: Vec<String> = captured.lots.iter().map(|lot| value(lot).unwrap_or_default()).collect();
@@ -168,38 +169,37 @@ pub fn script(cluster: &Cluster, runtime: &Runtime, database: &str, captured: &C
             let is_title = holds(&|lot| lot.title.clone());
             let fresh = match (is_insert && holds(&|lot| lot.id.clone()), is_title) {
                 (true, _) => Some((captured.lots.iter().map(|l| l.id.clone()).collect::<Vec<_>>(), "gen_random_uuid()")),
-                (_, true) => Some((captured.lots.iter().map(|l| l.title.clone()).collect(), ":fresh")),
+                (_, true) => Some((captured.lots.iter().map(|l| l.title.clone()).collect(), "(:fresh)")),
                 _ => None,
             };
             let Some((parts, new)) = fresh else {
-                spelled.insert(place + 1, format!(":{variable}::{kind}"));
+                sent.push(format!(":{variable}"));
                 columns.push((variable, all));
                 continue;
             };
             if all.iter().zip(&parts).all(|(v, part)| Some(v) == part.as_ref()) {
-                spelled.insert(place + 1, format!("{new}::{kind}"));
+                sent.push(format!("{new}::{kind}"));
                 continue;
             }
             let around = all.iter().zip(&parts).map(|(v, part)| v.replace(part.as_deref().unwrap_or_default(), "*"));
             columns.push((variable.clone(), around.collect()));
-            spelled.insert(place + 1, format!("replace(:{variable}::text, '*', {new}::text)::{kind}"));
+            sent.push(format!("replace(:{variable}, '*', {new}::text)::{kind}"));
         }
-        for part in for_pgbench(&message.sql, |n| spelled.get(&n).cloned().unwrap_or_else(|| format!("${n}"))) {
-            text += &part;
-            text += ";\n";
-            let mut example = part.replace(":fresh::", "'1'::");
-            for place in 1..=captured.kinds[at].len() {
-                let variable = format!("m{at}p{place}");
-                let value = columns.iter().find(|(name, _)| *name == variable).map(|(_, values)| quote(&values[0]));
-                example = example.replace(&format!(":{variable}::"), &format!("{}::", value.as_deref().unwrap_or("null")));
+        let example = |n: usize| first.get(n - 1).cloned().unwrap_or_else(|| format!("${n}"));
+        examples.extend(for_pgbench(&message.sql, example));
+        let parts = for_pgbench(&message.sql, |n| format!("${n}"));
+        match (message.is_simple, parts.as_slice()) {
+            (false, [one]) => {
+                prepares += &format!("prepare m{at}{} as {one};\n", list(&captured.kinds[at]));
+                text += &format!("execute m{at}{};\n", list(&sent));
             }
-            examples.push(example);
+            _ => parts.iter().for_each(|part| text += &format!("{part};\n")),
         }
     }
     let table = format!("bench.lot_{}", captured.name);
     fill(cluster, runtime, database, &table, &columns);
     let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
-    Script { text: head(&table, &names) + &text, lots: captured.lots.len(), example: examples }
+    Script { text: head(&table, &names, &prepares) + &text, lots: captured.lots.len(), example: examples }
 }
 
 pub struct Script {
@@ -210,11 +210,14 @@ pub struct Script {
     example: Vec<String>,
 }
 
-impl Script {
-    pub fn plain(text: String, lots: usize) -> Script {
-        Script { text, lots, example: vec![] }
-    }
+/// A script of one statement, with its parameters' types and variables.
+pub fn bare(table: &str, columns: &[&str], sql: &str, (kinds, values): (&[String], &[String]), lots: usize) -> Script {
+    let prepares = format!("prepare bare{} as {sql};\n", list(kinds));
+    let text = format!("execute bare{};\n", list(values));
+    Script { text: head(table, columns, &prepares) + &text, lots, example: vec![] }
+}
 
+impl Script {
     /// Whether the statements still do what they did for the server. What they prove (a session, or what the server knew) may
     /// have ceased to hold, and pgbench would then measure how fast nothing is done.
     pub fn check(&self, cluster: &Cluster, runtime: &Runtime, database: &str) {
@@ -239,14 +242,21 @@ impl Script {
     }
 }
 
-/// What a script begins with: a number that is new, and now and then other values.
-pub fn head(table: &str, columns: &[&str]) -> String {
-    let mut text = "\\set fresh random(1, 1000000000)\n".to_owned();
+/// What stands between brackets, if anything does.
+fn list(items: &[String]) -> String {
+    if items.is_empty() { String::new() } else { format!("({})", items.join(", ")) }
+}
+
+/// What a script begins with: the statements that are prepared, a number that is new, and now and then other values. (pgbench's
+/// own way to prepare sends a parameter as often as it is named, and PostgreSQL then reads it as often.)
+pub fn head(table: &str, columns: &[&str], prepares: &str) -> String {
+    let mut text = format!("\\set fresh random(1, 1000000000)\n\\set turn :turn + 1\n\\if :turn = 1\n{prepares}\\endif\n");
     if !columns.is_empty() {
+        let quoted: Vec<_> = columns.iter().map(|column| format!("quote_literal({column}) as {column}")).collect();
         text += &format!(
-            "\\set turn :turn + 1\n\\if :turn % {TURNS} = 1\n\\set pick :client_id + :clients * random(0, :each - 1)\n\
+            "\\if :turn % {TURNS} = 1\n\\set pick :client_id + :clients * random(0, :each - 1)\n\
              select {} from {table} where n = :pick::integer \\gset\n\\endif\n",
-            columns.join(", ")
+            quoted.join(", ")
         );
     }
     text

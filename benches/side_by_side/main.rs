@@ -223,5 +223,15 @@ fn bare(bench: &Bench, operation: &Operation, known: &Known) -> Script {
     let table = format!("bench.bare_{}", operation.key);
     capture::fill(&bench.cluster, &bench.runtime, DATABASE, &table, &columns);
     let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
-    Script::plain(capture::head(&table, &names) + operation.bare + ";\n", lots)
+    let (mut text, mut used) = (operation.bare.to_owned(), vec![]);
+    for (name, kind) in [("id", "uuid"), ("own", "uuid"), ("title", "text"), ("me", "uuid"), ("fresh", "text")] {
+        let variable = format!(":{name}::{kind}");
+        if text.contains(&variable) {
+            let value = if name == "fresh" { "(:fresh)::text".to_owned() } else { format!(":{name}") };
+            used.push((value, kind.to_owned()));
+            text = text.replace(&variable, &format!("${}", used.len()));
+        }
+    }
+    let (values, kinds): (Vec<_>, Vec<_>) = used.into_iter().unzip();
+    capture::bare(&table, &names, &text, (&kinds, &values), lots)
 }

@@ -25,7 +25,7 @@ pub fn pgbench(cluster: &Cluster, database: &str, script: &Script, connections: 
     let each = (script.lots / connections).max(1);
     let mut child = cluster
         .program("pgbench")
-        .args(["-n", "-M", "prepared", "-j", "1", "-P", "1", "-D", "turn=0"])
+        .args(["-n", "-M", "simple", "-j", "1", "-P", "1", "-D", "turn=0"])
         .args(["-c", &connections.to_string(), "-T", &(seconds + 3).to_string()])
         .args(["-D", &format!("clients={connections}"), "-D", &format!("each={each}"), "-f"])
         .arg(&file)

@@ -217,8 +217,8 @@ impl Report {
 
 const NOTES: &str = "
 100,000 rows, 1,000 users, 100 groups; the caller is in 3, owns every twentieth row, and sees four of five. *Own SQL* is what the
-server sent for this request, as PostgreSQL's log had it, with the transaction around it: all of it prepared, also what the server
-sends unnamed (in brackets), with values of some hundred requests, others at every hundredth turn. The id of a row that is made is
+server sent for this request, as PostgreSQL's log had it, with the transaction around it: prepared by `prepare` and run by
+`execute` (pgbench's own way sends a parameter as often as it is named), also what the server sends unnamed (in brackets), with values of some hundred requests, others at every hundredth turn. The id of a row that is made is
 `gen_random_uuid()` there, and the title is a random number, both in place of the request's own. *Messages* are those of one
 request, in order; several commands in one message are several messages in pgbench. *Woken* is what others sent because of it, or
 meanwhile. CPU of PostgreSQL is that of all its processes. *Others' cores* are what somebody else kept busy meanwhile: above 0.2

@@ -205,7 +205,10 @@ pub fn service(
         .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, peer: Option<Peer>, body| {
             let app = inner.clone();
             let address = address(&app.config, &headers, peer);
-            async move { reply::sent(edge(&app, door, (method, path.as_str().to_owned(), query, headers, address), body).await) }
+            // What answers is large, and every layer around it moves what it is given: a pointer.
+            Box::pin(async move {
+                reply::sent(edge(&app, door, (method, path.as_str().to_owned(), query, headers, address), body).await)
+            })
         });
     ServiceBuilder::new()
         .layer(cors(&app.config.cors_origins))

@@ -140,7 +140,7 @@ pub fn is_upload(asked: &Asked) -> bool {
     asked.method == Method::PUT && asked.path.starts_with("/file/")
 }
 
-/// Answers a request.
+/// Answers a request. (What is large is boxed: a read, which comes most, isn't to carry the room of everything else.)
 ///
 /// # Errors
 /// What the request ran into.
@@ -163,20 +163,20 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         What::DirectiveSchema => description::directive(route),
         What::Docs => Ok(description::docs()),
         What::DocsScript => Ok(description::script(asked)),
-        What::Operations => operation::run(app, asked, body).await,
+        What::Operations => Box::pin(operation::run(app, asked, body)).await,
         What::Aggregate => aggregate(app, asked, route).await,
         What::File => file::send(app, asked, route).await,
         What::History => history::show(app, asked, route).await,
         What::Permissions => permission::many(app, asked, body).await,
         What::Permission | What::PermissionOfEntity => permission::one(app, asked, route).await,
         What::Actions => action::list(app, asked).await,
-        What::Action | What::ActionOnRow => action::run(app, asked, route, body).await,
+        What::Action | What::ActionOnRow => Box::pin(action::run(app, asked, route, body)).await,
         What::Collection | What::Row | What::Related | What::Linkage => match (asked.method.clone(), route.what) {
             (Method::GET, _) => read(app, asked, route).await,
-            (Method::DELETE, What::Row) => write::delete(app, asked, route).await,
-            (_, What::Linkage) => write::link(app, asked, route, body).await,
-            (Method::POST, _) => write::create(app, asked, route, body).await,
-            _ => write::update(app, asked, route, body).await,
+            (Method::DELETE, What::Row) => Box::pin(write::delete(app, asked, route)).await,
+            (_, What::Linkage) => Box::pin(write::link(app, asked, route, body)).await,
+            (Method::POST, _) => Box::pin(write::create(app, asked, route, body)).await,
+            _ => Box::pin(write::update(app, asked, route, body)).await,
         },
     }
 }

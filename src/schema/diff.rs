@@ -91,8 +91,8 @@ pub fn steps(schema: &Schema, listeners: &[Listener], catalog: &Catalog) -> Vec<
             Some(have) => columns(want, have, &mut then, &mut lost),
         }
         let have = have.unwrap_or(&nothing);
-        for (name, sql) in want.indexes.iter().filter(|(n, _)| !have.indexes.contains(n)) {
-            then.push(additive(sql.replacen("$name", &quote(name), 1)));
+        for (_, sql) in want.indexes.iter().filter(|(n, _)| !have.indexes.contains(n)) {
+            then.push(additive(sql.clone()));
         }
         for (name, sql) in want.constraints.iter().filter(|(n, _)| !have.constraints.contains(n)) {
             last.push(additive(format!("alter table {table} add constraint {} {sql}", quote(name))));
@@ -340,16 +340,19 @@ fn pairs(schema: &Schema, entity: &Entity, relation: &Relation, table: &str) -> 
         let key = format!("foreign key (\"{column}\") references {} (id) on delete cascade", other.table());
         wanted.constraints.push((object_name(table, column, "fk", &key), key));
     }
-    let definition = "(\"target\")";
+    // With both, what a row is linked to is read from the index alone, in order: every proof reads somebody's groups so.
+    let definition = "(\"target\", \"source\")";
     let name = object_name(table, "target", "idx", definition);
-    wanted.indexes.push((name, format!("create index $name on {} {definition}", quote(table))));
+    let sql = format!("create index {} on {} {definition}", quote(&name), quote(table));
+    wanted.indexes.push((name, sql));
     wanted
 }
 
 fn index(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, definition: &str) {
     let unique = if kind == "key" { "unique " } else { "" };
     let name = object_name(&entity.name, part, kind, definition);
-    wanted.indexes.push((name, format!("create {unique}index $name on {} {definition}", entity.table())));
+    let sql = format!("create {unique}index {} on {} {definition}", quote(&name), entity.table());
+    wanted.indexes.push((name, sql));
 }
 
 fn constraint(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, definition: &str) {

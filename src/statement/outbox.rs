@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub struct Queue<T> {
     table: &'static str,
     /// What is of one line is done one after the other.
-    line: &'static str,
+    line: fn(&str) -> String,
     /// What is asked of a row, beside its id and tries.
     columns: &'static str,
     /// Which of the table's rows it is of, as a condition on `t`.
@@ -70,7 +70,7 @@ fn sealed(row: &Row, column: usize) -> Result<Option<Vec<u8>>> {
 /// Letters: a line for each address.
 pub const MAIL: Queue<Letter> = Queue {
     table: "mail",
-    line: "lower(t.\"to\")",
+    line: |t| format!("lower({t}.\"to\")"),
     columns: "m.\"to\", m.letter, m.values::text, m.sealed, m.message_id, m.language",
     which: "true",
     done: "sent",
@@ -89,7 +89,7 @@ pub const MAIL: Queue<Letter> = Queue {
 /// Tasks: a line for each row that raised events.
 pub const TASKS: Queue<Task> = Queue {
     table: "task",
-    line: "t.line",
+    line: |t| format!("{t}.line"),
     columns: "m.kind, m.name, m.payload::text, m.sealed, m.caller, m.depth::bigint",
     which: "t.kind <> 'transfer'",
     done: "done",
@@ -143,7 +143,6 @@ impl<T: 'static> Queue<T> {
     /// of them.
     pub fn claim(&self, seconds: u64, most: usize) -> Internal<Vec<Claimed<T>>> {
         let Queue { table, line, columns, which, done, read } = *self;
-        let other = line.replace("t.", "e.");
         let is_open = |t: &str| format!("{t}.state = 'waiting' and {t}.{done}_at is null");
         let text = format!(
             "update {table} m
@@ -151,12 +150,14 @@ set tries = m.tries + 1, next_at = now() + make_interval(secs => $1::double prec
 where m.id in (
   select t.id from {table} t
   where {} and {which} and t.next_at <= now() and not exists (
-    select from {table} e where {} and {other} = {line} and (e.created_at, e.id) < (t.created_at, t.id))
+    select from {table} e where {} and {} = {} and (e.created_at, e.id) < (t.created_at, t.id))
   order by t.created_at, t.id limit $2::bigint
   for update skip locked)
 returning m.id, m.tries::bigint, {columns}",
             is_open("t"),
             is_open("e"),
+            line("e"),
+            line("t"),
         );
         let claimed = move |row: &Row| Ok(Claimed { id: row.column(0)?, tries: row.column(1)?, what: read(row)? });
         Internal::new(text, values![seconds, most as u64], all(claimed))

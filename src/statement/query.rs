@@ -4,22 +4,80 @@
 //! [`Guarded`] statements, which read or change rows of entities under the rule, and [`Internal`] ones, of the engine's own
 //! tables.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::BytesMut;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 use super::row::Row;
 use crate::error::{Error, Result};
 
-/// A parameter: text, and PostgreSQL does the typing. It is never printed.
+/// A parameter. It is never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Value(Option<String>);
+pub struct Value(Sent);
+
+/// What is sent of a parameter: text, of which PostgreSQL does the typing; or what comes with every statement, in
+/// PostgreSQL's own form, so that it needn't be read from text each time.
+#[derive(Clone, Default, PartialEq, Eq)]
+enum Sent {
+    #[default]
+    Null,
+    Text(String),
+    Id(Uuid),
+    Ids(Vec<Uuid>),
+    Number(i64),
+}
 
 impl Value {
-    /// The text; none is null.
-    pub(crate) fn text(&self) -> Option<&str> {
-        self.0.as_deref()
+    /// As text; none is null.
+    pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
+        match &self.0 {
+            Sent::Null => None,
+            Sent::Text(text) => Some(text.into()),
+            Sent::Id(id) => Some(id.to_string().into()),
+            Sent::Ids(ids) => {
+                let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+                Some(format!("{{{}}}", ids.join(",")).into())
+            }
+            Sent::Number(number) => Some(number.to_string().into()),
+        }
     }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match (&self.0, self.encode_format(kind)) {
+            (Sent::Id(id), Format::Binary) => id.to_sql(kind, out),
+            (Sent::Ids(ids), Format::Binary) => ids.to_sql(kind, out),
+            (Sent::Number(number), Format::Binary) => number.to_sql(kind, out),
+            _ => match self.text() {
+                None => Ok(IsNull::Yes),
+                Some(text) => {
+                    out.extend_from_slice(text.as_bytes());
+                    Ok(IsNull::No)
+                }
+            },
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    /// Text, unless the statement's parameter is of the value's own type.
+    fn encode_format(&self, kind: &Type) -> Format {
+        let is_own = match &self.0 {
+            Sent::Null | Sent::Text(_) => false,
+            Sent::Id(_) => *kind == Type::UUID,
+            Sent::Ids(_) => *kind == Type::UUID_ARRAY,
+            Sent::Number(_) => *kind == Type::INT8,
+        };
+        if is_own { Format::Binary } else { Format::Text }
+    }
+
+    to_sql_checked!();
 }
 
 impl std::fmt::Debug for Value {
@@ -30,37 +88,37 @@ impl std::fmt::Debug for Value {
 
 impl From<String> for Value {
     fn from(text: String) -> Value {
-        Value(Some(text))
+        Value(Sent::Text(text))
     }
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Value {
-        Value(Some(text.to_owned()))
+        Value(Sent::Text(text.to_owned()))
     }
 }
 
 impl From<Uuid> for Value {
     fn from(id: Uuid) -> Value {
-        Value(Some(id.to_string()))
+        Value(Sent::Id(id))
     }
 }
 
 impl From<i64> for Value {
     fn from(number: i64) -> Value {
-        Value(Some(number.to_string()))
+        Value(Sent::Number(number))
     }
 }
 
 impl From<u64> for Value {
     fn from(number: u64) -> Value {
-        Value(Some(number.to_string()))
+        Value(i64::try_from(number).map_or_else(|_| Sent::Text(number.to_string()), Sent::Number))
     }
 }
 
 impl From<bool> for Value {
     fn from(flag: bool) -> Value {
-        Value(Some(flag.to_string()))
+        Value(Sent::Text(flag.to_string()))
     }
 }
 
@@ -70,13 +128,13 @@ impl From<&[u8]> for Value {
         for byte in bytes {
             hex.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
         }
-        Value(Some(hex))
+        Value(Sent::Text(hex))
     }
 }
 
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Value {
-        value.map_or(Value(None), Into::into)
+        value.map_or(Value(Sent::Null), Into::into)
     }
 }
 
@@ -107,7 +165,7 @@ pub fn array<S: AsRef<str>>(items: impl IntoIterator<Item = Option<S>>) -> Value
 
 /// An array of ids.
 pub fn ids<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> Value {
-    array(ids.into_iter().map(|id| Some(id.to_string())))
+    Value(Sent::Ids(ids.into_iter().copied().collect()))
 }
 
 /// A text as SQL has it between quotes.

@@ -201,20 +201,21 @@ impl<'s> Speller<'s> {
     }
 
     /// What the first columns say of the row that is named, and of the row that a to-one leads to.
-    fn heads(root: &Root<'_>) -> [&'static str; 2] {
-        match (root.start.is_some(), root.is_one) {
-            (false, true) => ["t._may", "null::boolean"],
-            (false, false) => ["null::boolean", "null::boolean"],
-            (true, true) => ["h._may", "t._may"],
-            (true, false) => ["h._may", "null::boolean"],
-        }
+    fn heads(root: &Root<'_>, spelled: impl Fn(&str) -> String) -> [String; 2] {
+        let rows = match (root.start.is_some(), root.is_one) {
+            (false, true) => [Some("t"), None],
+            (false, false) => [None, None],
+            (true, true) => [Some("h"), Some("t")],
+            (true, false) => [Some("h"), None],
+        };
+        rows.map(|row| row.map_or_else(|| "null::boolean".to_owned(), &spelled))
     }
 
     /// One select.
     fn flat(mut self, root: Root<'s>, plan: &Plan<'s>) -> Shape {
         let (slots, mut rows) = self.slots(&plan.root, Some(&root));
         rows.shift(FIXED);
-        let [may, target] = Speller::heads(&root);
+        let [may, target] = Speller::heads(&root, |row| format!("{row}._may"));
         // Spelled inside: of a row that isn't there nothing is looked up.
         let values: String = slots.iter().enumerate().map(|(at, (_, value))| format!(",\n  {value} as s{at}")).collect();
         let names: String = (0..slots.len()).map(|at| format!(", t.s{at}")).collect();
@@ -244,10 +245,9 @@ from (
         };
         let rows = format!("select row_number() over () as _n, t.* from ({}) t", root.rows);
         self.ctes.push(format!("r0 as materialized (\n{}\n)", over(source, &rows)));
-        let [may, target] = Speller::heads(&root).map(|head| match head {
-            "h._may" => "(select h._may from h0 h)",
-            "t._may" => "(select t._may from r0 t)",
-            null => null,
+        let [may, target] = Speller::heads(&root, |row| {
+            let from = if row == "h" { "h0" } else { "r0" };
+            format!("(select {row}._may from {from} {row})")
         });
         // The parent's columns, for links that are asked of it.
         let from = if root.along.is_some() { "r0 t cross join h0 h" } else { "r0 t" };

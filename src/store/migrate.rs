@@ -4,6 +4,7 @@
 //! In charge of: reading the catalog, running steps under one transaction-scoped lock (any number of servers may start
 //! at once), and live values against file values. It must not know how steps are found (`schema::diff`).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value as Json, json};
@@ -188,7 +189,7 @@ struct GrantColumns {
 }
 
 fn grants(columns: &GrantColumns, grants: &[Grant], groups: &HashMap<String, Uuid>) -> Filed {
-    let listed = |items: Vec<Option<String>>| array(items).text().map(str::to_owned);
+    let listed = |items: Vec<Option<String>>| array(items).text().map(Cow::into_owned);
     let own = || grants.iter().map(|g| g.permission.map(|p| p.bits().to_string())).collect();
     let ids = grants.iter().filter_map(|g| groups.get(&g.group)).map(|id| Some(id.to_string())).collect();
     let mut set = vec![(columns.ids, listed(ids))];

@@ -18,14 +18,14 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{Format, IsNull, ToSql, Type};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, config::SslMode};
 use uuid::Uuid;
 
 use crate::config::Database;
 use crate::error::{Cause, Error, Fault, Result};
 use crate::statement::event::{self, Origin};
-use crate::statement::query::{Query, Statement, Value};
+use crate::statement::query::{Query, Statement};
 use crate::statement::read::Shape;
 use crate::statement::row::Row;
 use crate::statement::who::Known;
@@ -417,37 +417,10 @@ fn pool_of_shared(config: tokio_postgres::Config, tls: &Tls, limits: &Database) 
     pool(config, tls, limits, (limits.shared * 2).max(1), limits.small)
 }
 
-/// A parameter on its way in.
-#[derive(Debug)]
-struct Text<'a>(&'a Value);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self, _: &Type, out: &mut bytes::BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self.0.text() {
-            None => Ok(IsNull::Yes),
-            Some(text) => {
-                out.extend_from_slice(text.as_bytes());
-                Ok(IsNull::No)
-            }
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    fn encode_format(&self, _: &Type) -> Format {
-        Format::Text
-    }
-
-    tokio_postgres::types::to_sql_checked!();
-}
-
 /// Sends a statement and reads its rows. It is prepared where it is worth keeping: from its second use on, as long as it is
 /// used more than others.
 async fn execute<T>(connection: &Object, memory: &Memory, query: &Query<T>, patience: Duration) -> Result<Vec<Row>> {
     let (started, text) = (Instant::now(), query.text());
-    let values: Vec<Text<'_>> = query.values().iter().map(Text).collect();
     let (is_prepared, is_old) = match memory.prepared.uses(text, || ()) {
         Use::Kept(()) => (true, true),
         Use::New(gone) => {
@@ -464,13 +437,13 @@ async fn execute<T>(connection: &Object, memory: &Memory, query: &Query<T>, pati
                 if !memory.prepared.keeps(text) {
                     connection.statement_cache.remove(text, &[]); // another took its place meanwhile
                 }
-                let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
+                let values: Vec<&(dyn ToSql + Sync)> = query.values().iter().map(|v| v as _).collect();
                 connection.query(&prepared, &values).await
             }
             Err(error) => Err(error),
         }
     } else {
-        let values: Vec<(&(dyn ToSql + Sync), Type)> = values.iter().map(|v| (v as _, Type::UNKNOWN)).collect();
+        let values: Vec<(&(dyn ToSql + Sync), Type)> = query.values().iter().map(|v| (v as _, Type::UNKNOWN)).collect();
         connection.query_typed(text, &values).await
     };
     let failed = match rows {
