@@ -13,7 +13,7 @@ use crate::permission::Right;
 use crate::plan::aggregate::Totals;
 use crate::plan::{Guard, Pick, Plan};
 use crate::schema::{Entity, Schema};
-use crate::statement::action::may_execute as may_execute_statement;
+use crate::statement::action as statement;
 use crate::statement::read::layout::{Branch, ID, Layout, NUMBER};
 use crate::statement::read::{self, Found, Part, Shape};
 use crate::statement::row::Row;
@@ -302,8 +302,8 @@ pub async fn may_execute(source: Source<'_>, schema: &Schema, execution: Executi
                 false => continue,
             }
         };
-        let lock = asking.may_lock();
-        let Some(row) = asking.ask(&may_execute_statement(entity, subject, &known, lock)).await? else { continue };
+        let lock = statement::lock_subject(entity, subject, &known);
+        let Some(row) = asking.ask_locked(&lock, &statement::may_execute(entity, subject, &known)).await? else { continue };
         return match row {
             None => Err(Error::NotFound),
             Some(false) if !is_lifted => Err(refused.row("before instance", &entity.name, Right::Execute)),

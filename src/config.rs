@@ -69,6 +69,8 @@ pub struct Database {
     pub wait: Duration,
     pub connect: Duration,
     pub statement: Duration,
+    /// Longest that it may wait for what another transaction holds.
+    pub lock: Duration,
     pub small: Duration,
     pub recycle: Duration,
     pub shapes: usize,
@@ -219,6 +221,7 @@ pub const KEYS: &[Key] = &[
     key("database.statement", "10s", "longest that one statement may run", |c, v| duration(v).map(|v| c.database.statement = v)),
     key("database.small", "2s", "longest that the read of one row may run on a shared connection; it is then done again on one of the pool", |c, v| duration(v).map(|v| c.database.small = v)),
     key("database.recycle", "30m", "age at which a connection is replaced", |c, v| duration(v).map(|v| c.database.recycle = v)),
+    key("database.lock", "1s", "longest that a statement waits for a row that somebody else is changing", |c, v| duration(v).map(|v| c.database.lock = v)),
     key("database.shapes", "256", "most statements that are kept prepared on each connection", |c, v| number(v, 0, 10_000).map(|v| c.database.shapes = v)),
     key("database.callers", "10000", "most callers of whom groups and rights are known until they are proven or learned anew", |c, v| number(v, 2, 1_000_000).map(|v| c.database.callers = v)),
     key("database.proof", "warm", "how groups and rights of callers are found: warm, proven where they are known; cold, learned for each request; slow, learned in one snapshot with it", |c, v| proof(v).map(|v| c.database.proof = v)),

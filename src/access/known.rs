@@ -16,6 +16,7 @@ use crate::schema::Schema;
 use crate::schema::facts::Facts;
 use crate::statement::migrate::{applied_schema, schema_facts};
 use crate::statement::query::{Guarded, Statement};
+use crate::statement::read::change::{Brief, Changed};
 use crate::statement::read::{self, Found, Part, Shape};
 use crate::statement::who::{self, Known};
 use crate::store::{Scope, Store};
@@ -29,7 +30,7 @@ pub enum Source<'a> {
 }
 
 /// How often what is known is tried outside of a snapshot.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// A question, and what is known while it is asked.
 pub(super) struct Asking<'a> {
@@ -47,11 +48,6 @@ pub(super) struct Asking<'a> {
 impl<'a> Asking<'a> {
     pub fn of(source: Source<'a>, schema: &'a Schema, caller: Caller) -> Asking<'a> {
         Asking { source, schema, caller, snapshot: None, known: None, is_fresh: false, tries: 0 }
-    }
-
-    /// Whether rows may be locked.
-    pub fn may_lock(&self) -> bool {
-        matches!(&self.source, Source::Scope(scope) if !scope.is_reading)
     }
 
     /// What is known of the caller; the first time from memory, then learned.
@@ -125,6 +121,15 @@ impl<'a> Asking<'a> {
         self.noted(found)
     }
 
+    /// Asks of what a lock waited for, where rows may be locked.
+    pub async fn ask_locked<T>(&mut self, lock: &Guarded<Option<()>>, statement: &Guarded<Option<T>>) -> Result<Option<T>> {
+        let found = match &mut self.source {
+            Source::Scope(scope) if !scope.is_reading => scope.run_both(lock, statement).await?.1,
+            Source::Scope(_) | Source::Store(_) => self.send(statement).await?,
+        };
+        self.noted(found)
+    }
+
     fn noted<T>(&mut self, found: Option<T>) -> Result<Option<T>> {
         self.is_fresh = false;
         if found.is_none() {
@@ -162,6 +167,13 @@ impl<'a> Asking<'a> {
             _ => self.send(&statement).await?,
         };
         self.noted(found)
+    }
+
+    /// Does a write in one message.
+    pub async fn change(&mut self, brief: &Brief<'_, '_>, plan: &Plan<'_>, known: &Known) -> Result<Option<Changed>> {
+        let key = read::change::key_of_change(self.schema, brief, plan, known);
+        let shape = self.shape(&key, || read::change::change(self.schema, brief, plan, known));
+        self.ask(&shape.change(brief, known)).await
     }
 
     /// Asks for the groups of an aggregate.

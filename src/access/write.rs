@@ -2,6 +2,7 @@
 //!
 //! In charge of: which rights a create, update or delete asks of which rows; [`link`] is in charge of links.
 
+pub mod brief;
 mod guard;
 mod held;
 pub mod link;
@@ -262,8 +263,8 @@ impl<'s> Deed<'s> {
         if entity.name == "user_account" {
             self.guard_administrators().await?;
         }
-        let is_lifted = self.lifted.row(id, Right::Delete);
-        let deleted = self.scope.run(&write::delete(entity, &[id], is_lifted, self.caller.counts()?)).await?;
+        let lifts = self.lifted.of(entity, Some(id), Right::Delete);
+        let deleted = self.scope.run(&write::delete(entity, &[id], lifts, self.caller.counts()?)).await?;
         if deleted == 0 {
             return Err(self.refusal(&held).await);
         }

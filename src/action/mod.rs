@@ -226,6 +226,11 @@ impl Actions {
         self.all.iter().any(|action| !action.listens.is_empty())
     }
 
+    /// Whether any action hears of an entity's rows.
+    pub fn listens_to(&self, entity: &str) -> bool {
+        self.all.iter().any(|action| action.listens.iter().any(|l| l.entity == entity))
+    }
+
     /// Whether any action hears of changes before they last.
     pub fn listens_before(&self) -> bool {
         self.all.iter().any(|action| action.listens.iter().any(|l| l.is_before))

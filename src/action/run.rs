@@ -28,6 +28,7 @@ use crate::mail::post::Post;
 use crate::outbox::Outbox;
 use crate::outgoing::{Outgoing, Request};
 use crate::plan::Planner;
+use crate::plan::change::Change;
 use crate::request::body::uuid;
 use crate::request::once::Once;
 use crate::schema::{Entity, Schema};
@@ -68,6 +69,15 @@ pub struct Means<'a> {
 }
 
 impl Means<'_> {
+    /// Says after a row was made or changed that something may wait, if somebody hears of it, or of what it was linked to.
+    pub fn wake_for(&self, change: &Change<'_>) {
+        let is_heard = |entity: &Entity| self.actions.listens_to(&entity.name);
+        let mut linked = change.links.iter().filter(|l| l.relation.is_many()).map(|l| self.schema.target(l.relation));
+        if is_heard(change.entity) || linked.any(is_heard) {
+            self.wake(false, false);
+        }
+    }
+
     /// Says after a commit that something may wait in the outbox: listeners may have put in anything.
     pub fn wake(&self, has_mail: bool, has_tasks: bool) {
         let listens = self.actions.listens();

@@ -12,19 +12,37 @@ use crate::error::{Error, Result};
 use crate::permission::Right;
 use crate::schema::{Entity, quote};
 
-/// What stands before an action with a subject: whether the subject row grants execute; none where it may not be peeked. The
-/// row is locked where the statement runs in a transaction that may write (`lock`). What entity and action grant is known.
-pub fn may_execute(entity: &Entity, subject: Uuid, known: &Known, lock: bool) -> Guarded<Option<Option<bool>>> {
+/// Locks the subject of an action, if the caller may peek it. What is asked of it is asked in the next statement, of what the
+/// lock waited for.
+pub fn lock_subject(entity: &Entity, subject: Uuid, known: &Known) -> Guarded<Option<()>> {
+    let standing = known.standing();
+    let peek = standing.actor().rule(Right::Peek, entity.subject("t"));
+    let mut sent = known.values();
+    sent.push(subject.into());
+    let text = format!(
+        "with {}
+select p.ok from proof p left join lateral (
+  select t.id from {} t where p.ok and t.id = ${}::uuid and {peek} for update) t on true",
+        standing.proof(),
+        entity.table(),
+        sent.len(),
+    );
+    Guarded::proven(text.into(), sent, |_| Ok(()))
+}
+
+/// What stands before an action with a subject: whether the subject row grants execute; none where it may not be peeked. What
+/// entity and action grant is known.
+pub fn may_execute(entity: &Entity, subject: Uuid, known: &Known) -> Guarded<Option<Option<bool>>> {
     let (standing, t) = (known.standing(), entity.subject("t"));
     let [peek, execute] = [Right::Peek, Right::Execute].map(|right| standing.actor().rule(right, t));
     let mut sent = known.values();
     sent.push(subject.into());
-    let (id, lock) = (format!("${}", sent.len()), if lock { "for update" } else { "" });
+    let id = format!("${}", sent.len());
     let text = format!(
         "with {},
 s as materialized (
   select t.* from proof p cross join lateral (
-    select t.* from {} t where p.ok and t.id = {id}::uuid and {peek} {lock}) t)
+    select t.* from {} t where p.ok and t.id = {id}::uuid and {peek}) t)
 select p.ok, (select coalesce({execute}, false) from s t where {peek}) from proof p",
         standing.proof(),
         entity.table(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-use super::query::{Internal, Sql, Value, all, array, done, first, one, values};
+use super::query::{Internal, Sql, all, array, done, first, one, values};
 use crate::error::{Error, Result};
 use crate::permission::GRANTED_FUNCTION;
 use crate::schema::diff::Step;
@@ -249,10 +249,13 @@ pub fn make_loaded(table: Loaded, key: Key<'_>, sets: &Sets) -> Internal<()> {
     Internal::of(sql.with(text), done)
 }
 
-/// Notes which schema was applied last: its digest, and what is served by it.
-pub fn note_schema(digest: &str, facts: &BTreeMap<String, String>) -> Internal<()> {
-    let text = "update rowhouse.stamp set value = gen_random_uuid(), schema = $1, facts = $2::jsonb where schema <> $1";
-    Internal::new(text, vec![Value::from(digest), Value::from(serde_json::json!(facts).to_string())], done)
+/// Notes which schema was applied last: its digest, and what is served by it. Where a step was done, what is known of tables
+/// and their triggers holds no more.
+pub fn note_schema(digest: &str, facts: &BTreeMap<String, String>, has_steps: bool) -> Internal<()> {
+    let text = "update rowhouse.stamp
+set value = gen_random_uuid(), schema = $1, facts = $2::jsonb
+where schema <> $1 or $3::boolean";
+    Internal::new(text, values![digest, serde_json::json!(facts).to_string(), has_steps], done)
 }
 
 /// What is served by the schema that was applied last.

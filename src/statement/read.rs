@@ -23,6 +23,7 @@ use shape::Param;
 pub use shape::{Found, Part, Shape, key, key_of_totals};
 
 pub mod aggregate;
+pub mod change;
 mod condition;
 pub mod layout;
 mod page;
@@ -73,6 +74,8 @@ struct Root<'s> {
     is_one: bool,
     /// Whether the rows come in an order.
     is_paged: bool,
+    /// Whether the row is one that the statement changes: it says whether it did.
+    is_change: bool,
 }
 
 /// Spells a plan, or the candidates of a page that came up short.
@@ -119,7 +122,15 @@ impl<'s> Speller<'s> {
     fn root(&mut self, plan: &Plan<'s>, part: Part) -> Root<'s> {
         let node = &plan.root;
         let (table, subject, right) = (node.entity.table(), node.entity.subject("t"), node.guard.right());
-        let plain = |rows: String| Root { rows, keys: vec![], start: None, along: None, is_one: false, is_paged: false };
+        let plain = |rows: String| Root {
+            rows,
+            keys: vec![],
+            start: None,
+            along: None,
+            is_one: false,
+            is_paged: false,
+            is_change: false,
+        };
         let one = |speller: &Self, which: &str| {
             let [peek, read] = [Right::Peek, Right::Read].map(|right| speller.actor.rule(right, subject));
             let rows = format!(
@@ -203,6 +214,7 @@ impl<'s> Speller<'s> {
     /// What the first columns say of the row that is named, and of the row that a to-one leads to.
     fn heads(root: &Root<'_>, spelled: impl Fn(&str) -> String) -> [String; 2] {
         let rows = match (root.start.is_some(), root.is_one) {
+            (false, true) if root.is_change => return [spelled("t"), "exists (select from changed)".to_owned()],
             (false, true) => [Some("t"), None],
             (false, false) => [None, None],
             (true, true) => [Some("h"), Some("t")],

@@ -101,6 +101,8 @@ impl Standing {
 pub struct Gates {
     /// By the entity's place in the schema: the bits of the rights.
     entities: Vec<u8>,
+    /// By the entity's place: whether triggers stand on its table, so that what changes there is noted or heard.
+    noted: Vec<bool>,
     /// Entity and name of the actions whose own rows grant execute, in order.
     actions: Vec<(String, String)>,
 }
@@ -123,13 +125,14 @@ impl Known {
         let (me, group) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let all = Right::ALL.into_iter().fold(0, |bits, right| bits | bit(right));
         let entities = schema.entities().iter().map(|_| all).collect();
+        let noted = schema.entities().iter().map(|_| false).collect();
         Known {
             stamp: Uuid::nil(),
             session: (standing != Standing::Guest).then_some(me),
             user: (standing != Standing::Guest).then_some(me),
             groups: if standing == Standing::Member { vec![group] } else { vec![] },
             is_administrator: standing == Standing::Administrator,
-            gates: Arc::new(Gates { entities, actions: vec![] }),
+            gates: Arc::new(Gates { entities, noted, actions: vec![] }),
         }
     }
 
@@ -156,6 +159,11 @@ impl Known {
     /// Whether an entity grants a right.
     pub fn may(&self, entity: &Entity, right: Right) -> bool {
         self.gates.entities.get(entity.at).is_some_and(|bits| bits & bit(right) != 0)
+    }
+
+    /// Whether triggers stand on an entity's table; also where nothing is known of it.
+    pub fn is_noted(&self, entity: &Entity) -> bool {
+        self.gates.noted.get(entity.at).copied().unwrap_or(true)
     }
 
     /// Whether an action's own row grants execute.
@@ -187,7 +195,8 @@ fn bit(right: Right) -> u8 {
 #[derive(Debug)]
 pub struct Learned {
     head: Option<Head>,
-    entities: HashMap<String, u8>,
+    /// The bits of the rights, and whether triggers stand on the table.
+    entities: HashMap<String, (u8, bool)>,
     actions: HashSet<(String, String)>,
     /// The digest of the schema that was applied last.
     pub schema: String,
@@ -206,10 +215,11 @@ impl Learned {
     /// What is known from now on; none where the session is over.
     pub fn known(self, schema: &Schema) -> Option<Known> {
         let Head { session, user, groups, is_administrator, stamp } = self.head?;
-        let entities = schema.entities().iter().map(|e| self.entities.get(&e.name).copied().unwrap_or(0)).collect();
+        let of = |entity: &Entity| self.entities.get(&entity.name).copied().unwrap_or((0, true));
+        let (entities, noted) = schema.entities().iter().map(of).unzip();
         let mut actions: Vec<_> = self.actions.into_iter().collect();
         actions.sort_unstable();
-        Some(Known { stamp, session, user, groups, is_administrator, gates: Arc::new(Gates { entities, actions }) })
+        Some(Known { stamp, session, user, groups, is_administrator, gates: Arc::new(Gates { entities, noted, actions }) })
     }
 }
 
@@ -225,7 +235,10 @@ pub fn learn(session: Option<Uuid>) -> Guarded<Learned> {
 select 0::bigint, s.schema, null::text, null::bigint, a.session, a.id, a.groups, a.admin, s.value
 from rowhouse.stamp s left join who a on true
 union all
-select 1, w.name, null, {}, null, null, null, null, null from who a, world w
+select 1, w.name, null, {}, null, null, null, w.name = any(array(
+  select c.relname from pg_trigger t join pg_class c on c.oid = t.tgrelid
+  where c.relnamespace = 'public'::regnamespace and not t.tgisinternal)), null
+from who a, world w
 union all
 select 2, t.entity, t.name, null, null, null, null, null, null from who a, action t where {}",
         bits.join(" + "),
@@ -239,7 +252,10 @@ select 2, t.entity, t.name, null, null, null, null, null, null from who a, actio
                     schema = row.column(1)?;
                     head = read_head(row)?;
                 }
-                1 => _ = entities.insert(row.column(1)?, u8::try_from(row.column::<i64>(3)?).unwrap_or(0)),
+                1 => {
+                    let rights = u8::try_from(row.column::<i64>(3)?).unwrap_or(0);
+                    entities.insert(row.column(1)?, (rights, row.column(7)?));
+                }
                 _ => _ = actions.insert((row.column(1)?, row.column(2)?)),
             }
         }

@@ -80,17 +80,38 @@ pub struct JudgedRow {
     pub version: i64,
 }
 
-/// Asks what the caller may do with rows that they may peek, and locks these. None where the session is over.
+/// Locks rows that the caller may peek, in the order of their ids. What is asked of them is asked in the next statement, of what
+/// the lock waited for.
+pub fn lock(verdict: &Verdict<'_>, session: Option<Uuid>) -> Guarded<()> {
+    let Verdict { entity, ids: rows, lifted, lock, .. } = *verdict;
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let rows = sql.bind(ids(rows));
+    let peeked = peeked(&mut sql, entity, lifted);
+    let text = format!(
+        "with {who}
+select from who a cross join lateral (
+  select t.id from {} t where t.id = any({rows}::uuid[]) and {peeked} order by t.id {}) t",
+        entity.table(),
+        lock.sql(),
+    );
+    Guarded::new(sql.with(text), done)
+}
+
+/// Whether row `t` is one that the caller may peek, or works with for an action.
+fn peeked(sql: &mut Sql, entity: &Entity, lifted: &[Uuid]) -> String {
+    let peeked = Actor::Row.rule(Right::Peek, entity.subject("t"));
+    if lifted.is_empty() { peeked } else { format!("({peeked} or t.id = any({}::uuid[]))", sql.bind(ids(lifted))) }
+}
+
+/// Asks what the caller may do with rows that they may peek. None where the session is over.
 pub fn judge(verdict: &Verdict<'_>, session: Option<Uuid>) -> Guarded<Option<Judged>> {
-    let Verdict { entity, ids: rows, lifted, gates, lock } = *verdict;
+    let Verdict { entity, ids: rows, lifted, gates, .. } = *verdict;
     let mut sql = Sql::new();
     let who = who(&mut sql, session);
     let rows = sql.bind(ids(rows));
     let t = entity.subject("t");
-    let mut peeked = Actor::Row.rule(Right::Peek, t);
-    if !lifted.is_empty() {
-        peeked = format!("({peeked} or t.id = any({}::uuid[]))", sql.bind(ids(lifted)));
-    }
+    let peeked = peeked(&mut sql, entity, lifted);
     let gates: Vec<_> = gates.iter().map(|(entity, right)| gate(entity, *right)).collect();
     let rights = Right::ALL.map(|r| format!("case when {} then {} else 0 end", Actor::Row.rule(r, t), r.bit()));
     let text = format!(
@@ -98,7 +119,7 @@ pub fn judge(verdict: &Verdict<'_>, session: Option<Uuid>) -> Guarded<Option<Jud
 a as materialized (select * from who),
 rows as materialized (
   select t.* from a cross join lateral (
-    select t.* from {} t where t.id = any({rows}::uuid[]) and {peeked} order by t.id {}) t)
+    select t.* from {} t where t.id = any({rows}::uuid[]) and {peeked} order by t.id) t)
 select null::uuid, null::bigint, null::boolean, null::boolean, null::boolean, null::bigint, a.id, a.admin,
   array[{}]::boolean[]
 from a
@@ -106,7 +127,6 @@ union all
 select t.id, ({})::bigint, coalesce({}, false), {}, {}, t.version::bigint, null, null, null
 from a cross join rows t where {peeked}",
         entity.table(),
-        lock.sql(),
         gates.join(", "),
         rights.join(" + "),
         Actor::Row.chmod("t"),
@@ -256,8 +276,25 @@ impl Asks {
     }
 }
 
+/// What an action declares of a right: then the entity, or the rows, are not asked for it.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)]
+pub struct Lifts {
+    pub entity: bool,
+    pub rows: bool,
+}
+
+impl Lifts {
+    /// What is left to ask of the entity, and of row `t`.
+    fn asks(self, entity: &Entity, right: Right) -> String {
+        let open = if self.entity { "true".to_owned() } else { gate(entity, right) };
+        let held = if self.rows { "true".to_owned() } else { Actor::Row.rule(right, entity.subject("t")) };
+        format!("{open} and {held}")
+    }
+}
+
 /// Updates rows, which name the same columns. Gives how many.
-pub fn update(entity: &Entity, rows: &[Parts<'_>], is_lifted: bool, session: Option<Uuid>) -> Guarded<usize> {
+pub fn update(entity: &Entity, rows: &[Parts<'_>], lifts: Lifts, session: Option<Uuid>) -> Guarded<usize> {
     let mut sql = Sql::new();
     let who = who(&mut sql, session);
     let (source, set) = sent(&mut sql, rows);
@@ -270,7 +307,7 @@ from who a, {source}
 where t.id = v.id and {}
 returning t.id",
         entity.table(),
-        if is_lifted { Asks::Judged } else { Asks::Update }.condition(entity),
+        lifts.asks(entity, Right::Update),
     );
     Guarded::new(sql.with(text), count)
 }
@@ -291,15 +328,14 @@ pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]
 }
 
 /// Deletes rows. Gives how many.
-pub fn delete(entity: &Entity, rows: &[Uuid], is_lifted: bool, session: Option<Uuid>) -> Guarded<usize> {
+pub fn delete(entity: &Entity, rows: &[Uuid], lifts: Lifts, session: Option<Uuid>) -> Guarded<usize> {
     let mut sql = Sql::new();
     let who = who(&mut sql, session);
     let rows = sql.bind(ids(rows));
-    let held = Actor::Row.rule(Right::Delete, entity.subject("t"));
     let text = format!(
         "with {who}\ndelete from {} t using who a where t.id = any({rows}::uuid[]) and {}\nreturning t.id",
         entity.table(),
-        if is_lifted { "true" } else { &held },
+        lifts.asks(entity, Right::Delete),
     );
     Guarded::new(sql.with(text), count)
 }

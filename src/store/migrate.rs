@@ -97,7 +97,7 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], all
     worlds(scope, schema, &groups, &mut report.values).await?;
     action_rows(scope, schema, actions, &groups, &mut report.values).await?;
     let facts = Facts::of(schema);
-    scope.run(&statement::note_schema(&facts.digest, &facts.all)).await?;
+    scope.run(&statement::note_schema(&facts.digest, &facts.all, !report.steps.is_empty())).await?;
     Ok(report)
 }
 

@@ -10,6 +10,7 @@ pub mod local;
 pub mod migrate;
 mod shared;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,6 +89,8 @@ pub struct Scope {
     pub is_reading: bool,
     /// What was learned of the caller in here: it may see what others don't see yet.
     pub known: Option<Arc<Known>>,
+    /// What begins it, until it was sent: that goes with the first statement.
+    beginning: Option<Cow<'static, str>>,
     /// Whether a statement was sent whose answer was not read to its end.
     is_running: bool,
 }
@@ -158,13 +161,13 @@ impl Store {
     }
 
     async fn read_once<S: Statement>(&self, statement: &S) -> Result<S::Answer> {
-        let mut guard = self.scope().await?;
+        let mut guard = self.scope(None).await?;
         let rows = guard.send(statement.query()).await?;
         guard.connection.take(); // finished: nothing to cancel or roll back
         statement.query().decode(rows)
     }
 
-    async fn scope(&self) -> Result<Scope> {
+    async fn scope(&self, beginning: Option<Cow<'static, str>>) -> Result<Scope> {
         let connection = Some(self.connection().await?);
         Ok(Scope {
             connection,
@@ -173,6 +176,7 @@ impl Store {
             patience: self.shared.patience,
             is_reading: false,
             known: None,
+            beginning,
             is_running: false,
         })
     }
@@ -182,9 +186,7 @@ impl Store {
     /// # Errors
     /// 503 when PostgreSQL is away or busy.
     pub async fn begin(&self) -> Result<Scope> {
-        let scope = self.scope().await?;
-        scope.batch("begin").await?;
-        Ok(scope)
+        self.scope(Some("begin".into())).await
     }
 
     /// Begins a transaction in which somebody changes rows.
@@ -192,9 +194,7 @@ impl Store {
     /// # Errors
     /// As [`Store::begin`].
     pub async fn begin_for(&self, session: Option<Uuid>, origin: &Origin<'_>) -> Result<Scope> {
-        let scope = self.scope().await?;
-        scope.batch(&event::begin(session, origin)).await?;
-        Ok(scope)
+        self.scope(Some(event::begin(session, origin).into())).await
     }
 
     /// Begins a transaction in which PostgreSQL lets nothing be written, and of which every statement sees the same.
@@ -202,8 +202,7 @@ impl Store {
     /// # Errors
     /// As [`Store::begin`].
     pub async fn begin_reading(&self) -> Result<Scope> {
-        let mut scope = self.scope().await?;
-        scope.batch("begin isolation level repeatable read read only").await?;
+        let mut scope = self.scope(Some("begin isolation level repeatable read read only".into())).await?;
         scope.is_reading = true;
         Ok(scope)
     }
@@ -289,6 +288,17 @@ impl Memory {
         self.pools.iter().for_each(|pool| does(&pool.manager().statement_caches));
     }
 
+    /// What a statement ran into. What was prepared, or spelled, before the schema changed, goes from every connection.
+    fn failed(&self, error: tokio_postgres::Error, is_old: bool) -> Error {
+        if !is_old || !error.code().is_some_and(|code| SCHEMA_CHANGED.contains(code)) {
+            return translate(error);
+        }
+        self.prepared.clear();
+        self.shapes.clear();
+        self.everywhere(deadpool_postgres::StatementCaches::clear);
+        Error::Again
+    }
+
     fn shape(&self, key: &str, spell: impl FnOnce() -> Shape) -> Arc<Shape> {
         let mut spell = Some(spell);
         let mut made = None;
@@ -315,14 +325,52 @@ impl Scope {
         statement.query().decode(rows)
     }
 
+    /// Runs two statements, of which the second sees what the first waited for: both are sent at once.
+    ///
+    /// # Errors
+    /// As [`Scope::run`], of the first that met one.
+    pub async fn run_both<A: Statement, B: Statement>(&mut self, first: &A, second: &B) -> Result<(A::Answer, B::Answer)> {
+        self.is_running = true;
+        let sent = self.sent(first.query(), Some(second.query())).await;
+        self.is_running = false;
+        let (before, after) = sent?;
+        Ok((first.query().decode(before)?, second.query().decode(after)?))
+    }
+
     async fn send<T>(&mut self, query: &Query<T>) -> Result<Vec<Row>> {
         self.is_running = true;
-        let result = match self.connection() {
-            Ok(connection) => execute(connection, &self.memory, query, self.patience).await,
-            Err(error) => Err(error),
-        };
+        let result = self.sent(query, None::<&Query<()>>).await;
         self.is_running = false;
-        result
+        Ok(result?.0)
+    }
+
+    /// Sends what begins the transaction, if that was not done yet, and one statement or two, in this order and at once.
+    async fn sent<A, B>(&mut self, first: &Query<A>, second: Option<&Query<B>>) -> Result<(Vec<Row>, Vec<Row>)> {
+        let beginning = self.beginning.take();
+        let connection = self.connection()?;
+        // Prepared before: from then on each is sent at once when it is asked for the first time.
+        let ready = ready(connection, &self.memory, first.text()).await;
+        let next = match second {
+            Some(second) => Some((second, self::ready(connection, &self.memory, second.text()).await?)),
+            None => None,
+        };
+        let ready = ready?;
+        let begin = async {
+            match &beginning {
+                Some(begin) => connection.batch_execute(begin).await.map_err(translate),
+                None => Ok(()),
+            }
+        };
+        let before = execute(connection, &self.memory, first, ready, self.patience);
+        let after = async {
+            match next {
+                Some((second, ready)) => execute(connection, &self.memory, second, ready, self.patience).await,
+                None => Ok(vec![]),
+            }
+        };
+        let (begun, before, after) = tokio::join!(biased; begin, before, after);
+        begun?;
+        Ok((before?, after?))
     }
 
     /// The shape of a key: spelled once, as long as it is worth keeping.
@@ -340,13 +388,11 @@ impl Scope {
     /// # Errors
     /// What the commit ran into: then nothing lasts.
     pub(crate) async fn commit(mut self) -> Result<()> {
-        self.batch("commit").await?;
+        if self.beginning.is_none() {
+            self.connection()?.batch_execute("commit").await.map_err(translate)?;
+        }
         self.connection.take();
         Ok(())
-    }
-
-    async fn batch(&self, sql: &str) -> Result<()> {
-        self.connection()?.batch_execute(sql).await.map_err(translate)
     }
 
     fn connection(&self) -> Result<&Object> {
@@ -358,7 +404,7 @@ impl Drop for Scope {
     /// Rolls back before the connection is used again. A statement that still runs is cancelled, and its connection is
     /// thrown away: the cancel may arrive late, and must not hit the next user.
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
+        let Some(connection) = self.connection.take().filter(|_| self.beginning.is_none()) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             drop(Object::take(connection));
             return;
@@ -389,8 +435,9 @@ fn pool(
     let timeout = statement.as_millis();
     config.options(format!(
         "-c jit=off -c timezone=UTC -c datestyle=ISO -c search_path=public -c extra_float_digits=1 -c statement_timeout={timeout} \
-         -c idle_in_transaction_session_timeout={} -c plan_cache_mode=force_generic_plan -c lock_timeout={timeout}",
-        timeout * 2
+         -c idle_in_transaction_session_timeout={} -c plan_cache_mode=force_generic_plan -c lock_timeout={}",
+        timeout * 2,
+        limits.lock.as_millis()
     ));
     let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = match tls {
@@ -417,10 +464,16 @@ fn pool_of_shared(config: tokio_postgres::Config, tls: &Tls, limits: &Database) 
     pool(config, tls, limits, (limits.shared * 2).max(1), limits.small)
 }
 
-/// Sends a statement and reads its rows. It is prepared where it is worth keeping: from its second use on, as long as it is
-/// used more than others.
-async fn execute<T>(connection: &Object, memory: &Memory, query: &Query<T>, patience: Duration) -> Result<Vec<Row>> {
-    let (started, text) = (Instant::now(), query.text());
+/// How a statement is sent.
+struct Ready {
+    /// As it is prepared; none: it comes with its text.
+    prepared: Option<tokio_postgres::Statement>,
+    /// Whether it was kept before.
+    is_old: bool,
+}
+
+/// Prepares a statement where it is worth keeping: from its second use on, as long as it is used more than others.
+async fn ready(connection: &Object, memory: &Memory, text: &str) -> Result<Ready> {
     let (is_prepared, is_old) = match memory.prepared.uses(text, || ()) {
         Use::Kept(()) => (true, true),
         Use::New(gone) => {
@@ -431,35 +484,39 @@ async fn execute<T>(connection: &Object, memory: &Memory, query: &Query<T>, pati
         }
         Use::Passing => (false, false),
     };
-    let rows = if is_prepared {
-        match connection.prepare_cached(text).await {
-            Ok(prepared) => {
-                if !memory.prepared.keeps(text) {
-                    connection.statement_cache.remove(text, &[]); // another took its place meanwhile
-                }
-                let values: Vec<&(dyn ToSql + Sync)> = query.values().iter().map(|v| v as _).collect();
-                connection.query(&prepared, &values).await
-            }
-            Err(error) => Err(error),
+    if !is_prepared {
+        return Ok(Ready { prepared: None, is_old });
+    }
+    let prepared = connection.prepare_cached(text).await.map_err(|error| memory.failed(error, is_old))?;
+    if !memory.prepared.keeps(text) {
+        connection.statement_cache.remove(text, &[]); // another took its place meanwhile
+    }
+    Ok(Ready { prepared: Some(prepared), is_old })
+}
+
+/// Sends a statement, at once, and reads its rows.
+async fn execute<T>(
+    connection: &Object,
+    memory: &Memory,
+    query: &Query<T>,
+    ready: Ready,
+    patience: Duration,
+) -> Result<Vec<Row>> {
+    let started = Instant::now();
+    let rows = match &ready.prepared {
+        Some(prepared) => {
+            let values: Vec<&(dyn ToSql + Sync)> = query.values().iter().map(|v| v as _).collect();
+            connection.query(prepared, &values).await
         }
-    } else {
-        let values: Vec<(&(dyn ToSql + Sync), Type)> = query.values().iter().map(|v| (v as _, Type::UNKNOWN)).collect();
-        connection.query_typed(text, &values).await
-    };
-    let failed = match rows {
-        Ok(rows) => return Ok(rows.into_iter().map(Row::new).collect()),
-        Err(error) => error,
-    };
-    match failed.code() {
-        // What was prepared, or spelled, before the schema changed: on every connection.
-        Some(code) if is_old && SCHEMA_CHANGED.contains(code) => {
-            memory.prepared.clear();
-            memory.shapes.clear();
-            memory.everywhere(deadpool_postgres::StatementCaches::clear);
-            Err(Error::Again)
+        None => {
+            let values: Vec<(&(dyn ToSql + Sync), Type)> = query.values().iter().map(|v| (v as _, Type::UNKNOWN)).collect();
+            connection.query_typed(query.text(), &values).await
         }
-        Some(code) if *code == SqlState::QUERY_CANCELED && started.elapsed() < patience => Err(Error::Again),
-        _ => Err(translate(failed)),
+    };
+    match rows {
+        Ok(rows) => Ok(rows.into_iter().map(Row::new).collect()),
+        Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) && started.elapsed() < patience => Err(Error::Again),
+        Err(error) => Err(memory.failed(error, ready.is_old)),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Object, Pool};
 use tokio::sync::Mutex;
 
-use super::{Memory, execute};
+use super::{Memory, execute, ready};
 use crate::config::Database;
 use crate::error::{Error, Result};
 use crate::statement::query::Query;
@@ -46,7 +46,12 @@ impl Shared {
     /// Reads; none where there is no connection to be had, or the statement took too long for one that is shared.
     pub async fn read<T>(&self, memory: &Memory, query: &Query<T>) -> Option<Result<Vec<Row>>> {
         let connection = self.connection().await?;
-        match execute(&connection, memory, query, self.small).await {
+        let ready = match ready(&connection, memory, query.text()).await {
+            Err(Error::Unavailable(_)) => return None,
+            Err(error) => return Some(Err(error)),
+            Ok(ready) => ready,
+        };
+        match execute(&connection, memory, query, ready, self.small).await {
             Err(Error::Unavailable(_)) => None,
             done => Some(done),
         }

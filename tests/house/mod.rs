@@ -11,6 +11,7 @@ pub mod wire;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rowhouse::config::{self, Config, Secret};
 use rowhouse::http::{App, Door, listen};
@@ -58,6 +59,7 @@ fn settings(url: &str) -> Config {
     config.project = PathBuf::from("examples/newsroom");
     config.database.url = Some(Secret::new(url));
     config.database.pool = 4;
+    config.database.lock = Duration::from_secs(60); // who holds a row for a test lets it go, however slow the machine is
     config.secret_key = Some(Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
     config.password_cost = 4;
     config.schedule_poll = std::time::Duration::from_millis(100);

@@ -29,7 +29,7 @@ enum Waited {
 }
 
 /// The server's way.
-const WAITED: Waited = Waited::Lax;
+const WAITED: Waited = Waited::Exact;
 
 /// What a write waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,9 +11,10 @@ use rowhouse::request::Query;
 use rowhouse::request::aggregate::Aggregate;
 use rowhouse::schema::{Entity, Schema};
 use rowhouse::statement::query::Guarded;
+use rowhouse::statement::read::change::Brief;
 use rowhouse::statement::read::{self, Part};
 use rowhouse::statement::who::{self, Known, Standing};
-use rowhouse::statement::write::{self, Insert, Lock, Parts, Verdict};
+use rowhouse::statement::write::{self, Insert, Lifts, Lock, Parts, Verdict};
 use rowhouse::statement::{action, explain};
 use uuid::Uuid;
 
@@ -128,20 +129,32 @@ fn the_others() {
     assert!(totals.faults.is_empty(), "{:?}", totals.faults);
     let shape = Arc::new(read::aggregate::totals(&SCHEMA, &totals, &known));
     golden("aggregate", of(&shape.totals(&totals, &known)));
-    golden("action's gate", of(&action::may_execute(article, ROW, &known, true)));
+    golden("action's gate", of(&action::may_execute(article, ROW, &known)));
+    golden("action's lock", of(&action::lock_subject(article, ROW, &known)));
     golden("proof", of(&who::proof(&known)));
     golden("proof, guest", of(&who::proof(&Known::example(&SCHEMA, Standing::Guest))));
     golden("learn", of(&who::learn(Some(ROW))));
     let gates = [(article, Right::Update)];
     let verdict = Verdict { entity: article, ids: &[ROW], lifted: &[], gates: &gates, lock: Lock::Changed };
+    golden("lock", of(&write::lock(&verdict, Some(ROW))));
     golden("verdict", of(&write::judge(&verdict, Some(ROW))));
     let title = article.column("title").expect("there");
     let sets = [(title, Some("x".to_owned()))];
     let parts = [Parts { id: ROW, sets: &sets, ones: &[("section", Some(ROW))] }];
-    golden("update", of(&write::update(article, &parts, false, Some(ROW))));
+    golden("update", of(&write::update(article, &parts, Lifts::default(), Some(ROW))));
     let insert = Insert { entity: article, owner: None, is_lifted: false, rows: &parts, callers: &["author"] };
     golden("create", of(&write::insert(&insert, Some(ROW))));
-    golden("delete", of(&write::delete(article, &[ROW], false, Some(ROW))));
+    golden("delete", of(&write::delete(article, &[ROW], Lifts::default(), Some(ROW))));
+    let shown = plan(planner(), article, "one");
+    let section = article.relation("section").expect("there");
+    for is_new in [false, true] {
+        let callers = if is_new { vec!["author"] } else { vec![] };
+        let versions = (!is_new).then_some(&[7][..]);
+        let links = vec![(section, "section", ROW)];
+        let brief = Brief { entity: article, id: ROW, is_new, sets: &sets, links, callers, versions };
+        let shape = Arc::new(read::change::change(&SCHEMA, &brief, &shown, &known));
+        golden(&format!("{} in one message", if is_new { "create" } else { "update" }), of(&shape.change(&brief, &known)));
+    }
     for name in ["comments", "tags", "usergroups"] {
         let relation = article.relation(name).expect("there");
         let target = SCHEMA.target(relation);

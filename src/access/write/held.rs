@@ -12,7 +12,7 @@ use crate::error::{Error, Fault, Over, Reason, Result};
 use crate::permission::{Class, Right};
 use crate::request::precondition::Expected;
 use crate::schema::{Column, Entity};
-use crate::statement::write::{self, Judged, JudgedRow, Lock, Verdict};
+use crate::statement::write::{self, Judged, JudgedRow, Lifts, Lock, Verdict};
 
 /// Rights beyond the caller's own, of one action's one run.
 #[derive(Debug, Default)]
@@ -26,6 +26,11 @@ pub struct Lifted {
 impl Lifted {
     pub(super) fn entity(&self, entity: &Entity, right: Right) -> bool {
         self.entities.iter().any(|(name, rights)| *name == entity.name && grants(rights, right))
+    }
+
+    /// What is not asked of an entity, and of a row.
+    pub(super) fn of(&self, entity: &Entity, id: Option<Uuid>, right: Right) -> Lifts {
+        Lifts { entity: self.entity(entity, right), rows: id.is_some_and(|id| self.row(id, right)) }
     }
 
     pub(super) fn row(&self, id: Uuid, right: Right) -> bool {
@@ -112,7 +117,13 @@ impl Deed<'_> {
         let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
         let lock = if self.scope.is_reading { Lock::None } else { lock };
         let verdict = Verdict { entity, ids, lifted: &lifted, gates: &asked, lock };
-        let judged = match self.scope.run(&write::judge(&verdict, self.caller.counts()?)).await? {
+        let session = self.caller.counts()?;
+        let judge = write::judge(&verdict, session);
+        let judged = match lock {
+            Lock::None => self.scope.run(&judge).await?,
+            Lock::Linked | Lock::Changed => self.scope.run_both(&write::lock(&verdict, session), &judge).await?.1,
+        };
+        let judged = match judged {
             Some(judged) => judged,
             // The session is over.
             None if !self.caller.is_lenient => return Err(Error::Over(Over::Ended)),

@@ -129,7 +129,7 @@ impl<'s> Deed<'s> {
             held.require_version(entity, change.id, expected)?;
         }
         let parts: Vec<_> = changes.iter().map(|(change, _)| Parts { id: change.id, sets: &change.sets, ones: &[] }).collect();
-        let statement = write::update(entity, &parts, false, self.caller.counts()?);
+        let statement = write::update(entity, &parts, self.lifted.of(entity, None, Right::Update), self.caller.counts()?);
         self.all_or_none(&statement, ids.len(), &held).await
     }
 
@@ -140,7 +140,8 @@ impl<'s> Deed<'s> {
             held.require(*id, Right::Delete)?;
             held.require_version(entity, *id, expected)?;
         }
-        self.all_or_none(&write::delete(entity, &ids, false, self.caller.counts()?), ids.len(), &held).await
+        let lifts = self.lifted.of(entity, None, Right::Delete);
+        self.all_or_none(&write::delete(entity, &ids, lifts, self.caller.counts()?), ids.len(), &held).await
     }
 
     async fn all_or_none(&mut self, statement: &Guarded<usize>, wanted: usize, held: &Held) -> Result<()> {

@@ -70,7 +70,8 @@ impl<'s> Deed<'s> {
         self.keep_hidden(entity, id, &change.links, &mut ones).await?;
         if !change.sets.is_empty() || !ones.is_empty() {
             let parts = [write::Parts { id, sets: &change.sets, ones: &ones }];
-            let statement = write::update(entity, &parts, self.lifted.row(id, Right::Update), self.caller.counts()?);
+            let lifts = self.lifted.of(entity, Some(id), Right::Update);
+            let statement = write::update(entity, &parts, lifts, self.caller.counts()?);
             let changed = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
             if changed == 0 {
                 return Err(self.refusal(&held).await);

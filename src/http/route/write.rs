@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{Route, relation};
-use crate::access::write::Deed;
-use crate::access::{self, Source};
+use crate::access::write::brief::{Done, Way};
+use crate::access::write::{self, Deed};
+use crate::access::{self, Answer, Source};
 use crate::account::password::policy;
 use crate::action::event::settle;
 use crate::document::{self, Place};
@@ -17,10 +18,11 @@ use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
 use crate::permission::Right;
-use crate::plan::Pick;
 use crate::plan::change::{Change, Verb};
+use crate::plan::{Pick, Plan};
 use crate::request::body::{self, uuid};
 use crate::request::media::{self, Form};
+use crate::request::precondition::Expected;
 use crate::request::{self, Query};
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
@@ -52,6 +54,9 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     }
     let mut change = app.planner().change(entity, id, true, &resource);
     keep_secrets(app, asked, &mut change).await?;
+    if let Some(shown) = brief(app, asked, &change, &Expected::Any, once.is_some()).await? {
+        return Ok(created(app, asked, id, shown));
+    }
     let (change, once, means, call) = (&change, &once, &app.means(), &asked.call());
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
@@ -66,12 +71,29 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         Ok((shown, id, false))
     });
     let (shown, id, is_replayed) = done.await?;
-    means.wake(false, false);
+    means.wake_for(change);
+    let response = created(app, asked, id, shown);
+    Ok(if is_replayed { reply::replayed(response) } else { response })
+}
+
+fn created(app: &App, asked: &Asked, id: Uuid, shown: Shown) -> Response {
     let mut response = shown.reply(StatusCode::CREATED);
     if let Ok(location) = HeaderValue::from_str(&format!("{}{}/{id}", app.base(), asked.path)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    Ok(if is_replayed { reply::replayed(response) } else { response })
+    response
+}
+
+/// Does a write in one message, where nothing of it asks for more; none: it is still to be done.
+async fn brief(app: &App, asked: &Asked, change: &Change<'_>, expected: &Expected, has_key: bool) -> Result<Option<Shown>> {
+    let form = media::accept(asked.header(header::ACCEPT))?;
+    let plan = app.planner().read(change.entity, Pick::One(change.id), &Query::read(&asked.query));
+    let way = Way { schema: &app.schema, change, expected, plan: &plan, has_key };
+    match write::brief::brief(&app.store, asked.caller, &way).await? {
+        None => Ok(None),
+        Some(Done::Shown(answer)) => Shown::of(app, asked, form, change.id, (&plan, &answer)).map(Some),
+        Some(Done::Unreadable) => Ok(Some(Shown::unreadable())),
+    }
 }
 
 /// PATCH and PUT on a row.
@@ -85,6 +107,9 @@ pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     let mut change = app.planner().change(entity, id, false, &resource);
     keep_secrets(app, asked, &mut change).await?;
     let (change, expected, means, call) = (&change, &asked.expected(), &app.means(), &asked.call());
+    if let Some(shown) = brief(app, asked, change, expected, false).await? {
+        return Ok(shown.reply(StatusCode::OK));
+    }
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
         deed.update(change.clone(), expected).await?;
@@ -94,7 +119,7 @@ pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         Ok(shown)
     });
     let shown = done.await?;
-    means.wake(false, false);
+    means.wake_for(change);
     Ok(shown.reply(StatusCode::OK))
 }
 
@@ -138,6 +163,18 @@ struct Shown {
 }
 
 impl Shown {
+    fn of(app: &App, asked: &Asked, form: Form, id: Uuid, (plan, answer): (&Plan<'_>, &Answer<'_>)) -> Result<Shown> {
+        let path = if asked.method == Method::POST { format!("{}/{id}", asked.path) } else { asked.path.clone() };
+        let body = document::render(plan, answer, &Place { path: &path, ..app.place(asked, form) })?;
+        Ok(Shown { form, body, version: answer.version()? })
+    }
+
+    /// The work stands, but the row isn't the caller's to read.
+    fn unreadable() -> Shown {
+        let body = b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec();
+        Shown { form: Form::Plain, body, version: None }
+    }
+
     fn reply(self, status: StatusCode) -> Response {
         match self.version {
             Some(version) => reply::tagged(status, self.form, self.body, Some(version), None),
@@ -152,17 +189,10 @@ async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id
     let plan = app.planner().read(entity, Pick::One(id), &Query::read(&asked.query));
     let caller = deed.caller();
     match access::read(Source::Scope(&mut deed.scope), &app.schema, caller, &plan).await {
-        Ok(answer) => {
-            let path = if asked.method == Method::POST { format!("{}/{id}", asked.path) } else { asked.path.clone() };
-            let body = document::render(&plan, &answer, &Place { path: &path, ..app.place(asked, form) })?;
-            Ok(Shown { form, body, version: answer.version()? })
-        }
+        Ok(answer) => Shown::of(app, asked, form, id, (&plan, &answer)),
         // An entity that the request names refuses the request; the row's own refusal only narrows the answer.
         Err(refusal) if plan.named.len() > 1 && refusal.is_refusal() && is_readable(app, deed, entity, id).await? => Err(refusal),
-        Err(error) if error.is_refusal() => {
-            let body = b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec();
-            Ok(Shown { form: Form::Plain, body, version: None })
-        }
+        Err(error) if error.is_refusal() => Ok(Shown::unreadable()),
         Err(error) => Err(error),
     }
 }

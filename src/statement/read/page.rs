@@ -95,7 +95,7 @@ from (
             Part::First => plain(&listed, &start),
         };
         let keys: Vec<(Wire, String)> = wired.collect();
-        Root { rows, keys, start: None, along: None, is_one: false, is_paged: true }
+        Root { rows, keys, start: None, along: None, is_one: false, is_paged: true, is_change: false }
     }
 
     /// The first rows in order that the comparisons beside the rule find, and of these what the rule admits. (The order is said

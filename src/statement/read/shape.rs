@@ -41,6 +41,12 @@ pub(super) enum Param {
     Included(usize),
     /// The number that a measure is compared with.
     Having(usize),
+    /// What goes into a column, by its place in the change.
+    Set(usize),
+    /// A row that a change links to, by its place there.
+    Link(usize),
+    /// The versions for which a change is made.
+    Versions,
 }
 
 /// A statement without its values.
@@ -73,24 +79,29 @@ pub struct Found {
 }
 
 /// Text that tells shapes apart.
-struct Writer<'k, 's> {
+pub(super) struct Writer<'k, 's> {
     key: String,
     known: &'k Known,
     schema: &'s Schema,
 }
 
 impl<'s> Writer<'_, 's> {
-    fn new<'k>(kind: &str, known: &'k Known, schema: &'s Schema) -> Writer<'k, 's> {
+    pub(super) fn new<'k>(kind: &str, known: &'k Known, schema: &'s Schema) -> Writer<'k, 's> {
         Writer { key: format!("{kind}{:?} ", known.standing()), known, schema }
     }
 
-    fn put(&mut self, mark: char, word: &str) {
+    /// The key, when all is put.
+    pub(super) fn key(self) -> String {
+        self.key
+    }
+
+    pub(super) fn put(&mut self, mark: char, word: &str) {
         self.key.push(mark);
         self.key.push_str(word);
     }
 
     /// An entity, and which of its gates are open: a closed one is another text.
-    fn entity(&mut self, entity: &Entity) {
+    pub(super) fn entity(&mut self, entity: &Entity) {
         self.put('@', &entity.name);
         self.gates(entity);
     }
@@ -146,7 +157,7 @@ impl<'s> Writer<'_, 's> {
         }
     }
 
-    fn node(&mut self, node: &Node<'s>) {
+    pub(super) fn node(&mut self, node: &Node<'s>) {
         self.entity(node.entity);
         self.key.push_str(if node.guard.right() == Right::Peek { "p" } else { "r" });
         node.columns.iter().for_each(|column| self.put(',', &column.name));
@@ -246,6 +257,7 @@ impl Values<'_> {
             Param::Listed(at) => array(compared(at).iter().map(Some)),
             Param::Included(at) => self.included.get(at).map(|size| size.saturating_add(1)).into(),
             Param::Having(at) => self.having.get(at).copied().into(),
+            Param::Set(_) | Param::Link(_) | Param::Versions => Value::default(), // of changes
         }
     }
 }
@@ -298,7 +310,7 @@ impl Shape {
     }
 }
 
-fn found(shape: &Arc<Shape>, all: Vec<Row>) -> Result<Found> {
+pub(super) fn found(shape: &Arc<Shape>, all: Vec<Row>) -> Result<Found> {
     let mut rows: Vec<Vec<Row>> = shape.layout.branches.iter().map(|_| vec![]).collect();
     let first = all.first().ok_or_else(|| Error::internal("no row where there is always one"))?;
     let (may, target) = (first.optional(MAY)?, first.optional(TARGET)?);

@@ -1,0 +1,178 @@
+//! Writes in one message: a row that is made or changed, its proof and verdict, and the reply.
+//!
+//! In charge of: which way a write goes ([`LONG`]), and what became of it. What asks for more than one message can hold, and
+//! what was not done for whatever reason, takes the long way: a transaction that locks first and judges in the next statement,
+//! where every refusal has its proof and its words. So this way refuses nothing, and never waits for a row.
+
+use crate::access::known::{Asking, Source, TRIES};
+use crate::access::{Answer, answer, require_entities};
+use crate::account::Caller;
+use crate::error::{Error, Result};
+use crate::permission::Right;
+use crate::plan::Plan;
+use crate::plan::change::Change;
+use crate::request::precondition::Expected;
+use crate::schema::kind::Kind;
+use crate::schema::{Column, Link, LinkRule, Relation, Schema, Write};
+use crate::statement::read::change::Brief;
+use crate::statement::who::Known;
+use crate::store::Store;
+
+use super::explain;
+
+/// A write, as far as that says which way it goes.
+pub struct Way<'a, 's> {
+    /// What exists.
+    pub schema: &'s Schema,
+    /// What is to be done.
+    pub change: &'a Change<'s>,
+    /// For which version.
+    pub expected: &'a Expected,
+    /// What is to be shown of it: the row by its id.
+    pub plan: &'a Plan<'s>,
+    /// Whether it has an Idempotency-Key.
+    pub has_key: bool,
+}
+
+/// Why a write takes the long way. Each is said in [`LONG`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Long {
+    Key,
+    Include,
+    System,
+    Noted,
+    Faults,
+    Nothing,
+    Echo,
+    Column,
+    Null,
+    Many,
+    Owner,
+    Itself,
+    Unsaid,
+    Caller,
+    Closed,
+}
+
+type Asks = fn(&Way<'_, '_>, &Known) -> bool;
+
+/// What asks for the long way: of the request, and of what is known and proven of its caller and of the tables.
+pub const LONG: &[(Long, Asks)] = &[
+    // It is to be done once: what was done is kept in the same transaction.
+    (Long::Key, |way, _| way.has_key),
+    // What is included may be what changes.
+    (Long::Include, |way, _| way.plan.has_include()),
+    // More follows from it: sessions end, an address is to be proved, an administrator must stay.
+    (Long::System, |way, _| way.change.entity.is_system()),
+    // It is kept in a history, or heard of: by triggers, which want to know whose change it is.
+    (Long::Noted, |way, known| known.is_noted(way.change.entity)),
+    // Nothing will be done, but what is wrong is told only to who may do what they ask.
+    (Long::Faults, |way, _| {
+        let change = way.change;
+        let is_wrong = !change.faults.is_empty() || change.forbidden.is_some() || change.conflict.is_some();
+        is_wrong || !way.plan.faults.is_empty() || !way.plan.guest_faults.is_empty()
+    }),
+    // A change of nothing makes no version.
+    (Long::Nothing, |way, _| !way.change.is_new && way.change.sets.is_empty() && way.change.links.is_empty()),
+    // What the system sets was sent back: whether it is as it was, is told only to who may read the row.
+    (Long::Echo, |way, _| !way.change.echoes.is_empty()),
+    // Not everybody's to set or to read who may change the row, or dear to check.
+    (Long::Column, |way, _| way.change.sets.iter().any(|(c, _)| way.change.sent.contains(&c.name) && !is_plain(c))),
+    // Whom it leads to no more may be hidden from the caller: then it stays.
+    (Long::Null, |way, _| way.change.links.iter().any(|link| !link.relation.is_many() && link.targets.len() != 1)),
+    (Long::Many, |way, _| way.change.links.iter().any(|link| link.relation.is_many())),
+    // Given away, or set by the system alone.
+    (Long::Owner, |way, _| way.change.links.iter().any(|link| link.relation.rule != LinkRule::Declared)),
+    // It is asked when it is there.
+    (Long::Itself, |way, _| way.change.links.iter().any(|link| link.targets.iter().any(|t| t.id == way.change.id))),
+    // Its entity wants to be told the version.
+    (Long::Unsaid, |way, _| !way.change.is_new && *way.expected == Expected::Unsaid && way.change.entity.require_if_match),
+    // There is nobody whom the new row would be linked to.
+    (Long::Caller, |way, known| known.user().is_none() && callers(way.change).next().is_some()),
+    // An entity refuses.
+    (Long::Closed, |way, known| {
+        let entity = way.change.entity;
+        let right = if way.change.is_new { Right::Create } else { Right::Update };
+        let refers = |relation: &Relation| known.may(way.schema.target(relation), Right::Refer);
+        entity.is_closed(right) || !known.may(entity, right) || way.change.links.iter().any(|link| !refers(link.relation))
+    }),
+];
+
+/// Whether a column is everybody's who may change the row, and its values cost little to check.
+fn is_plain(column: &Column) -> bool {
+    let is_open = column.write == Write::Anyone && column.readers.is_none() && column.writers.is_none();
+    is_open && !column.kind.is_secret() && !matches!(column.kind, Kind::Html { .. })
+}
+
+/// Relations that link a new row to its caller, where nothing else was said.
+fn callers<'a, 's>(change: &'a Change<'s>) -> impl Iterator<Item = &'s Relation> + use<'a, 's> {
+    let is_unsaid = |r: &&Relation| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
+    change.entity.relations.iter().filter(move |r| change.is_new && is_unsaid(r))
+}
+
+fn column(relation: &Relation) -> Option<&str> {
+    if let Link::One { column } = &relation.link { Some(column) } else { None }
+}
+
+impl<'s> Way<'_, 's> {
+    /// Why it takes the long way; none: it is one message.
+    pub fn long(&self, known: &Known) -> Option<Long> {
+        LONG.iter().find(|(_, asks)| asks(self, known)).map(|(long, _)| *long)
+    }
+
+    fn brief(&self) -> Brief<'_, 's> {
+        let Change { entity, id, is_new, ref sets, ref links, .. } = *self.change;
+        let link = |link: &super::LinkChange<'s>| Some((link.relation, column(link.relation)?, link.targets.first()?.id));
+        let versions = match self.expected {
+            Expected::Versions(versions) if !is_new => Some(versions.as_slice()),
+            Expected::Versions(_) | Expected::Whichever | Expected::Unsaid | Expected::Any => None,
+        };
+        let callers = callers(self.change).filter_map(column).collect();
+        Brief { entity, id, is_new, sets, links: links.iter().filter_map(link).collect(), callers, versions }
+    }
+}
+
+/// What is to be shown of a write that was done.
+pub enum Done<'s> {
+    /// The row.
+    Shown(Answer<'s>),
+    /// It isn't the caller's to read.
+    Unreadable,
+}
+
+/// Does a write in one message. None: nothing was done, it takes the long way.
+///
+/// # Errors
+/// 401 where the token is over; 409 where a value is taken; 503.
+pub async fn brief<'s>(store: &Store, caller: Caller, way: &Way<'_, 's>) -> Result<Option<Done<'s>>> {
+    if store.is_outdated() {
+        return Err(Error::SchemaChanged);
+    }
+    if store.is_slow() {
+        return Ok(None); // what is known is asked for in a snapshot, in which nothing is written
+    }
+    let mut asking = Asking::of(Source::Store(store), way.schema, caller);
+    for _ in 1..TRIES {
+        let known = asking.known().await?;
+        if way.long(&known).is_some() || require_entities(&known, caller, way.plan).is_err() {
+            return Ok(None);
+        }
+        let changed = match asking.change(&way.brief(), way.plan, &known).await {
+            Err(Error::Again) => return Ok(None),
+            changed => changed.map_err(|error| explain(way.schema, way.change.entity, error))?,
+        };
+        match changed {
+            None => {} // what was known doesn't hold: once more
+            Some(changed) if !changed.is_done => return Ok(None),
+            Some(changed) => {
+                return match answer(way.schema, caller, way.plan, known, changed.found) {
+                    Ok(answer) => Ok(Some(Done::Shown(answer))),
+                    Err(error) if error.is_refusal() => Ok(Some(Done::Unreadable)),
+                    Err(error) => Err(error),
+                };
+            }
+        }
+    }
+    Ok(None)
+}
