@@ -8,6 +8,7 @@
 //! - [`error`]: everything that can go wrong with a request, and the public words for it.
 //! - [`yaml`]: files that people write, as trees that know line and column.
 //! - [`config`]: every key of the configuration in one table, layered.
+//! - [`log`]: lines for people, written by a thread of its own.
 //! - [`permission`]: the rule, written once.
 //! - [`schema`]: what exists: entity files → a checked, immutable schema; the diff of catalog and schema → ordered DDL.
 //! - [`request`]: what was asked: URL, headers, body → a request, or all its faults.
@@ -30,6 +31,7 @@
 pub mod error;
 pub mod yaml;
 pub mod config;
+pub mod log;
 pub mod permission;
 pub mod schema;
 pub mod request;

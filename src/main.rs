@@ -12,7 +12,7 @@ use rowhouse::schema::diff::Risk;
 use rowhouse::start::{self, Destructive};
 use rowhouse::store::migrate;
 
-/// Answers are made of many small pieces, which the system's allocator takes three times as long for.
+/// Answers are made of many small pieces, and this allocator is made for such.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -174,7 +174,7 @@ fn main() -> ExitCode {
         }
     };
     let filter = format!("{},{},hyper=info", loaded.config.log, rowhouse::store::QUIET);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let _log = rowhouse::log::start(&filter); // until the end
     if let Command::Config = line.command {
         print!("{}", loaded.describe());
         return ExitCode::SUCCESS;

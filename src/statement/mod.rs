@@ -15,6 +15,7 @@ pub mod read;
 pub mod row;
 pub mod schedule;
 pub mod transfer;
+mod value;
 pub mod who;
 pub mod write;
 

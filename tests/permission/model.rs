@@ -162,15 +162,6 @@ impl Model {
         (0..ROWS).filter(|row| self.holds(who, right, &self.rows[*row])).collect()
     }
 
-    /// Whether the row by itself permits its PATCH or DELETE, peek and its entity aside.
-    pub fn permits(&self, who: usize, ask: Ask) -> bool {
-        match ask {
-            Ask::Patch(row) => self.holds(who, UPDATE, &self.rows[row]),
-            Ask::Delete(row) => self.holds(who, DELETE, &self.rows[row]),
-            _ => false,
-        }
-    }
-
     /// What is answered to whom.
     pub fn told(&self, who: usize, ask: Ask) -> Told {
         if OVER == Over::Unauthorized && who != GUEST && self.user(who).is_none() {

@@ -17,20 +17,6 @@ const AMY: usize = 4;
 const CASES: u32 = 24;
 const STEPS: usize = 30;
 
-/// How exactly the refusal of a write is held against the model, whose caller lost the right while it waited.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "one of them is the server's way")]
-enum Waited {
-    /// 401, 403 or 404, whichever. Once it waits, PATCH and DELETE ask update and delete of the row, nothing
-    /// of its entity, and an action nothing at all.
-    Lax,
-    /// As if it had been sent after the change.
-    Exact,
-}
-
-/// The server's way.
-const WAITED: Waited = Waited::Exact;
-
 /// What a write waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hold {
@@ -232,13 +218,10 @@ async fn meddle<'w>(
         None => asked.await,
     };
     stage.put_back(scene, step.ask, &told).await;
-    let is_late = matches!(step.ask, Ask::Paint(_)) || scene.model.permits(who, step.ask);
-    let is_done_anyway = is_late && told.is_done && told.status == before.status;
-    let is_right = match (has_waited, before.is_refused(), after.is_refused()) {
-        (false, ..) => told == *before,
-        (true, true, _) => told == *before || told == after, // refused for good reason when it was asked
-        (true, false, true) if WAITED == Waited::Lax => told.is_refused() || is_done_anyway,
-        (true, false, _) => told == after,
+    let is_right = match (has_waited, before.is_refused()) {
+        (false, _) => told == *before,
+        (true, true) => told == *before || told == after, // refused for good reason when it was asked
+        (true, false) => told == after,                   // as if it had been sent after the change
     };
     let turned = has_waited && *before != after;
     let said = || {

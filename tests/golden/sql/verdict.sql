@@ -11,7 +11,7 @@ with who as materialized (
 a as materialized (select * from who),
 rows as materialized (
   select t.* from a cross join lateral (
-    select t.* from public."article" t where t.id = any($2::uuid[]) and (a.admin or t.permission & 3 <> 0 or t.owner = a.id and t.permission & 384 <> 0 or t.groups && a.groups and case when t.group_bits is null then t.permission & 49152 <> 0 else rowhouse.granted_1(t.groups, t.group_bits, a.groups, t.permission, 49152) end) order by t.id for update) t)
+    select t.* from public."article" t where t.id = any($2::uuid[]) and (a.admin or t.permission & 3 <> 0 or t.owner = a.id and t.permission & 384 <> 0 or t.groups && a.groups and case when t.group_bits is null then t.permission & 49152 <> 0 else rowhouse.granted_1(t.groups, t.group_bits, a.groups, t.permission, 49152) end) order by t.id) t)
 select null::uuid, null::bigint, null::boolean, null::boolean, null::boolean, null::bigint, a.id, a.admin,
   array[coalesce((select (a.admin or w.permission & 8 <> 0 or w.owner = a.id and w.permission & 1024 <> 0 or w.groups && a.groups and case when w.group_bits is null then w.permission & 131072 <> 0 else rowhouse.granted_1(w.groups, w.group_bits, a.groups, w.permission, 131072) end) from world w where w.name = 'article'), false)]::boolean[]
 from a

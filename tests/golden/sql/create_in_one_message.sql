@@ -1,0 +1,42 @@
+with proof as materialized (
+  select coalesce((select s.value from rowhouse.stamp s) = $1::uuid
+    and (
+      select array(select m.source from "usergroup.members" m where m.target = u.id order by m.source) = $4::uuid[]
+      from session s join user_account u on u.id = s."user" and u.active
+      where s.id = $2::uuid and s.ended_at is null and s.expires_at > now() and u.id = $3::uuid), false) as ok),
+l0 as materialized (
+  select x.id, x.ctid as place from public."section" x
+  where (select p.ok from proof p) and x.id = $5::uuid and (x.permission & 3 <> 0 or x.owner = $3::uuid and x.permission & 384 <> 0 or x.groups && $4::uuid[] and case when x.group_bits is null then x.permission & 49152 <> 0 else rowhouse.granted_1(x.groups, x.group_bits, $4::uuid[], x.permission, 49152) end) and (x.permission & 64 <> 0 or x.owner = $3::uuid and x.permission & 8192 <> 0 or x.groups && $4::uuid[] and case when x.group_bits is null then x.permission & 1048576 <> 0 else rowhouse.granted_1(x.groups, x.group_bits, $4::uuid[], x.permission, 1048576) end)
+  for key share skip locked),
+changed as (
+insert into public."article" as t (id, "title", "section", "author", owner, groups, group_bits, permission)
+select $6::uuid, $7::text, l0.id, $3::uuid, $3::uuid, coalesce(w.default_groups, '{}'::uuid[]), w.default_group_bits, w.default_permission
+from proof p, world w, l0, public."section" x0
+where p.ok and w.name = 'article'
+  and x0.id = l0.id and x0.ctid = l0.place
+returning t.*)
+select p.ok, t._may, exists (select from changed), t.id, t.s0, t.s1, t.s2, t.s3, t.s4, t.s5, t.s6, t.s7, t.s8, t.s9, t.s10, t.s11, t.s12, t.s13, t.s14, t.s15
+from proof p
+left join lateral (
+select t.id, t._may,
+  case when t._may then t."title" end as s0,
+  case when t._may then t."slug" end as s1,
+  case when t._may then t."body" end as s2,
+  case when t._may then t."status" end as s3,
+  case when t._may then t."price"::text end as s4,
+  case when t._may then t."words"::bigint end as s5,
+  case when t._may then t."published_at" end as s6,
+  case when t._may then t."settings" end as s7,
+  case when t._may then t."permission"::bigint end as s8,
+  case when t._may then t."version"::bigint end as s9,
+  case when t._may then t."created_at" end as s10,
+  case when t._may then t."updated_at" end as s11,
+  case when t._may then (select x.id from public."user_account" x where x.id = t."author" and (x.permission & 3 <> 0 or x.owner = $3::uuid and x.permission & 384 <> 0 or x.groups && $4::uuid[] and case when x.group_bits is null then x.permission & 49152 <> 0 else rowhouse.granted_1(x.groups, x.group_bits, $4::uuid[], x.permission, 49152) end)) end as s12,
+  case when t._may then (select x.id from public."section" x where x.id = t."section" and (x.permission & 3 <> 0 or x.owner = $3::uuid and x.permission & 384 <> 0 or x.groups && $4::uuid[] and case when x.group_bits is null then x.permission & 49152 <> 0 else rowhouse.granted_1(x.groups, x.group_bits, $4::uuid[], x.permission, 49152) end)) end as s13,
+  case when t._may then (select x.id from public."user_account" x where x.id = t."owner" and (x.permission & 3 <> 0 or x.owner = $3::uuid and x.permission & 384 <> 0 or x.groups && $4::uuid[] and case when x.group_bits is null then x.permission & 49152 <> 0 else rowhouse.granted_1(x.groups, x.group_bits, $4::uuid[], x.permission, 49152) end)) end as s14,
+  case when t._may then t.version::bigint end as s15
+from (
+select t.*, coalesce((t.permission & 2 <> 0 or t.owner = $3::uuid and t.permission & 256 <> 0 or t.groups && $4::uuid[] and case when t.group_bits is null then t.permission & 32768 <> 0 else rowhouse.granted_1(t.groups, t.group_bits, $4::uuid[], t.permission, 32768) end), false) as _may
+from changed t
+where p.ok and (t.permission & 3 <> 0 or t.owner = $3::uuid and t.permission & 384 <> 0 or t.groups && $4::uuid[] and case when t.group_bits is null then t.permission & 49152 <> 0 else rowhouse.granted_1(t.groups, t.group_bits, $4::uuid[], t.permission, 49152) end)
+offset 0) t) t on true
