@@ -179,11 +179,14 @@ pub fn script(cluster: &Cluster, runtime: &Runtime, database: &str, captured: &C
             };
             if all.iter().zip(&parts).all(|(v, part)| Some(v) == part.as_ref()) {
                 sent.push(format!("{new}::{kind}"));
+                first[place] = format!("{new}::{kind}").replace("(:fresh)", "1");
                 continue;
             }
             let around = all.iter().zip(&parts).map(|(v, part)| v.replace(part.as_deref().unwrap_or_default(), "*"));
             columns.push((variable.clone(), around.collect()));
             sent.push(format!("replace(:{variable}, '*', {new}::text)::{kind}"));
+            let (_, around) = &columns[columns.len() - 1];
+            first[place] = format!("replace({}, '*', {new}::text)::{kind}", quote(&around[0])).replace("(:fresh)", "1");
         }
         let example = |n: usize| first.get(n - 1).cloned().unwrap_or_else(|| format!("${n}"));
         examples.extend(for_pgbench(&message.sql, example));
