@@ -11,7 +11,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 /// How many lines wait at most.
-const ROOM: usize = 8192;
+const ROOM: usize = 2048;
 
 /// How long the end of the process waits for the last lines.
 const PATIENCE: Duration = Duration::from_secs(2);

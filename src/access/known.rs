@@ -121,10 +121,18 @@ impl<'a> Asking<'a> {
         self.noted(found)
     }
 
-    /// Asks of what a lock waited for, where rows may be locked.
-    pub async fn ask_locked<T>(&mut self, lock: &Guarded<Option<()>>, statement: &Guarded<Option<T>>) -> Result<Option<T>> {
+    /// Asks of a row that a lock waited for, where rows may be locked. None also where it became the caller's to lock only after
+    /// the lock.
+    pub async fn ask_locked<T>(
+        &mut self,
+        lock: &Guarded<Option<bool>>,
+        statement: &Guarded<Option<Option<T>>>,
+    ) -> Result<Option<Option<T>>> {
         let found = match &mut self.source {
-            Source::Scope(scope) if !scope.is_reading => scope.run_both(lock, statement).await?.1,
+            Source::Scope(scope) if !scope.is_reading => match scope.run_both(lock, statement).await? {
+                (Some(true), found) | (Some(false), found @ Some(None)) => found,
+                (None, _) | (Some(false), _) => None,
+            },
             Source::Scope(_) | Source::Store(_) => self.send(statement).await?,
         };
         self.noted(found)

@@ -26,7 +26,7 @@ use crate::schema::diff::field_of;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema};
 use crate::statement::event::Origin;
 use crate::statement::query::Internal;
-use crate::statement::write::{self, Insert, Lock};
+use crate::statement::write::{self, Insert, Lock, Strength};
 use crate::store::{Scope, Store};
 pub use held::Lifted;
 use held::{Held, not_to_set};
@@ -130,7 +130,9 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403, 404.
     pub async fn require(&mut self, entity: &Entity, id: Uuid, right: Right) -> Result<()> {
-        self.judge(entity, &[id], &[(entity, right)], Lock::Linked).await?.require(id, right)
+        self.judge(entity, &[id], &[(entity, right)], Some(Lock { strength: Strength::Linked, asks: right }))
+            .await?
+            .require(id, right)
     }
 
     /// Asks the entities of a change, before anything is done that costs much.
@@ -140,7 +142,7 @@ impl<'s> Deed<'s> {
     pub async fn require_entities(&mut self, change: &Change<'s>) -> Result<()> {
         let phases = if change.is_new { CREATE } else { UPDATE };
         let gates = gates(self.schema(), change.entity, phases.entity, &change.links);
-        self.judge(change.entity, &[], &gates, Lock::None).await.map(|_| ())
+        self.judge(change.entity, &[], &gates, None).await.map(|_| ())
     }
 
     /// Asks a right on an entity.
@@ -148,7 +150,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403.
     pub async fn require_entity(&mut self, entity: &Entity, right: Right) -> Result<()> {
-        self.judge(entity, &[], &[(entity, right)], Lock::None).await.map(|_| ())
+        self.judge(entity, &[], &[(entity, right)], None).await.map(|_| ())
     }
 
     /// Creates a row.
@@ -170,7 +172,8 @@ impl<'s> Deed<'s> {
     async fn create_as(&mut self, mut change: Change<'s>, owner: Option<Uuid>, expected: &Expected) -> Result<()> {
         let entity = change.entity;
         let gates = gates(self.schema(), entity, CREATE.entity, &change.links);
-        let held = self.judge(entity, &[], &gates, Lock::None).await?;
+        self.keep_caller(&change).await?;
+        let held = self.judge(entity, &[], &gates, None).await?;
         // A row that links to itself is asked when it is there.
         let (own, others): (Vec<_>, Vec<_>) =
             change.links.iter().cloned().partition(|link| link.targets.iter().any(|target| target.id == change.id));
@@ -212,14 +215,22 @@ impl<'s> Deed<'s> {
         Ok(())
     }
 
+    /// Locks the caller's row where a new row leads to it by itself: before the verdict, which is on what the lock waited for.
+    async fn keep_caller(&mut self, change: &Change<'s>) -> Result<()> {
+        match self.caller.session {
+            Some(session) if unsaid_callers(change).next().is_some() => self.scope.run(&write::lock_caller(session)).await,
+            _ => Ok(()),
+        }
+    }
+
     /// The columns that link a new row to the caller, where nothing else was sent.
     fn default_callers(&self, held: &Held, change: &Change<'s>) -> Result<Vec<&'s str>> {
-        let is_unsaid = |r: &&Relation| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
-        let defaults = change.entity.relations.iter().filter(is_unsaid);
-        if held.caller.is_none() && defaults.clone().any(|r| r.required) {
+        if held.caller.is_none() && unsaid_callers(change).any(|r| r.required) {
             return Err(held.refusal()); // it would be linked to nobody
         }
-        Ok(defaults.filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None }).collect())
+        Ok(unsaid_callers(change)
+            .filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None })
+            .collect())
     }
 
     /// Columns that not everybody may set who may change the row: 403 with the attribute's pointer.
@@ -254,7 +265,8 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403, 404, 409, 412, 428, in the order of `permissions.md` §5.
     pub async fn delete(&mut self, entity: &'s Entity, id: Uuid, expected: &Expected) -> Result<()> {
-        let held = self.judge(entity, &[id], &[(entity, DELETE.entity)], Lock::Changed).await?;
+        let lock = Lock { strength: Strength::Keyed, asks: Right::Delete };
+        let held = self.judge(entity, &[id], &[(entity, DELETE.entity)], Some(lock)).await?;
         held.require(id, DELETE.row.unwrap_or(Right::Delete))?;
         if entity.name == "usergroup" && self.is_declared(id).await? {
             return Err(Error::Forbidden(Some(Fault::new("declared", "A group that a schema file names can't be deleted."))));
@@ -342,6 +354,12 @@ fn gates<'s>(schema: &'s Schema, entity: &'s Entity, right: Right, links: &[Link
         }
     }
     gates
+}
+
+/// Relations that link a new row to its caller, where nothing else was said.
+fn unsaid_callers<'a, 's>(change: &'a Change<'s>) -> impl Iterator<Item = &'s Relation> + use<'a, 's> {
+    let is_unsaid = |r: &&Relation| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
+    change.entity.relations.iter().filter(move |r| change.is_new && is_unsaid(r))
 }
 
 /// To-one links, as columns.

@@ -38,6 +38,9 @@ pub fn plain(wire: Wire, raw: &[u8]) -> Result<Cow<'_, str>> {
         Wire::Integer => number(raw)?.to_string().into(),
         Wire::Float => format!("{:?}", f64::from_be_bytes(raw.try_into().map_err(Error::internal)?)).into(),
         Wire::Uuid => Uuid::from_slice(raw).map_err(Error::internal)?.to_string().into(),
+        // SQL may have put these in; no request can.
+        Wire::Datetime if number(raw)? == i64::MAX => "infinity".into(),
+        Wire::Datetime if number(raw)? == i64::MIN => "-infinity".into(),
         Wire::Datetime => {
             let instant = jiff::Timestamp::from_microsecond(number(raw)?.saturating_add(EPOCH)).map_err(Error::internal)?;
             instant.to_string().into()

@@ -365,6 +365,9 @@ fn datetime(text: &str) -> Option<String> {
         && !text.contains('[')
         && text.get(17..19) != Some("60");
     let instant = text.parse::<jiff::Timestamp>().ok().filter(|_| strict)?;
+    // cut, so that the last moment of a calendar stays in it
+    let round = jiff::TimestampRound::new().smallest(jiff::Unit::Microsecond).mode(jiff::RoundMode::Trunc);
+    let instant = instant.round(round).ok()?;
     let year = instant.to_zoned(jiff::tz::TimeZone::UTC).year();
     (year > 0).then(|| instant.to_string())
 }
@@ -443,6 +446,8 @@ mod tests {
         }
         assert_eq!(check(Kind::Email, json!("A@Example.ORG")).as_deref(), Ok("A@example.org"));
         assert_eq!(check(Kind::Datetime, json!("2026-11-22T10:00:00+02:00")).as_deref(), Ok("2026-11-22T08:00:00Z"));
+        let last = json!("9999-12-30T22:00:00.9999999Z"); // rounded it would leave the calendar
+        assert_eq!(check(Kind::Datetime, last).as_deref(), Ok("9999-12-30T22:00:00.999999Z"));
     }
 
     #[test]

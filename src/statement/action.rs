@@ -5,29 +5,29 @@
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::query::{Guarded, Internal, all, first, ids, literal, values};
+use super::query::{Guarded, Internal, all, first, ids, literal, one, values};
 use super::row::Row;
 use super::who::Known;
 use crate::error::{Error, Result};
 use crate::permission::Right;
 use crate::schema::{Entity, quote};
 
-/// Locks the subject of an action, if the caller may peek it. What is asked of it is asked in the next statement, of what the
-/// lock waited for.
-pub fn lock_subject(entity: &Entity, subject: Uuid, known: &Known) -> Guarded<Option<()>> {
+/// Locks the subject of an action, if the caller may peek it, and says whether it did. What is asked of it is asked in the next
+/// statement, of what the lock waited for.
+pub fn lock_subject(entity: &Entity, subject: Uuid, known: &Known) -> Guarded<Option<bool>> {
     let standing = known.standing();
     let peek = standing.actor().rule(Right::Peek, entity.subject("t"));
     let mut sent = known.values();
     sent.push(subject.into());
     let text = format!(
         "with {}
-select p.ok from proof p left join lateral (
-  select t.id from {} t where p.ok and t.id = ${}::uuid and {peek} for update) t on true",
+select p.ok, t.id is not null from proof p left join lateral (
+  select t.id from {} t where p.ok and t.id = ${}::uuid and {peek} for no key update) t on true",
         standing.proof(),
         entity.table(),
         sent.len(),
     );
-    Guarded::proven(text.into(), sent, |_| Ok(()))
+    Guarded::proven(text.into(), sent, one(|row| row.column(1)))
 }
 
 /// What stands before an action with a subject: whether the subject row grants execute; none where it may not be peeked. What

@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::query::{Guarded, Internal, Sql, any, array, count, done, first, ids, literal, one, values};
+use super::query::{Guarded, Internal, Sql, all, any, array, count, done, first, ids, literal, one, values};
 use super::row::Row;
 use super::who::{gate, who};
 use crate::error::Result;
@@ -25,27 +25,36 @@ pub struct Verdict<'a> {
     pub lifted: &'a [Uuid],
     /// Entities, and what is asked of each.
     pub gates: &'a [(&'a Entity, Right)],
-    /// How the rows are locked.
-    pub lock: Lock,
+    /// How the rows are locked; none: not at all.
+    pub lock: Option<Lock>,
+}
+
+/// How rows are locked, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Lock {
+    /// How.
+    pub strength: Strength,
+    /// What is asked of a row before it is locked.
+    pub asks: Right,
 }
 
 /// How rows are locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lock {
-    /// Not at all.
-    None,
+pub enum Strength {
     /// So that they stay.
     Linked,
     /// So that nobody else changes them.
     Changed,
+    /// So that nobody links to them either: they go, or a column changes by which they may be linked to.
+    Keyed,
 }
 
 impl Lock {
     fn sql(self) -> &'static str {
-        match self {
-            Lock::None => "",
-            Lock::Linked => "for key share",
-            Lock::Changed => "for update",
+        match self.strength {
+            Strength::Linked => "for key share",
+            Strength::Changed => "for no key update",
+            Strength::Keyed => "for update",
         }
     }
 }
@@ -80,22 +89,33 @@ pub struct JudgedRow {
     pub version: i64,
 }
 
-/// Locks rows that the caller may peek, in the order of their ids. What is asked of them is asked in the next statement, of what
-/// the lock waited for.
-pub fn lock(verdict: &Verdict<'_>, session: Option<Uuid>) -> Guarded<()> {
-    let Verdict { entity, ids: rows, lifted, lock, .. } = *verdict;
+/// Locks rows of which the caller has what is asked, of them and of entities, in the order of their ids; gives them. The verdict is
+/// the next statement's, on what the lock waited for.
+pub fn lock(verdict: &Verdict<'_>, lock: Lock, session: Option<Uuid>) -> Guarded<Vec<Uuid>> {
+    let Verdict { entity, ids: rows, lifted, gates, .. } = *verdict;
     let mut sql = Sql::new();
     let who = who(&mut sql, session);
     let rows = sql.bind(ids(rows));
-    let peeked = peeked(&mut sql, entity, lifted);
+    let t = entity.subject("t");
+    let mut held = [Right::Peek, lock.asks].map(|right| Actor::Row.rule(right, t)).join(" and ");
+    if !lifted.is_empty() {
+        held = format!("({held} or t.id = any({}::uuid[]))", sql.bind(ids(lifted)));
+    }
+    let open: String = gates.iter().map(|(entity, right)| format!(" and {}", gate(entity, *right))).collect();
     let text = format!(
         "with {who}
-select from who a cross join lateral (
-  select t.id from {} t where t.id = any({rows}::uuid[]) and {peeked} order by t.id {}) t",
+select t.id from who a cross join lateral (
+  select t.id from {} t where t.id = any({rows}::uuid[]) and {held}{open} order by t.id {}) t",
         entity.table(),
         lock.sql(),
     );
-    Guarded::new(sql.with(text), done)
+    Guarded::new(sql.with(text), all(|row| row.column(0)))
+}
+
+/// Locks the caller's own row so that it stays, for what will lead to it.
+pub fn lock_caller(session: Uuid) -> Internal<()> {
+    let text = "select from session s join user_account u on u.id = s.\"user\" where s.id = $1::uuid for key share of u";
+    Internal::new(text, values![session], done)
 }
 
 /// Whether row `t` is one that the caller may peek, or works with for an action.

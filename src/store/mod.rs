@@ -289,7 +289,11 @@ impl Memory {
     }
 
     /// What a statement ran into. What was prepared, or spelled, before the schema changed, goes from every connection.
-    fn failed(&self, error: tokio_postgres::Error, is_old: bool) -> Error {
+    /// `is_early`: it didn't take so long that it would have been cancelled for that.
+    fn failed(&self, error: tokio_postgres::Error, is_old: bool, is_early: bool) -> Error {
+        if is_early && error.code() == Some(&SqlState::QUERY_CANCELED) {
+            return Error::Again;
+        }
         if !is_old || !error.code().is_some_and(|code| SCHEMA_CHANGED.contains(code)) {
             return translate(error);
         }
@@ -325,13 +329,14 @@ impl Scope {
         statement.query().decode(rows)
     }
 
-    /// Runs two statements, of which the second sees what the first waited for: both are sent at once.
+    /// Runs two statements, of which the second sees what the first waited for: both are sent at once, and with them what begins
+    /// the transaction. (So neither may change anything: where the beginning fails, they run outside of it.)
     ///
     /// # Errors
     /// As [`Scope::run`], of the first that met one.
     pub async fn run_both<A: Statement, B: Statement>(&mut self, first: &A, second: &B) -> Result<(A::Answer, B::Answer)> {
         self.is_running = true;
-        let sent = self.sent(first.query(), Some(second.query())).await;
+        let sent = self.sent(first.query(), second.query()).await;
         self.is_running = false;
         let (before, after) = sent?;
         Ok((first.query().decode(before)?, second.query().decode(after)?))
@@ -339,35 +344,35 @@ impl Scope {
 
     async fn send<T>(&mut self, query: &Query<T>) -> Result<Vec<Row>> {
         self.is_running = true;
-        let result = self.sent(query, None::<&Query<()>>).await;
+        let rows = self.sent_one(query).await;
         self.is_running = false;
-        Ok(result?.0)
+        rows
     }
 
-    /// Sends what begins the transaction, if that was not done yet, and one statement or two, in this order and at once.
-    async fn sent<A, B>(&mut self, first: &Query<A>, second: Option<&Query<B>>) -> Result<(Vec<Row>, Vec<Row>)> {
+    async fn sent_one<T>(&mut self, query: &Query<T>) -> Result<Vec<Row>> {
         let beginning = self.beginning.take();
         let connection = self.connection()?;
+        if let Some(begin) = &beginning {
+            connection.batch_execute(begin).await.map_err(translate)?;
+        }
+        let ready = ready(connection, &self.memory, query.text(), self.patience).await?;
+        execute(connection, &self.memory, query, ready, self.patience).await
+    }
+
+    async fn sent<A, B>(&mut self, first: &Query<A>, second: &Query<B>) -> Result<(Vec<Row>, Vec<Row>)> {
         // Prepared before: from then on each is sent at once when it is asked for the first time.
-        let ready = ready(connection, &self.memory, first.text()).await;
-        let next = match second {
-            Some(second) => Some((second, self::ready(connection, &self.memory, second.text()).await?)),
-            None => None,
-        };
-        let ready = ready?;
+        let before = ready(self.connection()?, &self.memory, first.text(), self.patience).await?;
+        let after = ready(self.connection()?, &self.memory, second.text(), self.patience).await?;
+        let beginning = self.beginning.take();
+        let connection = self.connection()?;
         let begin = async {
             match &beginning {
                 Some(begin) => connection.batch_execute(begin).await.map_err(translate),
                 None => Ok(()),
             }
         };
-        let before = execute(connection, &self.memory, first, ready, self.patience);
-        let after = async {
-            match next {
-                Some((second, ready)) => execute(connection, &self.memory, second, ready, self.patience).await,
-                None => Ok(vec![]),
-            }
-        };
+        let before = execute(connection, &self.memory, first, before, self.patience);
+        let after = execute(connection, &self.memory, second, after, self.patience);
         let (begun, before, after) = tokio::join!(biased; begin, before, after);
         begun?;
         Ok((before?, after?))
@@ -473,7 +478,8 @@ struct Ready {
 }
 
 /// Prepares a statement where it is worth keeping: from its second use on, as long as it is used more than others.
-async fn ready(connection: &Object, memory: &Memory, text: &str) -> Result<Ready> {
+async fn ready(connection: &Object, memory: &Memory, text: &str, patience: Duration) -> Result<Ready> {
+    let started = Instant::now();
     let (is_prepared, is_old) = match memory.prepared.uses(text, || ()) {
         Use::Kept(()) => (true, true),
         Use::New(gone) => {
@@ -487,7 +493,8 @@ async fn ready(connection: &Object, memory: &Memory, text: &str) -> Result<Ready
     if !is_prepared {
         return Ok(Ready { prepared: None, is_old });
     }
-    let prepared = connection.prepare_cached(text).await.map_err(|error| memory.failed(error, is_old))?;
+    let failed = |error| memory.failed(error, is_old, started.elapsed() < patience);
+    let prepared = connection.prepare_cached(text).await.map_err(failed)?;
     if !memory.prepared.keeps(text) {
         connection.statement_cache.remove(text, &[]); // another took its place meanwhile
     }
@@ -515,8 +522,7 @@ async fn execute<T>(
     };
     match rows {
         Ok(rows) => Ok(rows.into_iter().map(Row::new).collect()),
-        Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) && started.elapsed() < patience => Err(Error::Again),
-        Err(error) => Err(memory.failed(error, ready.is_old)),
+        Err(error) => Err(memory.failed(error, ready.is_old, started.elapsed() < patience)),
     }
 }
 

@@ -46,7 +46,7 @@ impl Shared {
     /// Reads; none where there is no connection to be had, or the statement took too long for one that is shared.
     pub async fn read<T>(&self, memory: &Memory, query: &Query<T>) -> Option<Result<Vec<Row>>> {
         let connection = self.connection().await?;
-        let ready = match ready(&connection, memory, query.text()).await {
+        let ready = match ready(&connection, memory, query.text(), self.small).await {
             Err(Error::Unavailable(_)) => return None,
             Err(error) => return Some(Err(error)),
             Ok(ready) => ready,

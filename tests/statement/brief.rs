@@ -195,3 +195,34 @@ async fn a_lock_is_waited_for_shortly() {
     ada.patch(&path, body).await.is(200);
     ada.delete(&path).await.is(204);
 }
+
+#[tokio::test]
+async fn a_row_that_leads_to_its_caller_is_not_made_for_who_is_gone_meanwhile() {
+    let world = World::new().await;
+    let ada = world.user("ada", &["editors"]).await;
+    ada.make("article", json!({"title": "x"}), json!({})).await;
+    let (id, body) = (ada.id, json!({"data": {"type": "article", "attributes": {"title": "late"}}}));
+    let goes = format!(
+        "select from user_account where id = '{id}' for update; update user_account set active = false where id = '{id}'"
+    );
+    let holder = world.hold(&goes).await;
+    let change = async {
+        world.held_up().await;
+        holder.batch_execute("commit").await.expect("let go");
+    };
+    let (answer, ()) = tokio::join!(ada.post("/api/article", body), change);
+    assert_eq!(answer.status, 401, "{}", answer.text);
+    assert!(world.sql("select 1 from article where title = 'late'").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_row_that_changes_may_be_linked_to() {
+    let world = World::new().await;
+    let ada = world.user("ada", &["editors"]).await;
+    let article = ada.make("article", json!({"title": "x"}), json!({})).await;
+    // As a change holds it, and an action its subject.
+    let holder = world.hold(&format!("select from article where id = '{article}' for no key update")).await;
+    let leads = json!({"article": {"data": {"type": "article", "id": article}}});
+    ada.make("comment", json!({"text": "c"}), leads).await;
+    holder.batch_execute("commit").await.expect("let go");
+}

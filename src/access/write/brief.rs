@@ -18,7 +18,7 @@ use crate::statement::read::change::Brief;
 use crate::statement::who::Known;
 use crate::store::Store;
 
-use super::explain;
+use super::{explain, unsaid_callers};
 
 /// A write, as far as that says which way it goes.
 pub struct Way<'a, 's> {
@@ -89,7 +89,7 @@ pub const LONG: &[(Long, Asks)] = &[
     // Its entity wants to be told the version.
     (Long::Unsaid, |way, _| !way.change.is_new && *way.expected == Expected::Unsaid && way.change.entity.require_if_match),
     // There is nobody whom the new row would be linked to.
-    (Long::Caller, |way, known| known.user().is_none() && callers(way.change).next().is_some()),
+    (Long::Caller, |way, known| known.user().is_none() && unsaid_callers(way.change).next().is_some()),
     // An entity refuses.
     (Long::Closed, |way, known| {
         let entity = way.change.entity;
@@ -103,12 +103,6 @@ pub const LONG: &[(Long, Asks)] = &[
 fn is_plain(column: &Column) -> bool {
     let is_open = column.write == Write::Anyone && column.readers.is_none() && column.writers.is_none();
     is_open && !column.kind.is_secret() && !matches!(column.kind, Kind::Html { .. })
-}
-
-/// Relations that link a new row to its caller, where nothing else was said.
-fn callers<'a, 's>(change: &'a Change<'s>) -> impl Iterator<Item = &'s Relation> + use<'a, 's> {
-    let is_unsaid = |r: &&Relation| r.default_caller && !change.links.iter().any(|l| l.relation.name == r.name);
-    change.entity.relations.iter().filter(move |r| change.is_new && is_unsaid(r))
 }
 
 fn column(relation: &Relation) -> Option<&str> {
@@ -128,7 +122,7 @@ impl<'s> Way<'_, 's> {
             Expected::Versions(versions) if !is_new => Some(versions.as_slice()),
             Expected::Versions(_) | Expected::Whichever | Expected::Unsaid | Expected::Any => None,
         };
-        let callers = callers(self.change).filter_map(column).collect();
+        let callers = unsaid_callers(self.change).filter_map(column).collect();
         Brief { entity, id, is_new, sets, links: links.iter().filter_map(link).collect(), callers, versions }
     }
 }
@@ -154,7 +148,10 @@ pub async fn brief<'s>(store: &Store, caller: Caller, way: &Way<'_, 's>) -> Resu
     }
     let mut asking = Asking::of(Source::Store(store), way.schema, caller);
     for _ in 1..TRIES {
-        let known = asking.known().await?;
+        let known = match asking.known().await {
+            Err(Error::Again) => return Ok(None),
+            known => known?,
+        };
         if way.long(&known).is_some() || require_entities(&known, caller, way.plan).is_err() {
             return Ok(None);
         }

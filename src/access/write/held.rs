@@ -111,26 +111,26 @@ impl Held {
 }
 
 impl Deed<'_> {
-    pub(super) async fn judge(&mut self, entity: &Entity, ids: &[Uuid], gates: &[(&Entity, Right)], lock: Lock) -> Result<Held> {
+    pub(super) async fn judge(
+        &mut self,
+        entity: &Entity,
+        ids: &[Uuid],
+        gates: &[(&Entity, Right)],
+        lock: Option<Lock>,
+    ) -> Result<Held> {
         let mut asked: Vec<_> = gates.iter().filter(|(e, r)| !self.lifted.entity(e, *r)).copied().collect();
         asked.sort_by_key(|(e, r)| (e.at, *r)); // one shape, whatever the order of the request
         let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
-        let lock = if self.scope.is_reading { Lock::None } else { lock };
+        let lock = lock.filter(|_| !self.scope.is_reading && !ids.is_empty());
         let verdict = Verdict { entity, ids, lifted: &lifted, gates: &asked, lock };
-        let session = self.caller.counts()?;
-        let judge = write::judge(&verdict, session);
-        let judged = match lock {
-            Lock::None => self.scope.run(&judge).await?,
-            Lock::Linked | Lock::Changed => self.scope.run_both(&write::lock(&verdict, session), &judge).await?.1,
-        };
-        let judged = match judged {
-            Some(judged) => judged,
+        let (locked, judged) = match self.judged(&verdict, self.caller.counts()?).await? {
+            (locked, Some(judged)) => (locked, judged),
             // The session is over.
-            None if !self.caller.is_lenient => return Err(Error::Over(Over::Ended)),
-            None => {
+            (_, None) if !self.caller.is_lenient => return Err(Error::Over(Over::Ended)),
+            (_, None) => {
                 self.caller = self.caller.left();
-                let judged = self.scope.run(&write::judge(&verdict, None)).await?;
-                judged.ok_or_else(|| Error::internal("no verdict on a guest"))?
+                let (locked, judged) = self.judged(&verdict, None).await?;
+                (locked, judged.ok_or_else(|| Error::internal("no verdict on a guest"))?)
             }
         };
         let Judged { caller, is_administrator, gates: are_open, rows } = judged;
@@ -147,7 +147,24 @@ impl Deed<'_> {
             row.rights |= if more == 0 { 0 } else { more | i64::from(Right::Peek.bit()) };
             (row.id, row)
         });
-        Ok(Held { entity: entity.name.clone(), caller, is_administrator, refused, rows: rows.collect() })
+        let rows: HashMap<Uuid, JudgedRow> = rows.collect();
+        if let Some(lock) = lock {
+            // It became the caller's to lock between lock and verdict: once more.
+            let is_unlocked = |row: &JudgedRow| row.rights & i64::from(lock.asks.bit()) != 0 && !locked.contains(&row.id);
+            if rows.values().any(is_unlocked) {
+                return Err(Error::Again);
+            }
+        }
+        Ok(Held { entity: entity.name.clone(), caller, is_administrator, refused, rows })
+    }
+
+    /// The rows that were locked for a verdict, and the verdict, on what the lock waited for.
+    async fn judged(&mut self, verdict: &Verdict<'_>, session: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Judged>)> {
+        let judge = write::judge(verdict, session);
+        match verdict.lock {
+            None => Ok((vec![], self.scope.run(&judge).await?)),
+            Some(lock) => self.scope.run_both(&write::lock(verdict, lock, session), &judge).await,
+        }
     }
 
     /// Why fewer rows changed than were judged: the right went away midway, or the session did.
@@ -163,7 +180,7 @@ impl Deed<'_> {
     /// The verdict on a row that was made here, whether or not the caller may peek it.
     pub(super) async fn judge_anyway(&mut self, entity: &Entity, id: Uuid) -> Result<Held> {
         self.lifted.rows.push((id, vec![]));
-        let held = self.judge(entity, &[id], &[], Lock::None).await;
+        let held = self.judge(entity, &[id], &[], None).await;
         self.lifted.rows.pop();
         held
     }

@@ -15,7 +15,7 @@ use crate::request::Query;
 use crate::request::body::step;
 use crate::request::precondition::Expected;
 use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation};
-use crate::statement::write::{self, Asks, Links, Lock};
+use crate::statement::write::{self, Asks, Links, Lock, Strength};
 
 /// When the row was made whose links change: a new row is asked no update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,9 @@ impl<'s> Deed<'s> {
         }
         let target = self.schema().target(link.relation);
         let ids: Vec<Uuid> = link.targets.iter().map(|t| t.id).collect();
-        let held = self.judge(target, &ids, &[(target, Right::Refer)], Lock::Linked).await?;
+        let held = self
+            .judge(target, &ids, &[(target, Right::Refer)], Some(Lock { strength: Strength::Linked, asks: Right::Refer }))
+            .await?;
         let at = format!("/data/relationships{}", step(&link.relation.name));
         ids.iter().try_for_each(|id| held.require(*id, Right::Refer)).map_err(|error| error.within(&at))
     }
@@ -107,7 +109,7 @@ impl<'s> Deed<'s> {
             (_, Link::Inverse { .. }) => &[(target, Right::Update)],
             _ => &[(entity, Right::Update)],
         };
-        let held = self.judge(entity, &[id], gates, Lock::Changed).await?;
+        let held = self.judge(entity, &[id], gates, Some(Lock { strength: Strength::Changed, asks: Right::Peek })).await?;
         held.require(id, Right::Peek)?;
         let Some(link) = link.filter(|_| faults.is_empty()) else {
             self.require_link(id, relation, &held)?;
@@ -139,7 +141,7 @@ impl<'s> Deed<'s> {
         expected: &Expected,
     ) -> Result<()> {
         let (relation, target) = (link.relation, self.schema().target(link.relation));
-        let held = self.judge(entity, &[id], &[], Lock::Changed).await?;
+        let held = self.judge(entity, &[id], &[], Some(Lock { strength: Strength::Changed, asks: Right::Peek })).await?;
         let judged = self.judge_links(entity, id, link, made, &held).await?;
         held.require_version(entity, id, expected)?;
         if target.require_if_match
@@ -228,7 +230,14 @@ impl<'s> Deed<'s> {
         match (relation.rule, &relation.link) {
             (LinkRule::Membership, _) => self.judge_membership(entity, id, target, is_added, &ids, held).await,
             (LinkRule::Declared, Link::Inverse { column }) => {
-                let others = self.judge(target, &ids, &[(target, Right::Update)], Lock::Changed).await?;
+                let others = self
+                    .judge(
+                        target,
+                        &ids,
+                        &[(target, Right::Update)],
+                        Some(Lock { strength: Strength::Changed, asks: Right::Update }),
+                    )
+                    .await?;
                 ids.iter().try_for_each(|i| others.require(*i, Right::Update))?;
                 if is_added {
                     held.require(id, Right::Refer)?;
@@ -243,7 +252,8 @@ impl<'s> Deed<'s> {
                 Ok(if is_lifted { Asks::Judged } else { Asks::Update })
             }
             (rule, _) => {
-                let others = self.judge(target, &ids, refer, Lock::Linked).await?;
+                let others =
+                    self.judge(target, &ids, refer, Some(Lock { strength: Strength::Linked, asks: Right::Peek })).await?;
                 if is_added {
                     ids.iter().try_for_each(|i| others.require(*i, Right::Refer))?;
                 }
@@ -275,7 +285,7 @@ impl<'s> Deed<'s> {
             (_, true) => &[(groups, Right::Update), (users, Right::Refer)],
             (_, false) => &[(groups, Right::Update)],
         };
-        let others = self.judge(target, ids, gates, Lock::Linked).await?;
+        let others = self.judge(target, ids, gates, Some(Lock { strength: Strength::Linked, asks: Right::Peek })).await?;
         for other in ids {
             let (group, person) = if from_group { (id, *other) } else { (*other, id) };
             let leaves = !is_added && Some(person) == held.caller;

@@ -15,7 +15,7 @@ use crate::plan::change::{Change, LinkChange};
 use crate::request::precondition::Expected;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Unique, Write};
 use crate::statement::query::Guarded;
-use crate::statement::write::{self, Insert, Lock, Parts};
+use crate::statement::write::{self, Insert, Lock, Parts, Strength};
 
 /// One change of many.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ impl<'s> Deed<'s> {
             }
             Step::Nothing(entity) => {
                 if let Some(entity) = entity {
-                    self.judge(entity, &[], &[(entity, Right::Update)], Lock::None).await?; // what it has is not everybody's to know
+                    self.judge(entity, &[], &[(entity, Right::Update)], None).await?; // what it has is not everybody's to know
                 }
                 Err(Error::NotFound)
             }
@@ -107,7 +107,8 @@ impl<'s> Deed<'s> {
 
     async fn create_all(&mut self, entity: &'s Entity, changes: &[&Change<'s>]) -> Result<()> {
         let links: Vec<LinkChange<'s>> = changes.iter().flat_map(|change| change.links.iter().cloned()).collect();
-        let held = self.judge(entity, &[], &gates(self.schema(), entity, Right::Create, &links), Lock::None).await?;
+        self.keep_caller(changes[0]).await?;
+        let held = self.judge(entity, &[], &gates(self.schema(), entity, Right::Create, &links), None).await?;
         for link in together(&links) {
             self.refer(&link).await?;
         }
@@ -123,7 +124,9 @@ impl<'s> Deed<'s> {
 
     async fn update_all(&mut self, entity: &'s Entity, changes: &[(&Change<'s>, &Expected)]) -> Result<()> {
         let ids: Vec<Uuid> = changes.iter().map(|(change, _)| change.id).collect();
-        let held = self.judge(entity, &ids, &[(entity, UPDATE.entity)], Lock::Changed).await?;
+        let held = self
+            .judge(entity, &ids, &[(entity, UPDATE.entity)], Some(Lock { strength: Strength::Changed, asks: Right::Update }))
+            .await?;
         for (change, expected) in changes {
             held.require(change.id, Right::Update)?;
             held.require_version(entity, change.id, expected)?;
@@ -135,7 +138,9 @@ impl<'s> Deed<'s> {
 
     async fn delete_all(&mut self, entity: &'s Entity, rows: &[(Uuid, &Expected)]) -> Result<()> {
         let ids: Vec<Uuid> = rows.iter().map(|(id, _)| *id).collect();
-        let held = self.judge(entity, &ids, &[(entity, Right::Delete)], Lock::Changed).await?;
+        let held = self
+            .judge(entity, &ids, &[(entity, Right::Delete)], Some(Lock { strength: Strength::Keyed, asks: Right::Delete }))
+            .await?;
         for (id, expected) in rows {
             held.require(*id, Right::Delete)?;
             held.require_version(entity, *id, expected)?;

@@ -10,7 +10,7 @@ use crate::permission::Right;
 use crate::plan::Plan;
 use crate::request::body::uuid;
 use crate::schema::{Column, Entity};
-use crate::statement::write::{self, Gone, Lock};
+use crate::statement::write::{self, Gone};
 
 impl<'s> Deed<'s> {
     /// Which of these rows the caller may read, the entity asked, too.
@@ -26,7 +26,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// As [`Deed::readable`].
     pub async fn unseen<'e>(&mut self, entity: &'e Entity, ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<&'e str>)>> {
-        let held = match self.judge(entity, ids, &[(entity, Right::Read)], Lock::None).await {
+        let held = match self.judge(entity, ids, &[(entity, Right::Read)], None).await {
             Err(error) if error.is_refusal() => return Ok(vec![]),
             held => held?,
         };

@@ -9,8 +9,8 @@ use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
 use crate::plan::change::Change;
 use crate::request::precondition::Expected;
-use crate::schema::{Column, LinkRule, Write};
-use crate::statement::write::Lock;
+use crate::schema::{Column, LinkRule, Unique, Write};
+use crate::statement::write::{Lock, Strength};
 use crate::statement::{account, write};
 
 impl<'s> Deed<'s> {
@@ -33,11 +33,13 @@ impl<'s> Deed<'s> {
     async fn update_as(&mut self, mut change: Change<'s>, expected: &Expected, by_action: bool) -> Result<()> {
         let (entity, id) = (change.entity, change.id);
         let gates = gates(self.schema(), entity, UPDATE.entity, &change.links);
-        let held = self.judge(entity, &[id], &gates, Lock::Changed).await?;
         let only_links =
             change.sets.is_empty() && change.echoes.is_empty() && change.faults.is_empty() && !change.links.is_empty();
         // A change of links alone asks what its links ask; anything else asks update.
         let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
+        let is_key = change.sets.iter().any(|(column, _)| column.unique != Unique::No);
+        let strength = if is_key { Strength::Keyed } else { Strength::Changed };
+        let held = self.judge(entity, &[id], &gates, Some(Lock { strength, asks: right })).await?;
         held.require(id, right)?;
         self.drop_unchanged(&mut change, by_action, &held).await?;
         self.require_writers(&held, id, &change.sent, &change.sets)?;

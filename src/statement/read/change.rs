@@ -5,7 +5,7 @@
 //! those that are locked already are skipped; and a row is changed only where the lock found it as the snapshot saw it (its
 //! `ctid`), for what is proven, is proven of that.
 //!
-//! Aliases, beside those of reads: `k` the row that changes, as it was locked · `l0`, … the rows that it is linked to, as they
+//! Aliases, beside those of reads: `u` the caller, where the row leads to them · `k` the row that changes, as it was locked · `l0`, … the rows that it is linked to, as they
 //! were locked · `x0`, … the same, as the snapshot saw them · `w` the entity's row in `world`.
 
 use std::sync::Arc;
@@ -143,9 +143,20 @@ where t.id = k.id and t.ctid = k.place{held}"
     /// The entity's own row gives permission and grants. (Who may create, is known, and proven.)
     fn inserted(&mut self, brief: &Brief<'_, '_>) -> String {
         let me = self.known.standing().me().unwrap_or("null::uuid").to_owned();
+        let (mut own, mut caller) = (String::new(), me.clone());
+        if !brief.callers.is_empty() {
+            // Or the foreign key's check would wait, with a proof that is old by then.
+            self.ctes.push(format!(
+                "u as materialized (
+  select u.id from public.\"user_account\" u
+  where (select p.ok from proof p) and u.id = {me}
+  for key share skip locked)"
+            ));
+            (own, caller) = (", u".to_owned(), "u.id".to_owned());
+        }
         let mut set = vec![("id".to_owned(), format!("{}::uuid", self.bind(Param::Named)))];
         set.extend(self.sent(brief));
-        set.extend(brief.callers.iter().map(|column| (quote(column), me.clone())));
+        set.extend(brief.callers.iter().map(|column| (quote(column), caller.clone())));
         let fixed = [
             ("owner", me.as_str()),
             ("groups", "coalesce(w.default_groups, '{}'::uuid[])"),
@@ -158,7 +169,7 @@ where t.id = k.id and t.ctid = k.place{held}"
         format!(
             "insert into {} as t ({})
 select {}
-from proof p, world w{from}
+from proof p, world w{own}{from}
 where p.ok and w.name = {}{held}",
             brief.entity.table(),
             names.join(", "),

@@ -4,5 +4,5 @@ with proof as materialized (
       select array(select m.source from "usergroup.members" m where m.target = u.id order by m.source) = $4::uuid[]
       from session s join user_account u on u.id = s."user" and u.active
       where s.id = $2::uuid and s.ended_at is null and s.expires_at > now() and u.id = $3::uuid), false) as ok)
-select p.ok from proof p left join lateral (
-  select t.id from public."article" t where p.ok and t.id = $5::uuid and (t.permission & 3 <> 0 or t.owner = $3::uuid and t.permission & 384 <> 0 or t.groups && $4::uuid[] and case when t.group_bits is null then t.permission & 49152 <> 0 else rowhouse.granted_1(t.groups, t.group_bits, $4::uuid[], t.permission, 49152) end) for update) t on true
+select p.ok, t.id is not null from proof p left join lateral (
+  select t.id from public."article" t where p.ok and t.id = $5::uuid and (t.permission & 3 <> 0 or t.owner = $3::uuid and t.permission & 384 <> 0 or t.groups && $4::uuid[] and case when t.group_bits is null then t.permission & 49152 <> 0 else rowhouse.granted_1(t.groups, t.group_bits, $4::uuid[], t.permission, 49152) end) for no key update) t on true

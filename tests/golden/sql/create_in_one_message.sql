@@ -8,10 +8,14 @@ l0 as materialized (
   select x.id, x.ctid as place from public."section" x
   where (select p.ok from proof p) and x.id = $5::uuid and (x.permission & 3 <> 0 or x.owner = $3::uuid and x.permission & 384 <> 0 or x.groups && $4::uuid[] and case when x.group_bits is null then x.permission & 49152 <> 0 else rowhouse.granted_1(x.groups, x.group_bits, $4::uuid[], x.permission, 49152) end) and (x.permission & 64 <> 0 or x.owner = $3::uuid and x.permission & 8192 <> 0 or x.groups && $4::uuid[] and case when x.group_bits is null then x.permission & 1048576 <> 0 else rowhouse.granted_1(x.groups, x.group_bits, $4::uuid[], x.permission, 1048576) end)
   for key share skip locked),
+u as materialized (
+  select u.id from public."user_account" u
+  where (select p.ok from proof p) and u.id = $3::uuid
+  for key share skip locked),
 changed as (
 insert into public."article" as t (id, "title", "section", "author", owner, groups, group_bits, permission)
-select $6::uuid, $7::text, l0.id, $3::uuid, $3::uuid, coalesce(w.default_groups, '{}'::uuid[]), w.default_group_bits, w.default_permission
-from proof p, world w, l0, public."section" x0
+select $6::uuid, $7::text, l0.id, u.id, $3::uuid, coalesce(w.default_groups, '{}'::uuid[]), w.default_group_bits, w.default_permission
+from proof p, world w, u, l0, public."section" x0
 where p.ok and w.name = 'article'
   and x0.id = l0.id and x0.ctid = l0.place
 returning t.*)
