@@ -26,7 +26,8 @@ use crate::schema::diff::field_of;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema};
 use crate::statement::event::Origin;
 use crate::statement::query::Internal;
-use crate::statement::write::{self, Insert, Lock, Strength};
+use crate::statement::verdict::{self, Lock, Strength};
+use crate::statement::write::{self, Insert};
 use crate::store::{Scope, Store};
 pub use held::Lifted;
 use held::{Held, not_to_set};
@@ -218,7 +219,7 @@ impl<'s> Deed<'s> {
     /// Locks the caller's row where a new row leads to it by itself: before the verdict, which is on what the lock waited for.
     async fn keep_caller(&mut self, change: &Change<'s>) -> Result<()> {
         match self.caller.session {
-            Some(session) if unsaid_callers(change).next().is_some() => self.scope.run(&write::lock_caller(session)).await,
+            Some(session) if unsaid_callers(change).next().is_some() => self.scope.run(&verdict::lock_caller(session)).await,
             _ => Ok(()),
         }
     }

@@ -16,6 +16,7 @@ pub mod row;
 pub mod schedule;
 pub mod transfer;
 mod value;
+pub mod verdict;
 pub mod who;
 pub mod write;
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Object, Pool};
 use tokio::sync::Mutex;
 
-use super::{Memory, execute, ready};
+use super::Memory;
+use super::send::{execute, ready};
 use crate::config::Database;
 use crate::error::{Error, Result};
 use crate::statement::query::Query;

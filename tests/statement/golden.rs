@@ -13,8 +13,9 @@ use rowhouse::schema::{Entity, Schema};
 use rowhouse::statement::query::Guarded;
 use rowhouse::statement::read::change::Brief;
 use rowhouse::statement::read::{self, Part};
+use rowhouse::statement::verdict::{self, Lock, Strength, Verdict};
 use rowhouse::statement::who::{self, Known, Standing};
-use rowhouse::statement::write::{self, Insert, Lifts, Lock, Parts, Strength, Verdict};
+use rowhouse::statement::write::{self, Insert, Lifts, Parts};
 use rowhouse::statement::{action, explain};
 use uuid::Uuid;
 
@@ -135,10 +136,10 @@ fn the_others() {
     golden("proof, guest", of(&who::proof(&Known::example(&SCHEMA, Standing::Guest))));
     golden("learn", of(&who::learn(Some(ROW))));
     let gates = [(article, Right::Update)];
-    let verdict = Verdict { entity: article, ids: &[ROW], lifted: &[], gates: &gates, lock: None };
+    let asked = Verdict { entity: article, ids: &[ROW], lifted: &[], gates: &gates, lock: None };
     let lock = Lock { strength: Strength::Changed, asks: Right::Update };
-    golden("lock", of(&write::lock(&verdict, lock, Some(ROW))));
-    golden("verdict", of(&write::judge(&verdict, Some(ROW))));
+    golden("lock", of(&verdict::lock(&asked, lock, Some(ROW))));
+    golden("verdict", of(&verdict::judge(&asked, Some(ROW))));
     let title = article.column("title").expect("there");
     let sets = [(title, Some("x".to_owned()))];
     let parts = [Parts { id: ROW, sets: &sets, ones: &[("section", Some(ROW))] }];

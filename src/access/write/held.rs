@@ -12,7 +12,8 @@ use crate::error::{Error, Fault, Over, Reason, Result};
 use crate::permission::{Class, Right};
 use crate::request::precondition::Expected;
 use crate::schema::{Column, Entity};
-use crate::statement::write::{self, Judged, JudgedRow, Lifts, Lock, Verdict};
+use crate::statement::verdict::{self, Judged, JudgedRow, Lock, Verdict};
+use crate::statement::write::Lifts;
 
 /// Rights beyond the caller's own, of one action's one run.
 #[derive(Debug, Default)]
@@ -122,14 +123,14 @@ impl Deed<'_> {
         asked.sort_by_key(|(e, r)| (e.at, *r)); // one shape, whatever the order of the request
         let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
         let lock = lock.filter(|_| !self.scope.is_reading && !ids.is_empty());
-        let verdict = Verdict { entity, ids, lifted: &lifted, gates: &asked, lock };
-        let (locked, judged) = match self.judged(&verdict, self.caller.counts()?).await? {
+        let asks = Verdict { entity, ids, lifted: &lifted, gates: &asked, lock };
+        let (locked, judged) = match self.judged(&asks, self.caller.counts()?).await? {
             (locked, Some(judged)) => (locked, judged),
             // The session is over.
             (_, None) if !self.caller.is_lenient => return Err(Error::Over(Over::Ended)),
             (_, None) => {
                 self.caller = self.caller.left();
-                let (locked, judged) = self.judged(&verdict, None).await?;
+                let (locked, judged) = self.judged(&asks, None).await?;
                 (locked, judged.ok_or_else(|| Error::internal("no verdict on a guest"))?)
             }
         };
@@ -159,18 +160,18 @@ impl Deed<'_> {
     }
 
     /// The rows that were locked for a verdict, and the verdict, on what the lock waited for.
-    async fn judged(&mut self, verdict: &Verdict<'_>, session: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Judged>)> {
-        let judge = write::judge(verdict, session);
-        match verdict.lock {
+    async fn judged(&mut self, asks: &Verdict<'_>, session: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Judged>)> {
+        let judge = verdict::judge(asks, session);
+        match asks.lock {
             None => Ok((vec![], self.scope.run(&judge).await?)),
-            Some(lock) => self.scope.run_both(&write::lock(verdict, lock, session), &judge).await,
+            Some(lock) => self.scope.run_both(&verdict::lock(asks, lock, session), &judge).await,
         }
     }
 
     /// Why fewer rows changed than were judged: the right went away midway, or the session did.
     pub(super) async fn refusal(&mut self, held: &Held) -> Error {
         let Some(session) = self.caller.session else { return held.refusal() };
-        match self.scope.run(&write::is_over(session)).await {
+        match self.scope.run(&verdict::is_over(session)).await {
             Ok(true) => Error::Over(Over::Ended),
             Ok(false) => held.refusal(),
             Err(error) => error,

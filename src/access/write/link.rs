@@ -15,7 +15,8 @@ use crate::request::Query;
 use crate::request::body::step;
 use crate::request::precondition::Expected;
 use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation};
-use crate::statement::write::{self, Asks, Links, Lock, Strength};
+use crate::statement::verdict::{Lock, Strength};
+use crate::statement::write::{self, Asks, Links};
 
 /// When the row was made whose links change: a new row is asked no update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

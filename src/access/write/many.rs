@@ -15,7 +15,8 @@ use crate::plan::change::{Change, LinkChange};
 use crate::request::precondition::Expected;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Unique, Write};
 use crate::statement::query::Guarded;
-use crate::statement::write::{self, Insert, Lock, Parts, Strength};
+use crate::statement::verdict::{Lock, Strength};
+use crate::statement::write::{self, Insert, Parts};
 
 /// One change of many.
 #[derive(Debug, Clone)]

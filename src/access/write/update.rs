@@ -10,7 +10,7 @@ use crate::permission::Right;
 use crate::plan::change::Change;
 use crate::request::precondition::Expected;
 use crate::schema::{Column, LinkRule, Unique, Write};
-use crate::statement::write::{Lock, Strength};
+use crate::statement::verdict::{Lock, Strength};
 use crate::statement::{account, write};
 
 impl<'s> Deed<'s> {

@@ -1,0 +1,181 @@
+//! Verdicts: what a caller may do with entities and rows, on rows that are locked before.
+//!
+//! In charge of: the lock, which is for who has passed what is asked, and the verdict in the statement after it, on what the lock
+//! waited for. Aliases: `a` the caller · `t` a row.
+
+use uuid::Uuid;
+
+use super::query::{Guarded, Internal, Sql, all, done, ids, one, values};
+use super::row::Row;
+use super::who::{gate, who};
+use crate::error::Result;
+use crate::permission::{Actor, Class, Right};
+use crate::schema::Entity;
+
+/// What is asked before something is changed.
+#[derive(Debug)]
+pub struct Verdict<'a> {
+    /// Whose rows.
+    pub entity: &'a Entity,
+    /// Which rows.
+    pub ids: &'a [Uuid],
+    /// Of these, rows that exist for an action that declares rights, whether or not the caller may peek them.
+    pub lifted: &'a [Uuid],
+    /// Entities, and what is asked of each.
+    pub gates: &'a [(&'a Entity, Right)],
+    /// How the rows are locked; none: not at all.
+    pub lock: Option<Lock>,
+}
+
+/// How rows are locked, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Lock {
+    /// How.
+    pub strength: Strength,
+    /// What is asked of a row before it is locked.
+    pub asks: Right,
+}
+
+/// How rows are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strength {
+    /// So that they stay.
+    Linked,
+    /// So that nobody else changes them.
+    Changed,
+    /// So that nobody links to them either: they go, or a column changes by which they may be linked to.
+    Keyed,
+}
+
+impl Lock {
+    fn sql(self) -> &'static str {
+        match self.strength {
+            Strength::Linked => "for key share",
+            Strength::Changed => "for no key update",
+            Strength::Keyed => "for update",
+        }
+    }
+}
+
+/// What the database says of a caller, entities and rows.
+#[derive(Debug)]
+pub struct Judged {
+    /// The caller's user row; none: a guest.
+    pub caller: Option<Uuid>,
+    /// Whether they are an administrator.
+    pub is_administrator: bool,
+    /// For each entity that was asked, whether it grants the right.
+    pub gates: Vec<bool>,
+    /// The rows that the caller may peek.
+    pub rows: Vec<JudgedRow>,
+}
+
+/// What the caller may do with a row.
+#[derive(Debug, Clone)]
+pub struct JudgedRow {
+    /// Which.
+    pub id: Uuid,
+    /// The bits of the rights.
+    pub rights: i64,
+    /// Whether its permission, owner and grants are the caller's to change.
+    pub may_chmod: bool,
+    /// Whether it is the caller's.
+    pub is_owned: bool,
+    /// Whether it is granted to a group of the caller's.
+    pub is_granted: bool,
+    /// Its version.
+    pub version: i64,
+}
+
+/// Locks rows of which the caller has what is asked, of them and of entities, in the order of their ids; gives them. The verdict is
+/// the next statement's, on what the lock waited for.
+pub fn lock(verdict: &Verdict<'_>, lock: Lock, session: Option<Uuid>) -> Guarded<Vec<Uuid>> {
+    let Verdict { entity, ids: rows, lifted, gates, .. } = *verdict;
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let rows = sql.bind(ids(rows));
+    let t = entity.subject("t");
+    let mut held = [Right::Peek, lock.asks].map(|right| Actor::Row.rule(right, t)).join(" and ");
+    if !lifted.is_empty() {
+        held = format!("({held} or t.id = any({}::uuid[]))", sql.bind(ids(lifted)));
+    }
+    let open: String = gates.iter().map(|(entity, right)| format!(" and {}", gate(entity, *right))).collect();
+    let text = format!(
+        "with {who}
+select t.id from who a cross join lateral (
+  select t.id from {} t where t.id = any({rows}::uuid[]) and {held}{open} order by t.id {}) t",
+        entity.table(),
+        lock.sql(),
+    );
+    Guarded::new(sql.with(text), all(|row| row.column(0)))
+}
+
+/// Locks the caller's own row so that it stays, for what will lead to it.
+pub fn lock_caller(session: Uuid) -> Internal<()> {
+    let text = "select from session s join user_account u on u.id = s.\"user\" where s.id = $1::uuid for key share of u";
+    Internal::new(text, values![session], done)
+}
+
+/// Whether row `t` is one that the caller may peek, or works with for an action.
+fn peeked(sql: &mut Sql, entity: &Entity, lifted: &[Uuid]) -> String {
+    let peeked = Actor::Row.rule(Right::Peek, entity.subject("t"));
+    if lifted.is_empty() { peeked } else { format!("({peeked} or t.id = any({}::uuid[]))", sql.bind(ids(lifted))) }
+}
+
+/// Asks what the caller may do with rows that they may peek. None where the session is over.
+pub fn judge(verdict: &Verdict<'_>, session: Option<Uuid>) -> Guarded<Option<Judged>> {
+    let Verdict { entity, ids: rows, lifted, gates, .. } = *verdict;
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let rows = sql.bind(ids(rows));
+    let t = entity.subject("t");
+    let peeked = peeked(&mut sql, entity, lifted);
+    let gates: Vec<_> = gates.iter().map(|(entity, right)| gate(entity, *right)).collect();
+    let rights = Right::ALL.map(|r| format!("case when {} then {} else 0 end", Actor::Row.rule(r, t), r.bit()));
+    let text = format!(
+        "with {who},
+a as materialized (select * from who),
+rows as materialized (
+  select t.* from a cross join lateral (
+    select t.* from {} t where t.id = any({rows}::uuid[]) and {peeked} order by t.id) t)
+select null::uuid, null::bigint, null::boolean, null::boolean, null::boolean, null::bigint, a.id, a.admin,
+  array[{}]::boolean[]
+from a
+union all
+select t.id, ({})::bigint, coalesce({}, false), {}, {}, t.version::bigint, null, null, null
+from a cross join rows t where {peeked}",
+        entity.table(),
+        gates.join(", "),
+        rights.join(" + "),
+        Actor::Row.chmod("t"),
+        Actor::Row.belongs(&[Class::Owner], t),
+        Actor::Row.belongs(&[Class::Group], t),
+    );
+    Guarded::new(sql.with(text), judged)
+}
+
+fn judged(found: Vec<Row>) -> Result<Option<Judged>> {
+    let (mut head, mut rows) = (None, vec![]);
+    for row in &found {
+        let Some(id) = row.optional(0)? else {
+            head = Some((row.optional(6)?, row.column(7)?, row.column(8)?));
+            continue;
+        };
+        rows.push(JudgedRow {
+            id,
+            rights: row.column(1)?,
+            may_chmod: row.column(2)?,
+            is_owned: row.column(3)?,
+            is_granted: row.column(4)?,
+            version: row.column(5)?,
+        });
+    }
+    Ok(head.map(|(caller, is_administrator, gates)| Judged { caller, is_administrator, gates, rows }))
+}
+
+/// Whether a session is over.
+pub fn is_over(session: Uuid) -> Internal<bool> {
+    let mut sql = Sql::new();
+    let who = who(&mut sql, Some(session));
+    Internal::of(sql.with(format!("with {who}\nselect not exists (select from who)")), one(|row| row.column(0)))
+}
