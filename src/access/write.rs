@@ -279,7 +279,7 @@ impl<'s> Deed<'s> {
         let lifts = self.lifted.of(entity, Some(id), Right::Delete);
         let deleted = self.scope.run(&write::delete(entity, &[id], lifts, self.caller.counts()?)).await?;
         if deleted == 0 {
-            return Err(self.refusal(&held).await);
+            return Err(self.refused_now(entity, id, Right::Delete).await);
         }
         match entity.name.as_str() {
             "usergroup" => self.dead.push(id),

@@ -168,6 +168,14 @@ impl Deed<'_> {
         }
     }
 
+    /// Why a row that was judged didn't change: it, its entity or the session refuses by now, in the words of now.
+    pub(super) async fn refused_now(&mut self, entity: &Entity, id: Uuid, right: Right) -> Error {
+        match self.judge(entity, &[id], &[(entity, right)], None).await.and_then(|held| held.require(id, right)) {
+            Err(error) => error,
+            Ok(()) => Error::Again, // it was given back since
+        }
+    }
+
     /// Why fewer rows changed than were judged: the right went away midway, or the session did.
     pub(super) async fn refusal(&mut self, held: &Held) -> Error {
         let Some(session) = self.caller.session else { return held.refusal() };

@@ -76,7 +76,7 @@ impl<'s> Deed<'s> {
             let statement = write::update(entity, &parts, lifts, self.caller.counts()?);
             let changed = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
             if changed == 0 {
-                return Err(self.refusal(&held).await);
+                return Err(self.refused_now(entity, id, Right::Update).await);
             }
         }
         self.forget(&change, &held).await?;
