@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`.
 CARGO_DENY = 0.20.2
 
-.PHONY: run test fmt deny postgres bench mutants fuzz test-peers
+.PHONY: run test fmt deny postgres bench mutants fuzz soak test-peers
 
 run: postgres
 	@echo "First steps, once it says where it listens: the commands under Start in README.md, in another terminal."
@@ -39,6 +39,11 @@ bench: postgres
 FUZZ_MS = 15000
 fuzz:
 	BOLERO_RANDOM_ITERATIONS=1000000000 BOLERO_RANDOM_TEST_TIME_MS=$(FUZZ_MS) cargo test --locked --test fuzz -- --test-threads 1
+
+# Two servers, everybody at work, and one trouble after the other, for ten minutes (`make test` has a minute of it).
+SOAK_SECONDS = 600
+soak: postgres
+	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --locked --release --test soak -- --nocapture
 
 # Every operator of the rule, of the verdicts and of the statements turned round, one by one: some test must fail each time.
 # Takes hours, and may be stopped and go on later.

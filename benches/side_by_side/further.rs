@@ -3,7 +3,7 @@
 //! Each measure is two sides in turns within one run, and the median of their ratios.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -37,16 +37,16 @@ fn plain(target: &Target) -> Target {
     Target { address: target.address, headers: target.headers.replace("vnd.api+json", "json") }
 }
 
-fn say(what: &str, came: String) -> Further {
+pub fn say(what: &str, came: String) -> Further {
     println!("| {what} | {came} |");
     [what.to_owned(), came]
 }
 
 /// A server on a database of its own, filled, and its caller.
-struct Place {
+pub struct Place {
     server: Server,
     caller: Target,
-    known: Rc<Known>,
+    pub known: Rc<Known>,
 }
 
 impl Place {
@@ -60,7 +60,7 @@ impl Place {
         Place { server, caller, known }
     }
 
-    fn sized(bench: &Bench, database: &str, project: &Path, size: &Size) -> Place {
+    pub fn sized(bench: &Bench, database: &str, project: &Path, size: &Size) -> Place {
         Place::new(bench, database, project, |database| seed::seed(&bench.cluster, &bench.runtime, database, CALLER, size))
     }
 
@@ -72,15 +72,13 @@ impl Place {
 }
 
 /// How much dearer the first is than the second, in turns: rates of both, and the median of their ratios.
-fn dearer(bench: &Bench, [first, second]: [(&Place, &Ask); 2]) -> (f64, f64, f64) {
+pub fn dearer(bench: &Bench, [first, second]: [(&Place, &Ask); 2], seconds: f64) -> (f64, f64, f64) {
     for (place, ask) in [first, second] {
         load::run(&bench.runtime, &place.caller, ask, 8, 0.5); // no more than the pool has, for a page may take seconds
     }
     let rounds: Vec<(f64, f64)> = (0..bench.rounds)
         .map(|_| {
-            let rate = |(place, ask): (&Place, &Ask)| {
-                load::run(&bench.runtime, &place.caller, ask, 8, bench.seconds as f64 / 2.0).rate()
-            };
+            let rate = |(place, ask): (&Place, &Ask)| load::run(&bench.runtime, &place.caller, ask, 8, seconds).rate();
             (rate(first), rate(second))
         })
         .collect();
@@ -89,7 +87,7 @@ fn dearer(bench: &Bench, [first, second]: [(&Place, &Ask); 2]) -> (f64, f64, f64
 }
 
 fn compared(bench: &Bench, what: &str, sides: [(&Place, &Ask); 2], most: f64) -> Further {
-    let (first, second, ratio) = dearer(bench, sides);
+    let (first, second, ratio) = dearer(bench, sides, bench.seconds as f64 / 2.0);
     say(what, format!("{first:.0}/s against {second:.0}/s: {}", verdict(ratio, format!("≤ {most} ×"), ratio <= most)))
 }
 
@@ -243,8 +241,8 @@ pub fn beside_signins(bench: &Bench, server: &Server, caller: &Target, known: &K
 /// Who is in many groups of very many.
 pub fn groups(bench: &Bench) -> Vec<Further> {
     let project = Path::new(server::PROJECT);
-    let few = Place::sized(bench, "few_groups", project, &Size { rows: 100_000, groups: 100, mine: 3 });
-    let many = Place::sized(bench, "many_groups", project, &Size { rows: 100_000, groups: 10_000, mine: 50 });
+    let few = Place::sized(bench, "few_groups", project, &Size { rows: 100_000, users: 1000, groups: 100, mine: 3 });
+    let many = Place::sized(bench, "many_groups", project, &Size { rows: 100_000, users: 1000, groups: 10_000, mine: 50 });
     let what = "50 of 10,000 groups are one's own, against 3 of 100";
     let asks = [&many, &few].map(|place| rows(place.known.visible.clone()));
     vec![
@@ -267,34 +265,45 @@ pub fn million(bench: &Bench) -> Vec<Further> {
     ]
 }
 
-/// A thousand entities beside ours.
+/// Ten, a hundred, a thousand entities in place of one.
 pub fn entities(bench: &Bench) -> Vec<Further> {
-    let folder = bench.cluster.folder.join("thousand");
+    let size = Size { rows: 10_000, users: 1000, groups: 100, mine: 3 };
+    let one = Place::sized(bench, "one_entity", Path::new(server::PROJECT), &size);
+    let mut lines = vec![];
+    for count in [10, 100, 1000] {
+        let folder = many_entities(bench, count);
+        let database = format!("entities_{count}");
+        let began = Instant::now();
+        let many = Place::sized(bench, &database, &folder, &size);
+        let first = began.elapsed();
+        let asks = [&many, &one].map(|place| rows(place.known.visible.clone()));
+        let what = format!("one row: with {count} entities, against 1");
+        lines.push(compared(bench, &what, [(&many, &asks[0]), (&one, &asks[1])], 1.1));
+        let resident = machine::status(many.server.pid(), "VmRSS:").unwrap_or(f64::NAN);
+        drop(many);
+        let again = Server::start(&bench.cluster, &database, &folder).start;
+        let came = format!(
+            "{:.2} s ({}); {:.1} s the first time, {resident:.0} MiB resident",
+            again.as_secs_f64(),
+            met("≤ 3 s", again <= Duration::from_secs(3)),
+            first.as_secs_f64()
+        );
+        lines.push(say(&format!("start with {count} entities on a database that has them"), came));
+    }
+    lines
+}
+
+/// A project of so many entities, ours among them.
+fn many_entities(bench: &Bench, count: usize) -> PathBuf {
+    let folder = bench.cluster.folder.join(format!("entities_{count}"));
     let schema = folder.join("schema");
     fs::create_dir_all(&schema).unwrap();
     let ours = Path::new(server::PROJECT).join("schema/article.yaml");
     fs::copy(ours, schema.join("article.yaml")).unwrap();
-    for n in 1..1000 {
+    for n in 1..count {
         let text = "permission: { guest: [peek, read] }\ngrants: { users: all }\ncolumns:\n  title: { type: label, required: true, index: true }\n  \
                     words: { type: integer }\nrelations:\n  article: { belongs_to: article }\n";
         fs::write(schema.join(format!("thing_{n}.yaml")), text).unwrap();
     }
-    let size = Size { rows: 10_000, groups: 100, mine: 3 };
-    let one = Place::sized(bench, "one_entity", Path::new(server::PROJECT), &size);
-    let began = Instant::now();
-    let many = Place::sized(bench, "thousand", &folder, &size);
-    let first = began.elapsed();
-    let asks = [&many, &one].map(|place| rows(place.known.visible.clone()));
-    let what = "one row: with 1,000 entities, against 1";
-    let rows = compared(bench, what, [(&many, &asks[0]), (&one, &asks[1])], 1.1);
-    let resident = machine::status(many.server.pid(), "VmRSS:").unwrap_or(f64::NAN);
-    drop(many);
-    let again = Server::start(&bench.cluster, "thousand", &folder).start;
-    let came = format!(
-        "{:.2} s ({}); {:.1} s the first time, {resident:.0} MiB resident",
-        again.as_secs_f64(),
-        met("≤ 3 s", again <= Duration::from_secs(3)),
-        first.as_secs_f64()
-    );
-    vec![say("start with 1,000 entities on a database that has them", came), rows]
+    folder
 }

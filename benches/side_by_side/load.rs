@@ -136,9 +136,14 @@ impl Head {
 
 /// Asks on so many connections for so long.
 pub fn run(runtime: &Runtime, target: &Target, ask: &Ask, connections: usize, seconds: f64) -> Measured {
+    run_on(runtime, &[target], ask, connections, seconds)
+}
+
+/// The same on several servers, in equal shares.
+pub fn run_on(runtime: &Runtime, targets: &[&Target], ask: &Ask, connections: usize, seconds: f64) -> Measured {
     let latencies = RefCell::new(Vec::<u32>::with_capacity(1 << 18));
     let started = Cell::new(Instant::now());
-    let one = async |place: usize, mut connection: Connection| {
+    let one = async |place: usize, target: &Target, mut connection: Connection| {
         let mut random = Random::new(number() + place as u64);
         let end = started.get() + Duration::from_secs_f64(seconds);
         loop {
@@ -154,11 +159,11 @@ pub fn run(runtime: &Runtime, target: &Target, ask: &Ask, connections: usize, se
     };
     let elapsed = runtime.block_on(async {
         let mut open = vec![];
-        for _ in 0..connections {
-            open.push(Connection::open(target).await);
+        for target in targets.iter().cycle().take(connections) {
+            open.push((*target, Connection::open(target).await));
         }
         started.set(Instant::now());
-        let all = open.into_iter().enumerate().map(|(place, connection)| one(place, connection));
+        let all = open.into_iter().enumerate().map(|(place, (target, connection))| one(place, target, connection));
         futures_util::future::join_all(all).await;
         started.get().elapsed()
     });
@@ -208,6 +213,32 @@ pub fn paced(
         let noises = beside.into_iter().flat_map(|(target, ask, n)| (0..n).map(move |_| (target, ask)));
         let noises = noises.map(|(target, ask)| noise(end, target, ask));
         futures_util::future::join(futures_util::future::join_all(reads), futures_util::future::join_all(noises)).await;
+    });
+    measured(latencies.into_inner(), seconds)
+}
+
+/// Very many connections, each of which asks once in `period`, as often as fits into `seconds`.
+pub fn rarely(runtime: &Runtime, target: &Target, ask: &Ask, (connections, period): (usize, Duration), seconds: f64) -> Measured {
+    let latencies = RefCell::new(Vec::<u32>::new());
+    let one = async |began: Instant, place: usize, mut connection: Connection| {
+        let mut random = Random::new(number());
+        let mut due = began + period.mul_f64(place as f64 / connections as f64);
+        while due < began + Duration::from_secs_f64(seconds) {
+            tokio::time::sleep_until(due.into()).await;
+            let path = (ask.path)(&mut random);
+            connection.ask(target, ask.method, &path, None).await;
+            latencies.borrow_mut().push(due.elapsed().as_micros() as u32);
+            due += period;
+        }
+    };
+    runtime.block_on(async {
+        let mut open = vec![];
+        for _ in 0..connections {
+            open.push(Connection::open(target).await);
+        }
+        let began = Instant::now();
+        let all = open.into_iter().enumerate().map(|(place, connection)| one(began, place, connection));
+        futures_util::future::join_all(all).await;
     });
     measured(latencies.into_inner(), seconds)
 }

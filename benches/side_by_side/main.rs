@@ -4,7 +4,7 @@
 //!
 //! `BENCH_ROUNDS` (3) and `BENCH_SECONDS` (3) say how often and how long each slot is measured, `BENCH_ONLY` which columns
 //! (`sql,bare,postgrest` beside ours), `BENCH_LINES` which operations (`row,page,include,filter,update,create`) and further lines
-//! (`memory,operations,action,signins,start,groups,million,entities`): all, where they aren't set. `BENCH_RESULTS` names another
+//! (`memory,operations,action,signins,connections,nodes,start,groups,million,entities,sizes`): all, where they aren't set. `BENCH_RESULTS` names another
 //! file than that, or none when empty; `BENCH_KEEP` a folder that is there, for the SQL that was captured.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)] // a program for people at a terminal
@@ -16,6 +16,7 @@ mod load;
 mod machine;
 mod peers;
 mod report;
+mod scale;
 mod seed;
 mod server;
 
@@ -96,7 +97,7 @@ fn main() {
     cluster.sql(runtime, "postgres", &format!("create database {DATABASE}"));
     let server = Server::start(cluster, DATABASE, Path::new(server::PROJECT));
     let caller = server.caller(runtime, CALLER);
-    seed::seed(cluster, runtime, DATABASE, CALLER, &Size { rows: 100_000, groups: 100, mine: 3 });
+    seed::seed(cluster, runtime, DATABASE, CALLER, &Size { rows: 100_000, users: 1000, groups: 100, mine: 3 });
     println!("{:.0} s: 100,000 rows are there", began.elapsed().as_secs_f64());
     let mut missing = None;
     let peer = match peers::Postgrest::install() {
@@ -137,11 +138,14 @@ fn main() {
     further("action", &|| vec![further::action(&bench, &caller, &known, &idle)]);
     further("signins", &|| vec![further::signins(&bench, &server), further::beside_signins(&bench, &server, &caller, &known)]);
     drop(peer);
+    further("connections", &|| vec![scale::connections(&bench, &server, &caller, &known)]);
+    further("nodes", &|| scale::nodes(&bench, &caller, &known));
     drop(server);
     further("start", &|| vec![further::start(&bench)]);
     further("groups", &|| further::groups(&bench));
     further("million", &|| further::million(&bench));
     further("entities", &|| further::entities(&bench));
+    further("sizes", &|| scale::sizes(&bench));
     println!("{}", report.text());
 }
 

@@ -10,22 +10,24 @@ use crate::load::{Ask, Random};
 /// How a database is filled.
 pub struct Size {
     pub rows: u64,
+    pub users: u64,
     pub groups: u64,
     /// Of them, the caller's.
     pub mine: u64,
 }
 
-/// 1,000 users, rows of theirs with a mix of permissions: every fifth is private, a quarter is granted to a group, one grant
+/// Users, rows of theirs with a mix of permissions: every fifth is private, a quarter is granted to a group, one grant
 /// in fifty has bits of its own; every twentieth row is the caller's. Five rows share a title.
 pub fn seed(cluster: &Cluster, runtime: &Runtime, database: &str, email: &str, size: &Size) {
-    let Size { rows, groups, mine } = size;
+    let Size { rows, users, groups, mine } = size;
+    let others = users - 1;
     let sql = format!(
         "create function pg_temp.u(kind text, n bigint) returns uuid language sql immutable as \
              $$ select ('00000000-0000-7000-' || kind || '-' || lpad(to_hex(n), 12, '0'))::uuid $$; \
          create temp table me as select id from user_account where email = '{email}'; \
          insert into user_account (id, owner, permission, name, email, active, email_verified) \
              select u, u, 16259, 'User ' || n, 'user' || n || '@example.test', true, true \
-             from generate_series(2, 1000) n, pg_temp.u('9000', n) u; \
+             from generate_series(2, {users}) n, pg_temp.u('9000', n) u; \
          update user_account set permission = permission | 3; \
          insert into usergroup (id, permission, name, joinable, declared) \
              select pg_temp.u('a000', n), 16256 + 49152, 'Group ' || n, false, false \
@@ -33,17 +35,17 @@ pub fn seed(cluster: &Cluster, runtime: &Runtime, database: &str, email: &str, s
          insert into \"usergroup.members\" (source, target) select pg_temp.u('a000', n), me.id \
              from generate_series(1, {mine}) n, me; \
          insert into \"usergroup.members\" (source, target) select pg_temp.u('a000', 1 + n % {groups}), pg_temp.u('9000', n) \
-             from generate_series(2, 1000) n; \
+             from generate_series(2, {users}) n; \
          insert into article (id, owner, permission, groups, group_bits, title, body, status, price, author, created_at) \
          select pg_temp.u('8000', n), \
-             case when n % 20 = 0 then me.id else pg_temp.u('9000', 2 + n % 999) end, \
+             case when n % 20 = 0 then me.id else pg_temp.u('9000', 2 + n % {others}) end, \
              16256 + case when n % 5 = 0 then 0 when n % 7 = 0 then 67 else 3 end \
                  + case when n % 3 = 0 then 49152 else 49152 + 131072 end, \
              case when n % 4 = 1 then array[pg_temp.u('a000', 1 + n / 4 % {groups})] else '{{}}' end, \
              case when n % 200 = 5 then array[49152] end, \
              'article-' || n / 5, repeat(md5(n::text) || ' ', 12), \
              (array['draft', 'review', 'published'])[1 + n % 3], n % 1000 / 10.0, \
-             case when n % 20 = 0 then me.id else pg_temp.u('9000', 2 + n * 7 % 999) end, \
+             case when n % 20 = 0 then me.id else pg_temp.u('9000', 2 + n * 7 % {others}) end, \
              timestamptz '2025-01-01 00:00:00+00' + n * interval '10 seconds' \
          from generate_series(1, {rows}) n, me"
     );
@@ -168,7 +170,7 @@ pub fn operations(known: &Rc<Known>) -> Vec<Operation> {
 /// Rows of which the caller may see one in `every`, half of these as their owner and half by a group of theirs; a quarter of
 /// the others is granted to other groups.
 pub fn scarce(cluster: &Cluster, runtime: &Runtime, database: &str, email: &str, rows: u64, every: u64) {
-    seed(cluster, runtime, database, email, &Size { rows: 0, groups: 100, mine: 3 });
+    seed(cluster, runtime, database, email, &Size { rows: 0, users: 1000, groups: 100, mine: 3 });
     let sql = format!(
         "insert into article (id, owner, permission, groups, title, body, status, price, author, created_at) \
          select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, \

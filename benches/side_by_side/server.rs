@@ -54,6 +54,7 @@ impl Server {
             .env("ROWHOUSE_LIMITS_SIGNIN_PER_ADDRESS", "1000000")
             .env("ROWHOUSE_LIMITS_SIGNIN_PER_ACCOUNT", "1000000") // 8 at once for one account are more than 5
             .env("ROWHOUSE_LIMITS_ACTION_RATE", "false")
+            .env("ROWHOUSE_LIMITS_CONNECTIONS", "15000")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -19,7 +19,7 @@ impl Folder {
 
     /// Runs a command on the newsroom, with this data folder, to its end.
     pub fn run(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = command(&self.0, arguments)
+        let mut child = command(&self.0, NEWSROOM, arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -31,12 +31,8 @@ impl Folder {
 
     /// Starts a server.
     pub fn serve(&self, more: &[&str]) -> Server {
-        let arguments = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
-        let mut child = command(&self.0, &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("runs");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Server { child, url }
+        let more: Vec<String> = more.iter().map(|word| (*word).to_owned()).collect();
+        serve(&self.0, NEWSROOM, "127.0.0.1:0", &more)
     }
 
     /// The process id of the folder's postmaster.
@@ -55,9 +51,22 @@ impl Drop for Folder {
     }
 }
 
-fn command(data: &Path, arguments: &[&str]) -> Command {
+const NEWSROOM: &str = "examples/newsroom";
+
+/// Starts a server on a project, with a data folder, and waits until it listens.
+pub fn serve(data: &Path, project: &str, listen: &str, more: &[String]) -> Server {
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let arguments = [&["serve", "--listen", listen], &more[..]].concat();
+    let mut child = command(data, project, &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+    Server { child, url }
+}
+
+fn command(data: &Path, project: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rowhouse"));
-    command.args(arguments).args(["--project", "examples/newsroom", "--data"]).arg(data).env("ROWHOUSE_LOG", "warn");
+    command.args(arguments).args(["--project", project, "--data"]).arg(data).env("ROWHOUSE_LOG", "warn");
     command
 }
 
