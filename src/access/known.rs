@@ -178,9 +178,9 @@ impl<'a> Asking<'a> {
     }
 
     /// Does a write in one message.
-    pub async fn change(&mut self, brief: &Brief<'_, '_>, plan: &Plan<'_>, known: &Known) -> Result<Option<Changed>> {
-        let key = read::change::key_of_change(self.schema, brief, plan, known);
-        let shape = self.shape(&key, || read::change::change(self.schema, brief, plan, known));
+    pub async fn change(&mut self, brief: &Brief<'_, '_>, shown: Option<&Plan<'_>>, known: &Known) -> Result<Option<Changed>> {
+        let key = read::change::key_of_change(self.schema, brief, shown, known);
+        let shape = self.shape(&key, || read::change::change(self.schema, brief, shown, known));
         self.ask(&shape.change(brief, known)).await
     }
 

@@ -109,9 +109,9 @@ pub struct Route {
 /// # Errors
 /// 400 for a path that can't be decoded, 404, and 405 with the methods that there are.
 pub fn find(asked: &Asked) -> Result<Route> {
-    request::segments(&asked.path).map_err(|fault| Error::Unreadable(vec![fault]))?;
+    let mut segments = request::segments(&asked.path).map_err(|fault| Error::Unreadable(vec![fault]))?;
     let found = ROUTER.at(&asked.path).map_err(|_| Error::NotFound)?;
-    let (_, what, methods) = &ROUTES[*found.value];
+    let (pattern, what, methods) = &ROUTES[*found.value];
     if asked.door == Door::Metrics && !matches!(what, What::Metrics | What::Health | What::Ready) {
         return Err(Error::NotFound);
     }
@@ -122,9 +122,10 @@ pub fn find(asked: &Asked) -> Result<Route> {
         }
         return Err(Error::MethodNotAllowed(allow.join(", ")));
     }
-    let parameter = |name: &str| {
-        let raw = found.params.get(name).unwrap_or_default();
-        percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned()
+    let mut parameter = |name: &str| {
+        let is_named = |segment: &str| segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) == Some(name);
+        let at = pattern.split('/').skip(1).position(is_named);
+        at.and_then(|at| segments.get_mut(at)).map(std::mem::take).unwrap_or_default()
     };
     Ok(Route {
         what: *what,

@@ -84,18 +84,7 @@ pub struct Target {
 impl<'s> Planner<'s> {
     /// A row from a resource object. `id` is the row's: made anew for one that is to be created.
     pub fn change(&self, entity: &'s Entity, id: Uuid, is_new: bool, resource: &Resource) -> Change<'s> {
-        let mut change = Change {
-            entity,
-            id,
-            is_new,
-            sets: vec![],
-            sent: vec![],
-            echoes: vec![],
-            links: vec![],
-            faults: vec![],
-            forbidden: None,
-            conflict: None,
-        };
+        let mut change = Change { is_new, ..Change::nothing(entity, id) };
         change.identify(resource);
         for (name, value) in &resource.attributes {
             change.attribute(name, value);
@@ -185,7 +174,11 @@ pub fn grant_bits(sent: &Json) -> Result<Option<i32>, Fault> {
 impl<'s> Change<'s> {
     /// A change of a to-one link alone.
     pub fn links(entity: &'s Entity, id: Uuid, link: Option<LinkChange<'s>>, faults: Vec<Fault>) -> Change<'s> {
-        let links = link.into_iter().collect();
+        Change { links: link.into_iter().collect(), faults, ..Change::nothing(entity, id) }
+    }
+
+    /// A row of which nothing changes: as a whole it may go.
+    pub fn nothing(entity: &'s Entity, id: Uuid) -> Change<'s> {
         Change {
             entity,
             id,
@@ -193,8 +186,8 @@ impl<'s> Change<'s> {
             sets: vec![],
             sent: vec![],
             echoes: vec![],
-            links,
-            faults,
+            links: vec![],
+            faults: vec![],
             forbidden: None,
             conflict: None,
         }

@@ -96,13 +96,27 @@ impl Standing {
     }
 }
 
+/// What is known of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Gate {
+    /// The bits of the rights that it grants.
+    rights: u8,
+    /// Whether triggers stand on its table, so that what changes there is noted or heard.
+    is_noted: bool,
+    /// Whether foreign keys lead to its table, so that others change with it, or keep it.
+    is_referred_to: bool,
+}
+
+impl Gate {
+    /// Of an entity of which the database says nothing.
+    const CLOSED: Gate = Gate { rights: 0, is_noted: true, is_referred_to: true };
+}
+
 /// What entities and actions grant a caller. Many callers are granted the same: it is shared.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub struct Gates {
-    /// By the entity's place in the schema: the bits of the rights.
-    entities: Vec<u8>,
-    /// By the entity's place: whether triggers stand on its table, so that what changes there is noted or heard.
-    noted: Vec<bool>,
+    /// By the entity's place in the schema.
+    entities: Vec<Gate>,
     /// Entity and name of the actions whose own rows grant execute, in order.
     actions: Vec<(String, String)>,
 }
@@ -123,16 +137,16 @@ impl Known {
     /// worth nothing, for no stamp is nil.
     pub fn example(schema: &Schema, standing: Standing) -> Known {
         let (me, group) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let all = Right::ALL.into_iter().fold(0, |bits, right| bits | bit(right));
-        let entities = schema.entities().iter().map(|_| all).collect();
-        let noted = schema.entities().iter().map(|_| false).collect();
+        let rights = Right::ALL.into_iter().fold(0, |bits, right| bits | bit(right));
+        let open = Gate { rights, is_noted: false, is_referred_to: false };
+        let entities = schema.entities().iter().map(|_| open).collect();
         Known {
             stamp: Uuid::nil(),
             session: (standing != Standing::Guest).then_some(me),
             user: (standing != Standing::Guest).then_some(me),
             groups: if standing == Standing::Member { vec![group] } else { vec![] },
             is_administrator: standing == Standing::Administrator,
-            gates: Arc::new(Gates { entities, noted, actions: vec![] }),
+            gates: Arc::new(Gates { entities, actions: vec![] }),
         }
     }
 
@@ -156,14 +170,23 @@ impl Known {
         }
     }
 
+    fn gate(&self, entity: &Entity) -> Gate {
+        self.gates.entities.get(entity.at).copied().unwrap_or(Gate::CLOSED)
+    }
+
     /// Whether an entity grants a right.
     pub fn may(&self, entity: &Entity, right: Right) -> bool {
-        self.gates.entities.get(entity.at).is_some_and(|bits| bits & bit(right) != 0)
+        self.gate(entity).rights & bit(right) != 0
     }
 
     /// Whether triggers stand on an entity's table; also where nothing is known of it.
     pub fn is_noted(&self, entity: &Entity) -> bool {
-        self.gates.noted.get(entity.at).copied().unwrap_or(true)
+        self.gate(entity).is_noted
+    }
+
+    /// Whether foreign keys lead to an entity's table; also where nothing is known of it.
+    pub fn is_referred_to(&self, entity: &Entity) -> bool {
+        self.gate(entity).is_referred_to
     }
 
     /// Whether an action's own row grants execute.
@@ -195,8 +218,7 @@ fn bit(right: Right) -> u8 {
 #[derive(Debug)]
 pub struct Learned {
     head: Option<Head>,
-    /// The bits of the rights, and whether triggers stand on the table.
-    entities: HashMap<String, (u8, bool)>,
+    entities: HashMap<String, Gate>,
     actions: HashSet<(String, String)>,
     /// The digest of the schema that was applied last.
     pub schema: String,
@@ -215,11 +237,11 @@ impl Learned {
     /// What is known from now on; none where the session is over.
     pub fn known(self, schema: &Schema) -> Option<Known> {
         let Head { session, user, groups, is_administrator, stamp } = self.head?;
-        let of = |entity: &Entity| self.entities.get(&entity.name).copied().unwrap_or((0, true));
-        let (entities, noted) = schema.entities().iter().map(of).unzip();
+        let of = |entity: &Entity| self.entities.get(&entity.name).copied().unwrap_or(Gate::CLOSED);
+        let entities = schema.entities().iter().map(of).collect();
         let mut actions: Vec<_> = self.actions.into_iter().collect();
         actions.sort_unstable();
-        Some(Known { stamp, session, user, groups, is_administrator, gates: Arc::new(Gates { entities, noted, actions }) })
+        Some(Known { stamp, session, user, groups, is_administrator, gates: Arc::new(Gates { entities, actions }) })
     }
 }
 
@@ -232,15 +254,17 @@ pub fn learn(session: Option<Uuid>) -> Guarded<Learned> {
     let bits = Right::ALL.map(|right| format!("case when {} then {} else 0 end", Actor::Row.rule(right, w), right.bit()));
     let sql = sql.with(format!(
         "with {who}
-select 0::bigint, s.schema, null::text, null::bigint, a.session, a.id, a.groups, a.admin, s.value
+select 0::bigint, s.schema, null::text, null::bigint, a.session, a.id, a.groups, a.admin, s.value, null::boolean
 from rowhouse.stamp s left join who a on true
 union all
 select 1, w.name, null, {}, null, null, null, w.name = any(array(
   select c.relname from pg_trigger t join pg_class c on c.oid = t.tgrelid
-  where c.relnamespace = 'public'::regnamespace and not t.tgisinternal)), null
+  where c.relnamespace = 'public'::regnamespace and not t.tgisinternal)), null, w.name = any(array(
+  select c.relname from pg_constraint f join pg_class c on c.oid = f.confrelid
+  where c.relnamespace = 'public'::regnamespace and f.contype = 'f'))
 from who a, world w
 union all
-select 2, t.entity, t.name, null, null, null, null, null, null from who a, action t where {}",
+select 2, t.entity, t.name, null, null, null, null, null, null, null from who a, action t where {}",
         bits.join(" + "),
         own("t"),
     ));
@@ -254,7 +278,8 @@ select 2, t.entity, t.name, null, null, null, null, null, null from who a, actio
                 }
                 1 => {
                     let rights = u8::try_from(row.column::<i64>(3)?).unwrap_or(0);
-                    entities.insert(row.column(1)?, (rights, row.column(7)?));
+                    let gate = Gate { rights, is_noted: row.column(7)?, is_referred_to: row.column(9)? };
+                    entities.insert(row.column(1)?, gate);
                 }
                 _ => _ = actions.insert((row.column(1)?, row.column(2)?)),
             }

@@ -60,6 +60,22 @@ async fn a_write_is_one_message_unless_something_asks_for_more() {
     for asked in &plain {
         assert_eq!(messages(&world, &ada, asked).await, 1, "{} {} {}", asked.0, asked.1, asked.2);
     }
+    let linkage = |path: &str| Asked(Method::PATCH, path.to_owned(), leads("section", &section), false);
+    let to_section = format!("/api/article/{article}/relationships/section");
+    assert_eq!(messages(&world, &ada, &linkage(&to_section)).await, 1);
+    let delete = |path: String| Asked(Method::DELETE, path, json!(null), false);
+    let mut memos = vec![];
+    for text in ["1", "2", "3", "4"] {
+        memos.push(ada.make("memo", json!({"text": text}), none()).await);
+    }
+    for (at, memo) in memos.iter().enumerate() {
+        world.wire.listen();
+        assert_eq!(send(&ada, &delete(format!("/api/memo/{memo}"))).await, 204);
+        assert!(at == 0 || world.wire.executed() == 1, "the delete of memo {at}");
+        assert_eq!(ada.get(&format!("/api/memo/{memo}")).await.status, 404);
+    }
+    let parameter = messages(&world, &ada, &linkage(&(to_section.clone() + "?sort=id"))).await;
+    assert!(parameter > 1, "{parameter}");
     // The plain ones, each with one thing more.
     world.sql("create trigger heard after update on comment for each row execute function rowhouse.note('comment', '', '', '*', '', '')").await;
     world.sql("update world set permission = permission | 4 where name = 'article'").await;
@@ -82,7 +98,11 @@ async fn a_write_is_one_message_unless_something_asks_for_more() {
             Long::Many => patch("article", &article, none(), json!({"tags": {"data": []}})),
             Long::Owner => patch("article", &article, none(), json!({"owner": leads("user_account", &ada.id.to_string())})),
             Long::Itself => patch("comment", &comment, none(), json!({"reply_to": leads("comment", &comment)})),
-            Long::Unsaid => continue, // no entity of these files wants If-Match; see `jsonapi::concurrency`
+            Long::ReferredTo => delete(format!("/api/article/{}", ada.make("article", json!({"title": "z"}), none()).await)),
+            Long::Unsaid => {
+                long_for_want_of_if_match().await;
+                continue;
+            }
             Long::Caller => post("article", json!({"title": "a guest's"})),
             Long::Closed => patch("memo", &memo, json!({"text": "not mine"}), none()),
         };
@@ -92,9 +112,35 @@ async fn a_write_is_one_message_unless_something_asks_for_more() {
             Long::Closed => &bob,
             _ => &ada,
         };
-        let count = messages(&world, who, &more).await;
+        let count = match long {
+            Long::ReferredTo => {
+                world.wire.listen();
+                assert_eq!(send(who, &more).await, 204);
+                world.wire.executed()
+            }
+            _ => messages(&world, who, &more).await,
+        };
         assert!(count > 1, "{long:?}: {} {} took {count}", more.0, more.1);
     }
+}
+
+/// An entity of other files wants to be told the version.
+async fn long_for_want_of_if_match() {
+    let world = World::of("tests/projects/odd").await;
+    let ada = world.administrator().await;
+    let row = ada.make("ledger", json!({"line": "x"}), json!({})).await;
+    let asked = patch("ledger", &row, json!({"line": "y"}), json!({}));
+    let count = messages(&world, &ada, &asked).await;
+    assert!(count > 1, "{count}");
+    let said = async |version: &str| {
+        let request = ada.request(Method::PATCH, &asked.1).header("If-Match", format!("\"{version}\""));
+        ada.send(request.header("Content-Type", "application/vnd.api+json").body(asked.2.to_string())).await
+    };
+    let version = ada.get(&asked.1).await.header("etag").trim_matches('"').to_owned();
+    let next = said(&version).await.is(200).header("etag").trim_matches('"').to_owned();
+    world.wire.listen();
+    said(&next).await.is(200);
+    assert_eq!(world.wire.executed(), 1);
 }
 
 /// Makes the rule wait in the middle of a statement, at rows that are granted with bits of their own, while somebody holds 4711.

@@ -11,7 +11,7 @@ use rowhouse::request::Query;
 use rowhouse::request::aggregate::Aggregate;
 use rowhouse::schema::{Entity, Schema};
 use rowhouse::statement::query::Guarded;
-use rowhouse::statement::read::change::Brief;
+use rowhouse::statement::read::change::{Act, Brief};
 use rowhouse::statement::read::{self, Part};
 use rowhouse::statement::verdict::{self, Lock, Strength, Verdict};
 use rowhouse::statement::who::{self, Known, Standing};
@@ -149,13 +149,15 @@ fn the_others() {
     golden("delete", of(&write::delete(article, &[ROW], Lifts::default(), Some(ROW))));
     let shown = plan(planner(), article, "one");
     let section = article.relation("section").expect("there");
-    for is_new in [false, true] {
-        let callers = if is_new { vec!["author"] } else { vec![] };
-        let versions = (!is_new).then_some(&[7][..]);
-        let links = vec![(section, "section", ROW)];
-        let brief = Brief { entity: article, id: ROW, is_new, sets: &sets, links, callers, versions };
-        let shape = Arc::new(read::change::change(&SCHEMA, &brief, &shown, &known));
-        golden(&format!("{} in one message", if is_new { "create" } else { "update" }), of(&shape.change(&brief, &known)));
+    for act in [Act::Create, Act::Update, Act::Delete] {
+        let changed = if act == Act::Delete { &[][..] } else { &sets };
+        let links = if act == Act::Delete { vec![] } else { vec![(section, "section", ROW)] };
+        let callers = if act == Act::Create { vec!["author"] } else { vec![] };
+        let versions = (act != Act::Create).then_some(&[7][..]);
+        let brief = Brief { act, entity: article, id: ROW, sets: changed, links, callers, versions };
+        let shown = (act != Act::Delete).then_some(&shown);
+        let shape = Arc::new(read::change::change(&SCHEMA, &brief, shown, &known));
+        golden(&format!("{} in one message", act.right().word()), of(&shape.change(&brief, &known)));
     }
     for name in ["comments", "tags", "usergroups"] {
         let relation = article.relation(name).expect("there");

@@ -1,4 +1,4 @@
-//! Writes in one message: a row that is made or changed, its proof and verdict, and the reply.
+//! Writes in one message: a row that is made, changed or deleted, its proof and verdict, and the reply.
 //!
 //! In charge of: which way a write goes ([`LONG`]), and what became of it. What asks for more than one message can hold, and
 //! what was not done for whatever reason, takes the long way: a transaction that locks first and judges in the next statement,
@@ -14,6 +14,7 @@ use crate::plan::change::Change;
 use crate::request::precondition::Expected;
 use crate::schema::kind::Kind;
 use crate::schema::{Column, Link, LinkRule, Relation, Schema, Write};
+pub use crate::statement::read::change::Act;
 use crate::statement::read::change::Brief;
 use crate::statement::who::Known;
 use crate::store::Store;
@@ -25,11 +26,13 @@ pub struct Way<'a, 's> {
     /// What exists.
     pub schema: &'s Schema,
     /// What is to be done.
+    pub act: Act,
+    /// With which row, and how; of a row that is deleted nothing but which it is.
     pub change: &'a Change<'s>,
     /// For which version.
     pub expected: &'a Expected,
-    /// What is to be shown of it: the row by its id.
-    pub plan: &'a Plan<'s>,
+    /// What is to be shown of it: the row by its id; none: nothing.
+    pub shown: Option<&'a Plan<'s>>,
     /// Whether it has an Idempotency-Key.
     pub has_key: bool,
 }
@@ -42,6 +45,7 @@ pub enum Long {
     Include,
     System,
     Noted,
+    ReferredTo,
     Faults,
     Nothing,
     Echo,
@@ -62,19 +66,21 @@ pub const LONG: &[(Long, Asks)] = &[
     // It is to be done once: what was done is kept in the same transaction.
     (Long::Key, |way, _| way.has_key),
     // What is included may be what changes.
-    (Long::Include, |way, _| way.plan.has_include()),
+    (Long::Include, |way, _| way.shown.is_some_and(Plan::has_include)),
     // More follows from it: sessions end, an address is to be proved, an administrator must stay.
     (Long::System, |way, _| way.change.entity.is_system()),
     // It is kept in a history, or heard of: by triggers, which want to know whose change it is.
     (Long::Noted, |way, known| known.is_noted(way.change.entity)),
+    // Others go with it, change with it, or keep it where it is; and they may be locked.
+    (Long::ReferredTo, |way, known| way.act == Act::Delete && known.is_referred_to(way.change.entity)),
     // Nothing will be done, but what is wrong is told only to who may do what they ask.
     (Long::Faults, |way, _| {
         let change = way.change;
         let is_wrong = !change.faults.is_empty() || change.forbidden.is_some() || change.conflict.is_some();
-        is_wrong || !way.plan.faults.is_empty() || !way.plan.guest_faults.is_empty()
+        is_wrong || way.shown.is_some_and(|plan| !plan.faults.is_empty() || !plan.guest_faults.is_empty())
     }),
     // A change of nothing makes no version.
-    (Long::Nothing, |way, _| !way.change.is_new && way.change.sets.is_empty() && way.change.links.is_empty()),
+    (Long::Nothing, |way, _| way.act == Act::Update && way.change.sets.is_empty() && way.change.links.is_empty()),
     // What the system sets was sent back: whether it is as it was, is told only to who may read the row.
     (Long::Echo, |way, _| !way.change.echoes.is_empty()),
     // Not everybody's to set or to read who may change the row, or dear to check.
@@ -87,13 +93,13 @@ pub const LONG: &[(Long, Asks)] = &[
     // It is asked when it is there.
     (Long::Itself, |way, _| way.change.links.iter().any(|link| link.targets.iter().any(|t| t.id == way.change.id))),
     // Its entity wants to be told the version.
-    (Long::Unsaid, |way, _| !way.change.is_new && *way.expected == Expected::Unsaid && way.change.entity.require_if_match),
+    (Long::Unsaid, |way, _| way.act != Act::Create && *way.expected == Expected::Unsaid && way.change.entity.require_if_match),
     // There is nobody whom the new row would be linked to.
     (Long::Caller, |way, known| known.user().is_none() && unsaid_callers(way.change).next().is_some()),
     // An entity refuses.
     (Long::Closed, |way, known| {
         let entity = way.change.entity;
-        let right = if way.change.is_new { Right::Create } else { Right::Update };
+        let right = way.act.right();
         let refers = |relation: &Relation| known.may(way.schema.target(relation), Right::Refer);
         entity.is_closed(right) || !known.may(entity, right) || way.change.links.iter().any(|link| !refers(link.relation))
     }),
@@ -116,14 +122,14 @@ impl<'s> Way<'_, 's> {
     }
 
     fn brief(&self) -> Brief<'_, 's> {
-        let Change { entity, id, is_new, ref sets, ref links, .. } = *self.change;
+        let Change { entity, id, ref sets, ref links, .. } = *self.change;
         let link = |link: &super::LinkChange<'s>| Some((link.relation, column(link.relation)?, link.targets.first()?.id));
         let versions = match self.expected {
-            Expected::Versions(versions) if !is_new => Some(versions.as_slice()),
+            Expected::Versions(versions) if self.act != Act::Create => Some(versions.as_slice()),
             Expected::Versions(_) | Expected::Whichever | Expected::Unsaid | Expected::Any => None,
         };
         let callers = unsaid_callers(self.change).filter_map(column).collect();
-        Brief { entity, id, is_new, sets, links: links.iter().filter_map(link).collect(), callers, versions }
+        Brief { act: self.act, entity, id, sets, links: links.iter().filter_map(link).collect(), callers, versions }
     }
 }
 
@@ -131,8 +137,8 @@ impl<'s> Way<'_, 's> {
 pub enum Done<'s> {
     /// The row.
     Shown(Answer<'s>),
-    /// It isn't the caller's to read.
-    Unreadable,
+    /// Nothing: it isn't the caller's to read, or wasn't to be shown.
+    Unshown,
 }
 
 /// Does a write in one message. None: nothing was done, it takes the long way.
@@ -152,10 +158,11 @@ pub async fn brief<'s>(store: &Store, caller: Caller, way: &Way<'_, 's>) -> Resu
             Err(Error::Again) => return Ok(None),
             known => known?,
         };
-        if way.long(&known).is_some() || require_entities(&known, caller, way.plan).is_err() {
+        let is_shown = way.shown.is_none_or(|plan| require_entities(&known, caller, plan).is_ok());
+        if !is_shown || way.long(&known).is_some() {
             return Ok(None);
         }
-        let changed = match asking.change(&way.brief(), way.plan, &known).await {
+        let changed = match asking.change(&way.brief(), way.shown, &known).await {
             Err(Error::Again) => return Ok(None),
             changed => changed.map_err(|error| explain(way.schema, way.change.entity, error))?,
         };
@@ -163,9 +170,10 @@ pub async fn brief<'s>(store: &Store, caller: Caller, way: &Way<'_, 's>) -> Resu
             None => {} // what was known doesn't hold: once more
             Some(changed) if !changed.is_done => return Ok(None),
             Some(changed) => {
-                return match answer(way.schema, caller, way.plan, known, changed.found) {
+                let Some(plan) = way.shown else { return Ok(Some(Done::Unshown)) };
+                return match answer(way.schema, caller, plan, known, changed.found) {
                     Ok(answer) => Ok(Some(Done::Shown(answer))),
-                    Err(error) if error.is_refusal() => Ok(Some(Done::Unreadable)),
+                    Err(error) if error.is_refusal() => Ok(Some(Done::Unshown)),
                     Err(error) => Err(error),
                 };
             }

@@ -119,7 +119,7 @@ impl<'s> Deed<'s> {
             }
             return Err(Error::Invalid(faults));
         };
-        self.change_links(entity, id, link, Made::Alone, expected).await
+        self.change_judged(entity, id, (link, Made::Alone), &held, expected).await
     }
 
     /// What a change of links asks of the row in the path.
@@ -141,9 +141,21 @@ impl<'s> Deed<'s> {
         made: Made,
         expected: &Expected,
     ) -> Result<()> {
-        let (relation, target) = (link.relation, self.schema().target(link.relation));
         let held = self.judge(entity, &[id], &[], Some(Lock { strength: Strength::Changed, asks: Right::Peek })).await?;
-        let judged = self.judge_links(entity, id, link, made, &held).await?;
+        self.change_judged(entity, id, (link, made), &held, expected).await
+    }
+
+    /// The same, where the row was judged.
+    async fn change_judged(
+        &mut self,
+        entity: &'s Entity,
+        id: Uuid,
+        (link, made): (LinkChange<'s>, Made),
+        held: &Held,
+        expected: &Expected,
+    ) -> Result<()> {
+        let (relation, target) = (link.relation, self.schema().target(link.relation));
+        let judged = self.judge_links(entity, id, link, made, held).await?;
         held.require_version(entity, id, expected)?;
         if target.require_if_match
             && *expected != Expected::Whichever
@@ -158,7 +170,7 @@ impl<'s> Deed<'s> {
             let held_still = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
             let asked = if let Link::Inverse { .. } = relation.link { targets.len() } else { 1 };
             if held_still < asked {
-                return Err(self.refusal(&held).await);
+                return Err(self.refusal(held).await);
             }
         }
         Ok(())

@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{Route, relation};
-use crate::access::write::brief::{Done, Way};
-use crate::access::write::{self, Deed};
+use crate::access::write::Deed;
+use crate::access::write::brief::{Act, Done, Way, brief};
 use crate::access::{self, Answer, Source};
 use crate::account::password::policy;
 use crate::action::event::settle;
@@ -54,7 +54,9 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     }
     let mut change = app.planner().change(entity, id, true, &resource);
     keep_secrets(app, asked, &mut change).await?;
-    if let Some(shown) = brief(app, asked, &change, &Expected::Any, once.is_some()).await? {
+    let query = &Query::read(&asked.query);
+    let way = (Act::Create, &Expected::Any, once.is_some());
+    if let Some(shown) = brief_shown(app, asked, query, &change, way).await? {
         return Ok(created(app, asked, id, shown));
     }
     let (change, once, means, call) = (&change, &once, &app.means(), &asked.call());
@@ -62,11 +64,11 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
         if let Some(kept) = deed.done_before(once.as_ref()).await? {
             let id = kept.as_str().and_then(uuid).unwrap_or_default();
-            return Ok((show(app, asked, &mut deed, entity, id).await?, id, true));
+            return Ok((show(app, asked, query, &mut deed, (entity, id)).await?, id, true));
         }
         deed.create(change.clone()).await?;
         let mut settled = settle(means, call, deed, id.to_string().into()).await?;
-        let shown = show(app, asked, settled.deed(), entity, id).await?;
+        let shown = show(app, asked, query, settled.deed(), (entity, id)).await?;
         settled.complete().await?;
         Ok((shown, id, false))
     });
@@ -85,15 +87,27 @@ fn created(app: &App, asked: &Asked, id: Uuid, shown: Shown) -> Response {
 }
 
 /// Does a write in one message, where nothing of it asks for more; none: it is still to be done.
-async fn brief(app: &App, asked: &Asked, change: &Change<'_>, expected: &Expected, has_key: bool) -> Result<Option<Shown>> {
+async fn brief_shown(
+    app: &App,
+    asked: &Asked,
+    query: &Query,
+    change: &Change<'_>,
+    (act, expected, has_key): (Act, &Expected, bool),
+) -> Result<Option<Shown>> {
     let form = media::accept(asked.header(header::ACCEPT))?;
-    let plan = app.planner().read(change.entity, Pick::One(change.id), &Query::read(&asked.query));
-    let way = Way { schema: &app.schema, change, expected, plan: &plan, has_key };
-    match write::brief::brief(&app.store, asked.caller, &way).await? {
+    let plan = app.planner().read(change.entity, Pick::One(change.id), query);
+    let way = Way { schema: &app.schema, act, change, expected, shown: Some(&plan), has_key };
+    match brief(&app.store, asked.caller, &way).await? {
         None => Ok(None),
         Some(Done::Shown(answer)) => Shown::of(app, asked, form, change.id, (&plan, &answer)).map(Some),
-        Some(Done::Unreadable) => Ok(Some(Shown::unreadable())),
+        Some(Done::Unshown) => Ok(Some(Shown::unreadable())),
     }
+}
+
+/// The same where nothing is shown of it. Gives whether it was done.
+async fn brief_unshown(app: &App, asked: &Asked, act: Act, change: &Change<'_>, expected: &Expected) -> Result<bool> {
+    let way = Way { schema: &app.schema, act, change, expected, shown: None, has_key: false };
+    Ok(brief(&app.store, asked.caller, &way).await?.is_some())
 }
 
 /// PATCH and PUT on a row.
@@ -107,14 +121,15 @@ pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     let mut change = app.planner().change(entity, id, false, &resource);
     keep_secrets(app, asked, &mut change).await?;
     let (change, expected, means, call) = (&change, &asked.expected(), &app.means(), &asked.call());
-    if let Some(shown) = brief(app, asked, change, expected, false).await? {
+    let query = &Query::read(&asked.query);
+    if let Some(shown) = brief_shown(app, asked, query, change, (Act::Update, expected, false)).await? {
         return Ok(shown.reply(StatusCode::OK));
     }
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
         deed.update(change.clone(), expected).await?;
         let mut settled = settle(means, call, deed, Json::Null).await?;
-        let shown = show(app, asked, settled.deed(), entity, id).await?;
+        let shown = show(app, asked, query, settled.deed(), (entity, id)).await?;
         settled.complete().await?;
         Ok(shown)
     });
@@ -184,9 +199,9 @@ impl Shown {
 }
 
 /// The row as the caller may see it; where they may not read it, a document with `meta` only: the work stands.
-async fn show(app: &App, asked: &Asked, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) -> Result<Shown> {
+async fn show(app: &App, asked: &Asked, query: &Query, deed: &mut Deed<'_>, (entity, id): (&Entity, Uuid)) -> Result<Shown> {
     let form = media::accept(asked.header(header::ACCEPT))?;
-    let plan = app.planner().read(entity, Pick::One(id), &Query::read(&asked.query));
+    let plan = app.planner().read(entity, Pick::One(id), query);
     let caller = deed.caller();
     match access::read(Source::Scope(&mut deed.scope), &app.schema, caller, &plan).await {
         Ok(answer) => Shown::of(app, asked, form, id, (&plan, &answer)),
@@ -209,10 +224,19 @@ async fn is_readable(app: &App, deed: &mut Deed<'_>, entity: &Entity, id: Uuid) 
 
 /// Refuses parameters where none means anything (QP1).
 pub fn no_parameters(asked: &Asked) -> Result<()> {
+    refused(&parameters(asked))
+}
+
+fn refused(faults: &[Fault]) -> Result<()> {
+    if faults.is_empty() { Ok(()) } else { Err(Error::Unreadable(faults.to_vec())) }
+}
+
+/// What is wrong with parameters where none means anything.
+fn parameters(asked: &Asked) -> Vec<Fault> {
     let (found, mut faults) = request::parameters(&asked.query);
     let unknown = |(name, _): &(String, String)| Fault::new("unknown-parameter", "This takes no parameters.").parameter(name);
     faults.extend(found.iter().map(unknown));
-    if faults.is_empty() { Ok(()) } else { Err(Error::Unreadable(faults)) }
+    faults
 }
 
 /// DELETE on a row.
@@ -222,10 +246,15 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
     let entity = planner.entity(&route.entity)?;
     let id = uuid(&route.id).unwrap_or_default();
     let (expected, means, call) = (&asked.expected(), &app.means(), &asked.call());
+    let change = Change { faults: parameters(asked), ..Change::nothing(entity, id) };
+    let faults = &change.faults;
+    if brief_unshown(app, asked, Act::Delete, &change, expected).await? {
+        return Ok(reply::nothing());
+    }
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, planner, asked.caller, &asked.origin()).await?;
         deed.delete(entity, id, expected).await?;
-        no_parameters(asked)?;
+        refused(faults)?;
         settle(means, call, deed, Json::Null).await?.complete().await
     });
     done.await?;
@@ -253,6 +282,11 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
     let link = planner.link(relation, verb, &linkage, "", &mut faults);
     let (link, faults, expected) = (&link, &faults, &asked.expected());
     let (means, call) = (&app.means(), &asked.call());
+    let unknown = &parameters(asked);
+    let change = Change::links(entity, id, link.clone(), faults.iter().chain(unknown).cloned().collect());
+    if brief_unshown(app, asked, Act::Update, &change, expected).await? {
+        return Ok(reply::nothing());
+    }
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, planner, asked.caller, &asked.origin()).await?;
         if relation.is_many() {
@@ -260,7 +294,7 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
         } else {
             deed.update(Change::links(entity, id, link.clone(), faults.clone()), expected).await?;
         }
-        no_parameters(asked)?;
+        refused(unknown)?;
         settle(means, call, deed, Json::Null).await?.complete().await
     });
     done.await?;

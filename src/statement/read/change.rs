@@ -21,15 +21,35 @@ use crate::statement::query::{Guarded, Value, array, literal};
 use crate::statement::row::Place;
 use crate::statement::who::Known;
 
-/// A row that is made or changed in one message.
+/// What is done with a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Act {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Act {
+    /// The right that it asks.
+    pub fn right(self) -> Right {
+        match self {
+            Act::Create => Right::Create,
+            Act::Update => Right::Update,
+            Act::Delete => Right::Delete,
+        }
+    }
+}
+
+/// A row that is made, changed or deleted in one message.
 #[derive(Debug)]
 pub struct Brief<'a, 's> {
+    /// What is done.
+    pub act: Act,
     /// Whose row.
     pub entity: &'s Entity,
     /// Which.
     pub id: Uuid,
-    /// Whether it is made.
-    pub is_new: bool,
     /// Columns and their values.
     pub sets: &'a [(&'s Column, Option<String>)],
     /// To-one relations, their foreign keys, and the rows that they lead to.
@@ -51,25 +71,35 @@ pub struct Changed {
 /// Where a changed row stands in its layout: whether the change was done stands where reads say of a row that they lead to.
 const IS_DONE: Place<bool> = Place::new(super::layout::TARGET);
 
-/// What tells the shape of such a write from others.
-pub fn key_of_change(schema: &Schema, brief: &Brief<'_, '_>, plan: &Plan<'_>, known: &Known) -> String {
-    let mut writer = Writer::new(if brief.is_new { "create" } else { "update" }, known, schema);
+/// What tells the shape of such a write from others. `shown`: the row by its id, without includes, where it is shown.
+pub fn key_of_change(schema: &Schema, brief: &Brief<'_, '_>, shown: Option<&Plan<'_>>, known: &Known) -> String {
+    let mut writer = Writer::new(brief.act.right().word(), known, schema);
     writer.entity(brief.entity);
     brief.sets.iter().for_each(|(column, _)| writer.put(',', &column.name));
     brief.links.iter().for_each(|(relation, ..)| writer.put(';', &relation.name));
     brief.callers.iter().for_each(|column| writer.put('=', column));
     writer.put(if brief.versions.is_some() { 'v' } else { '-' }, "");
-    writer.node(&plan.root);
+    if let Some(plan) = shown {
+        writer.node(&plan.root);
+    }
     writer.key()
 }
 
-/// Spells it. `plan`: the row by its id, without includes.
-pub fn change(schema: &Schema, brief: &Brief<'_, '_>, plan: &Plan<'_>, known: &Known) -> Shape {
+/// Spells it.
+pub fn change(schema: &Schema, brief: &Brief<'_, '_>, shown: Option<&Plan<'_>>, known: &Known) -> Shape {
     let mut speller = Speller::new(schema, known);
     let links: Vec<String> = brief.links.iter().enumerate().map(|(at, link)| speller.linked_row(at, link.0)).collect();
     speller.ctes.extend(links);
-    let change = if brief.is_new { speller.inserted(brief) } else { speller.updated(brief) };
-    speller.ctes.push(format!("changed as (\n{change}\nreturning t.*)"));
+    let change = match brief.act {
+        Act::Create => speller.inserted(brief),
+        Act::Update => speller.updated(brief),
+        Act::Delete => speller.deleted(brief),
+    };
+    let returned = if shown.is_some() { "t.*" } else { "t.id" };
+    speller.ctes.push(format!("changed as (\n{change}\nreturning {returned})"));
+    let Some(plan) = shown else {
+        return speller.shape("select p.ok, null::boolean, exists (select from changed), null::uuid\nfrom proof p".to_owned());
+    };
     let [peek, read] = [Right::Peek, Right::Read].map(|right| speller.actor.rule(right, brief.entity.subject("t")));
     let rows = format!("select t.*, coalesce({read}, false) as _may\nfrom changed t\nwhere p.ok and {peek}\noffset 0");
     speller.flat(Root { rows, keys: vec![], start: None, along: None, is_one: true, is_paged: false, is_change: true }, plan)
@@ -113,23 +143,34 @@ impl Speller<'_> {
         sent
     }
 
-    fn updated(&mut self, brief: &Brief<'_, '_>) -> String {
+    /// The row that is there already, locked, where the caller may do this with it.
+    fn locked(&mut self, brief: &Brief<'_, '_>) {
         let (table, t) = (brief.entity.table(), brief.entity.subject("t"));
         let id = self.bind(Param::Named);
-        let [peek, update] = [Right::Peek, Right::Update].map(|right| self.actor.rule(right, t));
+        let [peek, may] = [Right::Peek, brief.act.right()].map(|right| self.actor.rule(right, t));
         let version = match brief.versions {
             Some(_) => format!(" and t.version = any({}::bigint[])", self.bind(Param::Versions)),
             None => String::new(),
         };
         // Links to a row don't wait for its change, unless that is of a column by which a row may be linked to.
-        let is_key = brief.sets.iter().any(|(column, _)| column.unique != Unique::No);
+        let is_key = brief.act == Act::Delete || brief.sets.iter().any(|(column, _)| column.unique != Unique::No);
         let lock = if is_key { "update" } else { "no key update" };
         self.ctes.push(format!(
             "locked as materialized (
   select t.id, t.ctid as place from {table} t
-  where (select p.ok from proof p) and t.id = {id}::uuid and {peek} and {update}{version}
+  where (select p.ok from proof p) and t.id = {id}::uuid and {peek} and {may}{version}
   for {lock} skip locked)"
         ));
+    }
+
+    fn deleted(&mut self, brief: &Brief<'_, '_>) -> String {
+        self.locked(brief);
+        format!("delete from {} t\nusing locked k\nwhere t.id = k.id and t.ctid = k.place", brief.entity.table())
+    }
+
+    fn updated(&mut self, brief: &Brief<'_, '_>) -> String {
+        self.locked(brief);
+        let table = brief.entity.table();
         let (from, held) = self.links(brief);
         let set: String = self.sent(brief).into_iter().map(|(name, value)| format!(", {name} = {value}")).collect();
         format!(

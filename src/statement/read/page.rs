@@ -140,10 +140,11 @@ where true{behind}
             "f0 as materialized (\nselect f.id from proof p cross join lateral (\n{}) f\n)",
             arms.join("\nunion\n")
         ));
+        // Row by row, by its id: how few candidates there are is nothing that the planner knows, and it would read the table.
         format!(
             "select t.*
-from (
-  select t.* from f0 f join {table} t on t.id = f.id where p.ok and {held} offset 0) t
+from f0 f cross join lateral (
+  select t.* from {table} t where t.id = f.id and p.ok and {held} offset 0) t
 where true{behind}
 {}",
             listed.part()

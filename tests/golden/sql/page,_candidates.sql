@@ -41,8 +41,8 @@ select t.id,
   t.id as s17
 from (
 select t.*
-from (
-  select t.* from f0 f join public."article" t on t.id = f.id where p.ok and (t.permission & 2 <> 0 or t.owner = $3::uuid and t.permission & 256 <> 0 or t.groups && $4::uuid[] and case when t.group_bits is null then t.permission & 32768 <> 0 else rowhouse.granted_1(t.groups, t.group_bits, $4::uuid[], t.permission, 32768) end) offset 0) t
+from f0 f cross join lateral (
+  select t.* from public."article" t where t.id = f.id and p.ok and (t.permission & 2 <> 0 or t.owner = $3::uuid and t.permission & 256 <> 0 or t.groups && $4::uuid[] and case when t.group_bits is null then t.permission & 32768 <> 0 else rowhouse.granted_1(t.groups, t.group_bits, $4::uuid[], t.permission, 32768) end) offset 0) t
 where true
 order by t."published_at" desc, t."title", t.id
 limit $5::bigint offset $6::bigint) t) t on true
