@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`.
 CARGO_DENY = 0.20.2
 
-.PHONY: run test fmt deny postgres bench mutants fuzz soak test-peers
+.PHONY: run test fmt deny postgres bench attack mutants fuzz soak test-peers
 
 run: postgres
 	@echo "First steps, once it says where it listens: the commands under Start in README.md, in another terminal."
@@ -34,6 +34,10 @@ test-peers: postgres
 # Side by side with PostgREST and with pgbench, in turns within one run; writes benches/RESULTS.md. Takes up to 20 minutes.
 bench: postgres
 	cargo bench --locked --bench side_by_side
+
+# What hurt once, against a release build: answers, time, peak memory, and how long a bystander waited.
+attack: postgres
+	cargo bench --locked --bench attack
 
 # Query strings, documents, media types and cursors, for a minute: what breaks stays as a file beside the corpus.
 FUZZ_MS = 15000

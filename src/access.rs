@@ -155,18 +155,33 @@ pub async fn read<'s>(source: Source<'_>, schema: &'s Schema, caller: Caller, pl
                 false => continue,
             }
         }
-        let Some(mut found) = asking.rows(plan, &known, Part::First).await? else { continue };
+        let Some(mut found) = asking.rows(plan, &known, Part::First).await.map_err(|error| fitting(plan, error))? else {
+            continue;
+        };
         let is_short = |found: &Found| {
             found.rows.first().is_some_and(|rows| i64::try_from(rows.len()).is_ok_and(|n| n <= plan.root.window.size))
         };
         let is_walked = matches!(plan.pick, Pick::Page) && read::is_walked(&plan.root) && !known.is_administrator();
         if is_walked && is_short(&found) {
-            match asking.rows(plan, &known, Part::Candidates).await? {
+            match asking.rows(plan, &known, Part::Candidates).await.map_err(|error| fitting(plan, error))? {
                 Some(candidates) => found = candidates,
                 None => continue,
             }
         }
         return answer(schema, caller, plan, known, found);
+    }
+}
+
+/// How many rows of a page fit into an answer, where these were too much: as a document they are larger, and what is included
+/// comes after them.
+fn fitting(plan: &Plan<'_>, error: Error) -> Error {
+    match error {
+        Error::TooMuch { most, rows } => {
+            let size = usize::try_from(plan.root.window.size).unwrap_or(usize::MAX);
+            let share = if plan.has_include() { rows.min(size) / 2 } else { rows * 3 / 4 };
+            Error::TooMuch { most, rows: if plan.pick.is_collection() { share } else { 0 } }
+        }
+        other => other,
     }
 }
 

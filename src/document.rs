@@ -54,7 +54,7 @@ struct Writer<'a, 's> {
 /// Writes the document of a read.
 ///
 /// # Errors
-/// 500 where a value doesn't decode.
+/// 400 where it is larger than an answer may be; 500 where a value doesn't decode.
 pub fn render<'s>(plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Result<Vec<u8>> {
     let schema = answer.schema();
     let layout_of = answer.layout();
@@ -85,6 +85,7 @@ pub fn render<'s>(plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Re
                 }
                 false => writer.resource(answer, layout, row)?,
             }
+            writer.fits(if is_many { at / if plan.has_include() { 2 } else { 1 } } else { 0 })?;
             if !is_linkage {
                 seen.insert((layout.entity, row.get(ID)?));
             }
@@ -112,6 +113,7 @@ pub fn render<'s>(plan: &Plan<'s>, answer: &Answer<'s>, place: &Place<'_>) -> Re
                 }
                 is_first = false;
                 writer.resource(answer, layout, row)?;
+                writer.fits(if is_many { answer.rows.first().map_or(0, Vec::len) / 2 } else { 0 })?;
             }
         }
         writer.put("]");
@@ -373,6 +375,12 @@ impl<'a, 's> Writer<'a, 's> {
         let name = layout.named(self.schema, "name").and_then(|place| row.binary(place));
         let name = name.and_then(|name| std::str::from_utf8(name).ok());
         name.and_then(|n| self.schema.entity(n)).is_some_and(|e| e.is_closed(right))
+    }
+
+    /// Whether what is written is no larger than an answer may be. `rows`: so many were written before, and fit.
+    fn fits(&self, rows: usize) -> Result<()> {
+        let most = self.place.most;
+        if self.out.len() <= most { Ok(()) } else { Err(Error::TooMuch { most, rows }) }
     }
 
     fn value(&mut self, wire: Wire, raw: Option<&[u8]>) -> Result<()> {

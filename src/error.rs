@@ -150,6 +150,13 @@ pub enum Error {
     PreconditionRequired,
     /// 413: more than the limit, which the words name.
     TooLarge(String),
+    /// 400: what was asked for is larger than an answer may be.
+    TooMuch {
+        /// Most bytes of an answer.
+        most: usize,
+        /// So many rows fit; 0: not even one.
+        rows: usize,
+    },
     /// 415: a media type that we don't read.
     Unsupported(String),
     /// 429: too many; try again after so many seconds.
@@ -235,6 +242,7 @@ impl Error {
             Error::PreconditionFailed => 412,
             Error::PreconditionRequired => 428,
             Error::TooLarge(_) => 413,
+            Error::TooMuch { .. } => 400,
             Error::Unsupported(_) => 415,
             Error::Invalid(_) => 422,
             Error::TooMany(_) => 429,
@@ -262,7 +270,7 @@ impl Error {
             Error::Conflict(_) => "conflict",
             Error::PreconditionFailed => "precondition-failed",
             Error::PreconditionRequired => "precondition-required",
-            Error::TooLarge(_) => "too-large",
+            Error::TooLarge(_) | Error::TooMuch { .. } => "too-large",
             Error::Unsupported(_) => "unsupported-media-type",
             Error::Invalid(_) => "invalid",
             Error::TooMany(_) => "too-many",
@@ -289,7 +297,7 @@ impl Error {
             Error::Conflict(_) => "Conflict",
             Error::PreconditionFailed => "Changed meanwhile",
             Error::PreconditionRequired => "Which version?",
-            Error::TooLarge(_) => "Too large",
+            Error::TooLarge(_) | Error::TooMuch { .. } => "Too large",
             Error::Unsupported(_) => "Unsupported media type",
             Error::Invalid(_) => "Invalid",
             Error::TooMany(_) => "Too many requests",
@@ -320,6 +328,10 @@ impl Error {
             Error::PreconditionFailed => "The row has another version than the one that is named.".to_owned(),
             Error::PreconditionRequired => "Say which version is meant: If-Match (of an operation meta.if_match) with the ETag that a GET of the row answered.".to_owned(),
             Error::TooLarge(words) | Error::Unsupported(words) => words.clone(),
+            Error::TooMuch { most, rows: 0 } => {
+                format!("An answer has at most {most} bytes: ask for fewer columns by `fields[…]`, or include less.")
+            }
+            Error::TooMuch { most, rows } => format!("An answer has at most {most} bytes: `page[size]={rows}` fits."),
             Error::TooMany(seconds) | Error::Unavailable(seconds) => format!("Try again in {seconds} s."),
             Error::Again => "Try again.".to_owned(),
             Error::SchemaChanged => "What is served here has changed: this server waits for its new files.".to_owned(),
@@ -342,6 +354,7 @@ impl Error {
                 vec![Fault::new(self.code(), self.detail()).header("If-Match")]
             }
             Error::NotAcceptable => vec![Fault::new(self.code(), self.detail()).header("Accept")],
+            Error::TooMuch { rows: 1.., .. } => vec![Fault::new(self.code(), self.detail()).parameter("page[size]")],
             Error::Unsupported(_) => vec![Fault::new(self.code(), self.detail()).header("Content-Type")],
             _ => vec![Fault::new(self.code(), self.detail())],
         }

@@ -6,8 +6,10 @@
 //! The rooms, in reading order; a file uses only what stands above it (a test holds that):
 //!
 //! - [`error`]: everything that can go wrong with a request, and the public words for it.
+//! - [`budget`]: bytes, taken before they are allocated.
 //! - [`yaml`]: files that people write, as trees that know line and column.
 //! - [`config`]: every key of the configuration in one table, layered.
+//! - [`share`]: one caller's and one address's part of what everybody uses.
 //! - [`log`]: lines for people, written by a thread of its own.
 //! - [`permission`]: the rule, written once.
 //! - [`schema`]: what exists: entity files → a checked, immutable schema; the diff of catalog and schema → ordered DDL.
@@ -29,8 +31,10 @@
 //! - [`start`]: everything in order, from a configuration to a server.
 
 pub mod error;
+pub mod budget;
 pub mod yaml;
 pub mod config;
+pub mod share;
 pub mod log;
 pub mod permission;
 pub mod schema;

@@ -87,11 +87,16 @@ impl<T: 'static> Outbox<T> {
 
     /// Does one row, and notes what became of it.
     async fn one<'a>(&self, store: &Store, does: &impl Fn(Claimed<T>) -> BoxFuture<'a, Result<(), Undone>>, row: Claimed<T>) {
-        let (id, tries) = (row.id, row.tries);
-        // One that never ends would hold its place for ever.
-        let done = tokio::time::timeout(self.longest, does(row))
-            .await
-            .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }));
+        let (id, tries, unended) = (row.id, row.tries, row.unended);
+        let done = if unended >= self.tries {
+            // What ends whoever does it must end itself: it isn't tried once more.
+            Err(Undone { words: format!("it was begun {unended} times and never came to an end"), is_final: true })
+        } else {
+            // One that never ends would hold its place for ever.
+            tokio::time::timeout(self.longest, does(row))
+                .await
+                .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }))
+        };
         let statement = match done {
             Ok(()) => self.queue.done(id, self.keep.as_secs()),
             Err(Undone { words, is_final }) => {

@@ -20,12 +20,14 @@ use crate::action::{task, transfer};
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::metrics::Metrics;
+use crate::http::outflow::Outflow;
 use crate::http::{App, Door, listen};
 use crate::mail::post::Post;
 use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
 use crate::project;
 use crate::schema::Schema;
+use crate::share::Shares;
 use crate::statement::account::NewUser;
 use crate::statement::outbox::{TASKS, TRANSFERS};
 use crate::statement::{account, schedule as ticks, write};
@@ -168,6 +170,7 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
     let tasks = Outbox::new(TASKS, &config.outbox, config.limits.request, config.limits.request * 2, at_once);
     let transfers = Outbox::new(TRANSFERS, &config.outbox, transfer::LONGEST, transfer::LEASE, at_once);
     let outgoing = Outgoing::open(&config.outgoing)?;
+    let (outflow, uploads) = (Outflow::new(config.limits.answers), Shares::new(config.limits.uploads));
     Ok(Arc::new(App {
         config,
         schema,
@@ -182,6 +185,8 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
         transfers,
         outgoing,
         metrics: Metrics::default(),
+        outflow,
+        uploads,
     }))
 }
 

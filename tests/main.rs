@@ -1,11 +1,13 @@
 //! The contents page of the tests.
 
 mod action;
+mod costs;
 mod edge;
 mod failure;
 mod house;
 mod jsonapi;
 mod mail;
+mod memory;
 mod migration;
 mod odd;
 mod openapi;

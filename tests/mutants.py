@@ -116,7 +116,7 @@ def schemata(source, mutants):
         functions.setdefault(at(m["function"]["span"]), []).append(m)
     out, done, lines, doors = "", 0, {}, {}
     for (start, end), group in sorted(functions.items(), key=lambda f: f[0]):
-        name = re.compile(r"^\s*(pub(\(\w+\))? )?(const |async )*fn ", re.M).search(source, source.rindex("\n", 0, start) + 1)
+        name = re.compile(r"^\s*(pub(\([\w: ]+\))? )?(const |async )*fn ", re.M).search(source, source.rindex("\n", 0, start) + 1)
         body = source.index("{", name.end())
         head = source[name.start() : body].replace("const fn", "fn", 1)  # nothing is called where a constant is wanted
         before, after = "{", "}"

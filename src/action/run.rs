@@ -22,6 +22,7 @@ use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::{Tokens, hash};
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{Error, Fault, Result};
 use crate::mail::post::Post;
@@ -155,6 +156,14 @@ pub struct Run<'a> {
     pub checked: Option<Checked>,
     action: &'a Action,
     scope: Map<String, Json>,
+    /// What its values and its answer may be.
+    held: Budget,
+    /// How much of that the answer has.
+    answered: usize,
+    /// What may be copied and rendered of them.
+    work: Budget,
+    /// How much of that was done when others were served last.
+    paused: usize,
     /// The names that stand for rows.
     rows: HashMap<String, Bound<'a>>,
     hashes: &'a Map<String, Json>,
@@ -237,7 +246,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         run.begin(entity, subject).await?;
         run.outcomes(&action.outcomes).await?;
         if run.directives.is_empty() {
-            run.answer(json!({"ResponseType": "client.notify", "Attributes": {"type": "success", "title": "Success", "message": "Done"}}), vec![]);
+            run.answer(json!({"ResponseType": "client.notify", "Attributes": {"type": "success", "title": "Success", "message": "Done"}}), vec![])?;
         }
         let Run { deed, kept, has_mail, has_tasks, directives, .. } = run;
         if call.is_rehearsal {
@@ -251,7 +260,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     let done = match done.await {
         Ok(done) => done,
         Err(error) => {
-            for statement in records(action, scope) {
+            for statement in records(means.config, action, scope) {
                 means.store.read(&statement).await?;
             }
             return Err(error);
@@ -276,12 +285,12 @@ async fn known(means: &Means<'_>, caller: Option<Uuid>) -> Result<[(String, Json
 }
 
 /// What is kept of an attempt that failed.
-fn records(action: &Action, scope: &Map<String, Json>) -> Vec<Internal<()>> {
+fn records(config: &Config, action: &Action, scope: &Map<String, Json>) -> Vec<Internal<()>> {
     let performed = action.outcomes().filter_map(|o| match &o.deed {
         Does::Perform { performer, with } => Some((performer.failed?, with)),
         _ => None,
     });
-    performed.filter_map(|(failed, with)| Some(failed(&render(with, scope).ok()?))).collect()
+    performed.filter_map(|(failed, with)| Some(failed(&render(with, scope, &work(config)).ok()?))).collect()
 }
 
 fn subject(action: &Action, call: &Call) -> Result<Option<Uuid>> {
@@ -312,6 +321,13 @@ async fn hashes(means: &Means<'_>, action: &Action, inputs: &Map<String, Json>) 
     Ok(hashes)
 }
 
+/// How often all that an action may hold may be copied and rendered.
+const TIMES: usize = 8;
+
+fn work(config: &Config) -> Budget {
+    Budget::new("what an action copies and renders", config.limits.action.saturating_mul(TIMES))
+}
+
 static NO_HASHES: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
 
 impl<'a> Run<'a> {
@@ -332,6 +348,10 @@ impl<'a> Run<'a> {
             hashes,
             checked: None,
             scope: Map::new(),
+            held: Budget::new("what an action holds", app.config.limits.action),
+            answered: 0,
+            work: work(app.config),
+            paused: 0,
             rows: HashMap::new(),
             directives: vec![],
             kept: vec![],
@@ -388,7 +408,7 @@ impl<'a> Run<'a> {
                 told[values][name] = Json::Null;
             }
         }
-        self.scope.insert("event".to_owned(), told);
+        self.hold("event".to_owned(), told)?;
         self.gone.clone_from(&event.gone);
         let entity = self.deed.planner.entity(&self.action.entity)?;
         let subject = (self.action.subject != SubjectUse::None && entity.at == event.entity.at).then_some(event.id);

@@ -46,12 +46,7 @@ async fn move_rows(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone
     let Task { payload, caller, .. } = &task.what;
     let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| never("it names no transfer"))?;
     let claim = Claim { task: task.id, tries: task.tries };
-    let done =
-        as_user(means, *caller, task.id, transfer::LONGEST, async |call| transfer::run(means, call, claim, id).await).await;
-    if let Err(Undone { words, is_final: true }) = &done {
-        means.store.read(&crate::statement::transfer::fail(id, words)).await.map_err(told)?;
-    }
-    done
+    as_user(means, *caller, task.id, transfer::LONGEST, async |call| transfer::run(means, call, claim, id).await).await
 }
 
 async fn ask(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {

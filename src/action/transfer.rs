@@ -80,7 +80,7 @@ pub async fn run(means: &Means<'_>, call: &Call, claim: Claim, id: Uuid) -> Resu
                 means.store.read(&statement::fail(id, &words.join(" "))).await?;
             } else {
                 let faults: Vec<_> = faults.iter().map(|fault| import::told(0, fault)).collect();
-                let progress = Progress { failed: 1, faults: serde_json::json!(faults).to_string(), ..Progress::default() };
+                let progress = Progress { failed: 1, faults: Some(serde_json::json!(faults).to_string()), ..Progress::default() };
                 transfer.note(&progress, "failed").await?;
             }
         }

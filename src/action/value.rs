@@ -2,13 +2,16 @@
 //!
 //! In charge of: templates and conditions, at load and at run time.
 
+use std::collections::HashMap;
+use std::io;
 use std::sync::LazyLock;
 
-use handlebars::Handlebars;
+use handlebars::{Context, Handlebars};
 use minijinja::{Environment, UndefinedBehavior, filters, tests};
 use regex::Regex;
 use serde_json::{Map, Value as Json};
 
+use crate::budget::{Budget, Exceeded, weight};
 use crate::error::{Error, Fault, Result};
 use crate::template;
 
@@ -70,16 +73,17 @@ impl Template {
         }
     }
 
-    /// The value.
+    /// The value. What is copied for it, and what it becomes, is taken from `work`.
     ///
     /// # Errors
-    /// A name without a value: the caller may not read it, or it is a defect of the action.
-    pub fn render(&self, scope: &Map<String, Json>) -> Result<Json> {
+    /// A name without a value: the caller may not read it, or it is a defect of the action; 422 where it is too much.
+    pub fn render(&self, scope: &Map<String, Json>, work: &Budget) -> Result<Json> {
         match self {
             Template::Literal(json) => Ok(json.clone()),
-            Template::List(items) => items.iter().map(|t| t.render(scope)).collect(),
+            Template::List(items) => items.iter().map(|t| t.render(scope, work)).collect(),
             Template::Map(items) => {
-                items.iter().map(|(n, t)| Ok((n.clone(), t.render(scope)?))).collect::<Result<Map<_, _>>>().map(Json::Object)
+                let rendered = items.iter().map(|(n, t)| Ok((n.clone(), t.render(scope, work)?)));
+                rendered.collect::<Result<Map<_, _>>>().map(Json::Object)
             }
             Template::Path(path) => {
                 let mut steps = path.split('.');
@@ -93,15 +97,49 @@ impl Template {
                         other => other.get(step).ok_or(Error::Forbidden(None))?,
                     };
                 }
+                work.take(weight(at))?;
                 Ok(at.clone())
             }
             Template::Text(text) => {
                 let mut handlebars = Handlebars::new();
                 handlebars.set_strict_mode(true);
                 handlebars.register_escape_fn(handlebars::no_escape);
-                handlebars.render_template(text, scope).map(Json::String).map_err(|_| Error::Forbidden(None))
+                // A copy is made of what it is given: so it is given what it names.
+                let names = self.names().map_err(Error::internal)?;
+                let named: Vec<_> = scope.iter().filter(|(name, _)| names.contains(name)).collect();
+                work.take(named.iter().map(|(_, value)| weight(value)).sum())?;
+                let context = Context::wraps(named.into_iter().collect::<HashMap<_, _>>()).map_err(Error::internal)?;
+                let mut output = Output { text: vec![], work, exceeded: None };
+                let rendered = handlebars.render_template_with_context_to_write(text, &context, &mut output);
+                match (rendered, output.exceeded) {
+                    (_, Some(exceeded)) => Err(exceeded.into()),
+                    (Ok(()), None) => String::from_utf8(output.text).map(Json::String).map_err(Error::internal),
+                    (Err(_), None) => Err(Error::Forbidden(None)),
+                }
             }
         }
+    }
+}
+
+/// What a template becomes, bounded while it grows.
+struct Output<'w> {
+    text: Vec<u8>,
+    work: &'w Budget,
+    exceeded: Option<Exceeded>,
+}
+
+impl io::Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(exceeded) = self.work.take(bytes.len()) {
+            self.exceeded = Some(exceeded);
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -109,8 +147,8 @@ impl Template {
 ///
 /// # Errors
 /// As [`Template::render`].
-pub fn render(with: &[(String, Template)], scope: &Map<String, Json>) -> Result<Map<String, Json>> {
-    with.iter().map(|(name, template)| Ok((name.clone(), template.render(scope)?))).collect()
+pub fn render(with: &[(String, Template)], scope: &Map<String, Json>, work: &Budget) -> Result<Map<String, Json>> {
+    with.iter().map(|(name, template)| Ok((name.clone(), template.render(scope, work)?))).collect()
 }
 
 fn all_paths<'t>(templates: impl Iterator<Item = &'t Template>) -> Result<Vec<String>, String> {
@@ -174,14 +212,33 @@ fn convert(json: &Json) -> minijinja::Value {
     }
 }
 
-/// Whether a condition holds.
+/// Whether a condition holds. What is copied for it is taken from `work`.
 ///
 /// # Errors
-/// 422 where it can't be decided: it compares what isn't there, or is of another kind. The log says which it is.
-pub fn holds(condition: &str, scope: &Map<String, Json>) -> Result<bool> {
+/// 422 where it can't be decided: it compares what isn't there, or is of another kind (the log says which it is); and where
+/// it is too much.
+pub fn holds(condition: &str, scope: &Map<String, Json>, work: &Budget) -> Result<bool> {
     let environment = environment();
     let expression = environment.compile_expression(condition).map_err(Error::internal)?;
-    match expression.eval(object(scope)) {
+    // Of a scope that may be large it sees what it names, and of a row the values that it names.
+    let paths = expression.undeclared_variables(true);
+    let mut named = Map::new();
+    for (name, value) in scope {
+        let of_name = |path: &&String| path.split('.').next() == Some(name);
+        let steps: Vec<_> = paths.iter().filter(of_name).map(|path| path.split('.').nth(1)).collect();
+        let kept = match value {
+            _ if steps.is_empty() => continue,
+            Json::Object(values) if steps.iter().all(Option::is_some) => {
+                let is_named = |(key, _): &(&String, &Json)| steps.contains(&Some(key.as_str()));
+                let kept = values.iter().filter(is_named).map(|(key, value)| (key.clone(), value.clone()));
+                Json::Object(kept.collect())
+            }
+            whole => whole.clone(),
+        };
+        work.take(weight(&kept))?;
+        named.insert(name.clone(), kept);
+    }
+    match expression.eval(object(&named)) {
         Ok(value) if !value.is_undefined() => Ok(value.is_true()),
         undecided => {
             let cause = undecided.err().map(|error| error.to_string());
@@ -198,13 +255,30 @@ mod checks {
     use super::*;
     use serde_json::json;
 
+    fn work() -> Budget {
+        Budget::new("a test", 10_000)
+    }
+
+    #[test]
+    fn what_is_worked_through_is_bounded_while_it_grows() {
+        let scope = json!({"list": vec!["x"; 100], "text": "y".repeat(5000)}).as_object().cloned().expect("an object");
+        let render = |text: &str| Template::read(json!(text)).render(&scope, &work());
+        assert!(render("{{list}}").is_ok() && render("{{text}}").is_ok());
+        for much in ["{{text}} {{text}}", "{{#each list}}{{#each ../list}}{{this}}{{/each}}{{/each}}"] {
+            assert!(render(much).is_err_and(|error| error.status() == 422), "{much}");
+        }
+        assert!(holds("list | length == 100", &scope, &work()).expect("decided"));
+        assert!(holds("text == 'x'", &scope, &Budget::new("a test", 5000)).is_err_and(|error| error.status() == 422));
+        assert!(holds("list | length == 100", &scope, &Budget::new("a test", 8000)).expect("decided"), "and of others nothing");
+    }
+
     fn scope() -> Map<String, Json> {
         json!({"n": 7, "s": "größe <\"&", "o": {"x": null, "list": [1]}}).as_object().cloned().expect("an object")
     }
 
     #[test]
     fn a_name_alone_keeps_its_type_and_inside_text_it_is_rendered_without_escaping() {
-        let render = |text: &str| Template::read(json!(text)).render(&scope());
+        let render = |text: &str| Template::read(json!(text)).render(&scope(), &work());
         assert_eq!(render("{{n}}").expect("a value"), json!(7));
         assert_eq!(render("{{ o.list }}").expect("a value"), json!([1]));
         assert_eq!((render("{{o.list.0}}").ok(), render("{{o.list.7}}").ok()), (Some(json!(1)), Some(json!(null))));
@@ -217,9 +291,9 @@ mod checks {
 
     #[test]
     fn conditions_see_the_same_names_and_no_others() {
-        assert!(holds("n > 3 and o.x is none", &scope()).expect("a condition"));
-        assert!(!holds("s == 'x'", &scope()).expect("a condition"));
-        assert!(holds("m", &scope()).is_err());
+        assert!(holds("n > 3 and o.x is none", &scope(), &work()).expect("a condition"));
+        assert!(!holds("s == 'x'", &scope(), &work()).expect("a condition"));
+        assert!(holds("m", &scope(), &work()).is_err());
         assert_eq!(
             paths("a.b > c").map(|mut n| {
                 n.sort();
@@ -229,6 +303,9 @@ mod checks {
         );
         assert!(paths("a >").is_err());
         assert!(paths("a is empty").is_err() && paths("a | first").is_err() && paths("a == 'x is empty'").is_ok());
-        assert!(holds("o.nothing is not defined and s is startingwith 'gr' and s | length > 3", &scope()).expect("a condition"));
+        assert!(
+            holds("o.nothing is not defined and s is startingwith 'gr' and s | length > 3", &scope(), &work())
+                .expect("a condition")
+        );
     }
 }

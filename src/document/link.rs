@@ -21,6 +21,8 @@ pub struct Place<'a> {
     pub query: &'a str,
     /// What it is written as.
     pub form: Form,
+    /// Most bytes of it.
+    pub most: usize,
 }
 
 /// What may not stand in a query as it is (RFC 3986), though clients may send it (QP4).

@@ -6,6 +6,7 @@
 pub mod limit;
 pub mod listen;
 pub mod metrics;
+pub mod outflow;
 pub mod reply;
 pub mod route;
 
@@ -20,6 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use uuid::Uuid;
 use warp::Filter as _;
@@ -41,11 +43,13 @@ use crate::request::media::Form;
 use crate::request::once::Once;
 use crate::request::precondition::Expected;
 use crate::schema::Schema;
+use crate::share::{self, Asker, Shares};
 use crate::statement::event::Origin;
 use crate::statement::outbox::Task;
 use crate::store::Store;
 use metrics::Metrics;
-use reply::Response;
+use outflow::Outflow;
+use reply::{Content, Response};
 
 /// Everything that a request needs. Nothing in here says who may do what.
 pub struct App {
@@ -75,6 +79,10 @@ pub struct App {
     pub outgoing: Outgoing,
     /// What is counted.
     pub metrics: Metrics,
+    /// The bytes of answers that wait to be taken.
+    pub outflow: Arc<Outflow>,
+    /// Of the files that may be sent at once.
+    pub uploads: Shares,
 }
 
 impl App {
@@ -96,7 +104,8 @@ impl App {
 
     /// Where the document that a request asks for is served.
     pub fn place<'a>(&'a self, asked: &'a Asked, form: Form) -> Place<'a> {
-        Place { base: self.base(), path: &asked.path, query: &asked.query, form }
+        let most = self.config.limits.answer;
+        Place { base: self.base(), path: &asked.path, query: &asked.query, form, most }
     }
 }
 
@@ -213,7 +222,7 @@ pub fn service(
     ServiceBuilder::new()
         .layer(cors(&app.config.cors_origins))
         .map_response(weakened)
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(reply::is_dynamic)))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a request panicked");
             reply::error(&Error::internal("a panic"), &Uuid::now_v7().to_string(), false)
@@ -273,7 +282,9 @@ async fn edge<B: bytes::Buf>(
     let method = if method == Method::HEAD { Method::GET } else { method };
     let asked = Asked { door, method, path, query, headers, caller, address, id };
     let longest = if route::is_upload(&asked) { app.config.limits.file_time } else { app.config.limits.request };
-    let answered = tokio::time::timeout(longest, caught(answer(app, &asked, body))).await;
+    let asker = Asker { session: asked.caller.session, address };
+    let answered = tokio::time::timeout(longest, caught(share::on_behalf(asker, answer(app, &asked, body)))).await;
+    let answered = answered.map(|answered| answered.and_then(|response| counted(app, response)));
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => refuse(app, &error, &asked),
@@ -285,6 +296,16 @@ async fn edge<B: bytes::Buf>(
     app.metrics.count(&asked.method, response.status(), started.elapsed());
     tracing::info!(id = asked.id, method = %asked.method, path = asked.path, status = response.status().as_u16(), ms = started.elapsed().as_secs_f64() * 1000.0, "request");
     response
+}
+
+/// An answer whose bytes count until they are taken; 503 where too many wait already.
+fn counted(app: &App, response: Response) -> Result<Response> {
+    let (head, content) = response.into_parts();
+    let content = match content {
+        Content::Whole(bytes) => Content::Whole(app.outflow.counted(bytes).ok_or(Error::Unavailable(2))?),
+        parts @ Content::Parts(_) => parts,
+    };
+    Ok(http::Response::from_parts(head, content))
 }
 
 /// A panic as the defect that it is: whoever asked is answered, in the form of their path.
@@ -348,9 +369,9 @@ pub struct Peer(pub IpAddr);
 
 /// Where a request comes from: the last address that no trusted proxy has.
 fn address(config: &Config, headers: &HeaderMap, peer: Option<Peer>) -> IpAddr {
-    let mut address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0);
+    let mut address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0.to_canonical());
     let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
-    let hops: Vec<Option<IpAddr>> = forwarded.map(|hop| hop.trim().parse().ok()).collect();
+    let hops: Vec<Option<IpAddr>> = forwarded.map(|hop| hop.trim().parse().ok().map(|hop: IpAddr| hop.to_canonical())).collect();
     for hop in hops.into_iter().rev() {
         match hop {
             Some(hop) if config.trusted_proxies.iter().any(|net| net.contains(&address)) => address = hop,

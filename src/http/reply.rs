@@ -53,6 +53,15 @@ pub fn sent(response: Response) -> warp::reply::Response {
     }
 }
 
+/// Marks an answer that is always the same: it was compressed once, if at all.
+#[derive(Debug, Clone, Copy)]
+pub struct Static;
+
+/// Whether an answer is to be compressed where it goes out.
+pub fn is_dynamic(_: StatusCode, _: http::Version, _: &http::HeaderMap, marks: &http::Extensions) -> bool {
+    marks.get::<Static>().is_none()
+}
+
 /// A JSON:API document.
 pub fn document(status: StatusCode, form: Form, body: Vec<u8>) -> Response {
     varies(with_type(status, form.media(), body))

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 use serde_json::{Map, Number, Value as Json};
 use uuid::Uuid;
 
+use crate::budget::{Budget, ENTRY};
 use crate::error::{Fault, short};
 
 /// A resource object of a request.
@@ -51,51 +52,72 @@ pub struct Identifier {
     pub permission: Option<Json>,
 }
 
-struct Strict;
+/// JSON in which no key stands twice, within a budget where there is one: of what it becomes.
+#[derive(Clone, Copy)]
+pub struct Strict<'b> {
+    budget: Option<&'b Budget>,
+}
 
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Json;
+impl<'b> Strict<'b> {
+    /// Within a budget.
+    pub fn within(budget: &'b Budget) -> Strict<'b> {
+        Strict { budget: Some(budget) }
+    }
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
-        deserializer.deserialize_any(Strict)
+    /// A value that has so many bytes beside what each value has.
+    fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
+        let taken = self.budget.map_or(Ok(()), |budget| budget.take(size_of::<Json>() + bytes));
+        taken.map_err(E::custom)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Json, E> {
+        self.take(0).map(|()| Json::Null)
     }
-    fn visit_bool<E>(self, v: bool) -> Result<Json, E> {
-        Ok(Json::Bool(v))
+    fn visit_bool<E: serde::de::Error>(self, v: bool) -> Result<Json, E> {
+        self.take(0).map(|()| Json::Bool(v))
     }
-    fn visit_i64<E>(self, v: i64) -> Result<Json, E> {
-        Ok(v.into())
+    fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Json, E> {
+        self.take(0).map(|()| v.into())
     }
-    fn visit_u64<E>(self, v: u64) -> Result<Json, E> {
-        Ok(v.into())
+    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Json, E> {
+        self.take(0).map(|()| v.into())
     }
     fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Json, E> {
+        self.take(0)?;
         Number::from_f64(v).map(Json::Number).ok_or_else(|| E::custom("a number out of range"))
     }
-    fn visit_str<E>(self, v: &str) -> Result<Json, E> {
-        Ok(Json::String(v.to_owned()))
+    fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Json, E> {
+        self.take(v.len()).map(|()| Json::String(v.to_owned()))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        self.take(0)?;
         let mut items = vec![];
-        while let Some(item) = seq.next_element_seed(Strict)? {
+        while let Some(item) = seq.next_element_seed(self)? {
             items.push(item);
         }
         Ok(Json::Array(items))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        self.take(0)?;
         let mut entries = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Strict)?;
+            self.take(ENTRY + key.len())?;
+            let value = map.next_value_seed(self)?;
             if entries.contains_key(&key) {
                 return Err(serde::de::Error::custom("a key stands twice in one object"));
             }
@@ -110,7 +132,7 @@ pub struct Whole(pub Json);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {
-        Strict.deserialize(deserializer).map(Whole)
+        Strict { budget: None }.deserialize(deserializer).map(Whole)
     }
 }
 

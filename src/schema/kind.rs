@@ -3,6 +3,8 @@
 //! In charge of: one row per type, and the check that turns a client's value into the text that PostgreSQL is
 //! given. It must not know entities, permissions or requests.
 
+mod markup;
+
 use regex::Regex;
 use serde_json::Value as Json;
 
@@ -292,7 +294,10 @@ impl Kind {
             Kind::Email => email(text).ok_or_else(wrong)?,
             Kind::Url => url(text).ok_or_else(wrong)?,
             Kind::Color => color(text).ok_or_else(wrong)?,
-            Kind::Html { clean: true } => ammonia::clean(text),
+            Kind::Html { clean: true } => {
+                markup::bounded(text)?;
+                ammonia::clean(text)
+            }
             _ => text.to_owned(),
         };
         let count = clean.chars().count();

@@ -56,17 +56,24 @@ fn json(row: &Row) -> Result<Json> {
 
 /// The attributes of rows and the ids of their to-one links, in the order of their ids here; secrets and hidden columns left
 /// out. What of it may be told is asked where it is told.
-pub fn row_values(entity: &Entity, rows: &[Uuid]) -> Internal<Vec<Json>> {
+pub fn row_values(entity: &Entity, rows: &[Uuid], room: usize) -> Internal<Vec<Option<Json>>> {
     let pairs: Vec<_> = entity.values().map(|name| format!("{}, t.{}", literal(name), quote(name))).collect();
     let pairs: Vec<_> = pairs.chunks(40).map(|some| format!("jsonb_build_object({})", some.join(", "))).collect();
     let text = format!(
-        "select (jsonb_build_object('id', t.id) || {})::text
-from unnest($1::uuid[]) with ordinality as x (id, n) join {} t using (id)
-order by x.n",
+        "select case when r.total <= $2::bigint then r.row end
+from (
+  select q.n, q.row, sum(octet_length(q.row)) over (order by q.n) as total, octet_length(q.row) as own
+  from (
+    select x.n, (jsonb_build_object('id', t.id) || {})::text as row
+    from unnest($1::uuid[]) with ordinality as x (id, n) join {} t using (id)
+    offset 0) q) r
+where r.total - r.own <= $2::bigint
+order by r.n",
         pairs.join(" || "),
         entity.table()
     );
-    Internal::new(text, values![ids(rows)], all(json))
+    let row = |row: &Row| row.optional::<&str>(0)?.map(|text| serde_json::from_str(text).map_err(Error::internal)).transpose();
+    Internal::new(text, values![ids(rows), room as u64], all(row))
 }
 
 /// Who calls, as files may speak of it: id, e-mail, name, and the names of the declared groups.

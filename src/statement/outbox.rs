@@ -16,11 +16,13 @@ pub struct Queue<T> {
     line: fn(&str) -> String,
     /// What is asked of a row, beside its id and tries.
     columns: &'static str,
-    /// Which of the table's rows it is of, as a condition on `t`.
-    which: &'static str,
+    /// Which of the table's rows it is of.
+    which: fn(&str) -> String,
     /// The state of what is done; `<state>_at` is when.
     done: &'static str,
-    /// Reads the columns, from the third on.
+    /// What follows where one is given up: a statement on the row `m`, `$2` says why.
+    buries: &'static str,
+    /// Reads the columns, from the fourth on.
     read: fn(&Row) -> Result<T>,
 }
 
@@ -59,6 +61,8 @@ pub struct Claimed<T> {
     pub id: Uuid,
     /// How often it was tried, this time included: who claims it later has a higher number.
     pub tries: i64,
+    /// How often in a row it was begun before, and nobody came to an end with it.
+    pub unended: i64,
     /// What it is.
     pub what: T,
 }
@@ -72,16 +76,17 @@ pub const MAIL: Queue<Letter> = Queue {
     table: "mail",
     line: |t| format!("lower({t}.\"to\")"),
     columns: "m.\"to\", m.letter, m.values::text, m.sealed, m.message_id, m.language",
-    which: "true",
+    which: |_| "true".to_owned(),
     done: "sent",
+    buries: "",
     read: |row| {
         Ok(Letter {
-            to: row.column(2)?,
-            name: row.column(3)?,
-            values: serde_json::from_str(row.column(4)?).map_err(Error::internal)?,
-            sealed: sealed(row, 5)?,
-            message_id: row.column(6)?,
-            language: row.optional(7)?,
+            to: row.column(3)?,
+            name: row.column(4)?,
+            values: serde_json::from_str(row.column(5)?).map_err(Error::internal)?,
+            sealed: sealed(row, 6)?,
+            message_id: row.column(7)?,
+            language: row.optional(8)?,
         })
     },
 };
@@ -91,22 +96,32 @@ pub const TASKS: Queue<Task> = Queue {
     table: "task",
     line: |t| format!("{t}.line"),
     columns: "m.kind, m.name, m.payload::text, m.sealed, m.caller, m.depth::bigint",
-    which: "t.kind <> 'transfer'",
+    which: |t| format!("{t}.kind <> 'transfer'"),
     done: "done",
+    buries: "",
     read: |row| {
         Ok(Task {
-            kind: row.column(2)?,
-            name: row.column(3)?,
-            payload: serde_json::from_str(row.column(4)?).map_err(Error::internal)?,
-            sealed: sealed(row, 5)?,
-            caller: row.optional(6)?,
-            depth: row.optional(7)?.unwrap_or(0),
+            kind: row.column(3)?,
+            name: row.column(4)?,
+            payload: serde_json::from_str(row.column(5)?).map_err(Error::internal)?,
+            sealed: sealed(row, 6)?,
+            caller: row.optional(7)?,
+            depth: row.optional(8)?.unwrap_or(0),
         })
     },
 };
 
 /// Imports and exports, which take their time: beside the other tasks, so that none waits for them.
-pub const TRANSFERS: Queue<Task> = Queue { which: "t.kind = 'transfer'", ..TASKS };
+pub const TRANSFERS: Queue<Task> = Queue {
+    which: |t| format!("{t}.kind = 'transfer'"),
+    // One after the other for each user, so that nobody takes all places.
+    line: |t| format!("coalesce({t}.caller::text, {t}.line)"),
+    buries: "update transfer t
+  set state = 'failed', version = t.version + 1, updated_at = now(),
+    faults = jsonb_build_array(jsonb_build_object('row', 0, 'field', '', 'code', 'failed', 'message', left($2, 500)))
+  from m where t.id = (m.payload->>'id')::uuid and t.state = 'running'",
+    ..TASKS
+};
 
 /// A letter that is put in.
 #[derive(Debug)]
@@ -142,24 +157,27 @@ impl<T: 'static> Queue<T> {
     /// Claims what is due, of each line the oldest. Who claims one has so many seconds: then it is due again, whatever became
     /// of them.
     pub fn claim(&self, seconds: u64, most: usize) -> Internal<Vec<Claimed<T>>> {
-        let Queue { table, line, columns, which, done, read } = *self;
+        let Queue { table, line, columns, which, done, read, .. } = *self;
         let is_open = |t: &str| format!("{t}.state = 'waiting' and {t}.{done}_at is null");
         let text = format!(
             "update {table} m
-set tries = m.tries + 1, next_at = now() + make_interval(secs => $1::double precision), version = m.version + 1, updated_at = now()
+set tries = m.tries + 1, begun = coalesce(m.begun, 0) + 1, next_at = now() + make_interval(secs => $1::double precision), version = m.version + 1, updated_at = now()
 where m.id in (
   select t.id from {table} t
-  where {} and {which} and t.next_at <= now() and not exists (
-    select from {table} e where {} and {} = {} and (e.created_at, e.id) < (t.created_at, t.id))
+  where {} and {} and t.next_at <= now() and not exists (
+    select from {table} e where {} and {} and {} = {} and (e.created_at, e.id) < (t.created_at, t.id))
   order by t.created_at, t.id limit $2::bigint
   for update skip locked)
-returning m.id, m.tries::bigint, {columns}",
+returning m.id, m.tries::bigint, m.begun::bigint - 1, {columns}",
             is_open("t"),
+            which("t"),
             is_open("e"),
+            which("e"),
             line("e"),
             line("t"),
         );
-        let claimed = move |row: &Row| Ok(Claimed { id: row.column(0)?, tries: row.column(1)?, what: read(row)? });
+        let claimed =
+            move |row: &Row| Ok(Claimed { id: row.column(0)?, tries: row.column(1)?, unended: row.column(2)?, what: read(row)? });
         Internal::new(text, values![seconds, most as u64], all(claimed))
     }
 
@@ -175,7 +193,7 @@ returning m.id, m.tries::bigint, {columns}",
     order by t.created_at limit 20
     for update skip locked))
 update {table}
-set state = '{done}', {done}_at = now(), sealed = null, error = null, version = version + 1, updated_at = now()
+set state = '{done}', {done}_at = now(), begun = null, sealed = null, error = null, version = version + 1, updated_at = now()
 where id = $1"
         );
         Internal::new(text, values![id, keep], is_done)
@@ -184,12 +202,16 @@ where id = $1"
     /// It was not done, at this try: again in so many seconds, or, where that is of no use, never. If it was claimed again
     /// since, or is done, this try has no say.
     pub fn failed(&self, id: Uuid, tries: i64, words: &str, seconds: Option<u64>) -> Internal<()> {
-        let Queue { table, done, .. } = self;
+        let Queue { table, done, buries, .. } = self;
+        let buried = if seconds.is_none() && !buries.is_empty() { format!(", b as (\n  {buries})") } else { String::new() };
         let text = format!(
-            "update {table}
-set error = left($2, 500), state = case when $3::double precision is null then 'dead' else state end,
-  next_at = now() + make_interval(secs => coalesce($3::double precision, 0)), version = version + 1, updated_at = now()
-where id = $1 and {done}_at is null and tries = $4::bigint"
+            "with m as (
+  update {table}
+  set error = left($2, 500), begun = null, state = case when $3::double precision is null then 'dead' else state end,
+    next_at = now() + make_interval(secs => coalesce($3::double precision, 0)), version = version + 1, updated_at = now()
+  where id = $1 and {done}_at is null and tries = $4::bigint
+  returning *){buried}
+select from m"
         );
         Internal::new(text, values![id, kept(words), seconds, tries], is_done)
     }

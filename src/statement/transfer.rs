@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::kept;
-use super::query::{Guarded, Internal, Sql, all, any, array, done, first, values};
+use super::query::{Guarded, Internal, Sql, all, any, array, done, first, one, values};
 use super::who::{gate, who};
 use crate::permission::{Actor, Right};
 use crate::schema::kind::Kind;
@@ -62,6 +62,12 @@ pub fn part(id: Uuid, number: i64) -> Internal<Option<Vec<u8>>> {
     Internal::new(text, values![id, number], first(|row| row.column::<&[u8]>(0).map(<[u8]>::to_vec)))
 }
 
+/// How many bytes a file has.
+pub fn length(id: Uuid) -> Internal<i64> {
+    let text = "select coalesce(sum(length(bytes)), 0)::bigint from rowhouse.part where transfer = $1";
+    Internal::new(text, values![id], one(|row| row.column(0)))
+}
+
 /// Gives the parts that were put in under another id to a transfer.
 pub fn give(parts: Uuid, id: Uuid) -> Internal<()> {
     Internal::new("update rowhouse.part set transfer = $2 where transfer = $1", values![parts, id], done)
@@ -108,8 +114,8 @@ pub struct Progress {
     pub updated: i64,
     /// Failed.
     pub failed: i64,
-    /// The first of the faults, as JSON.
-    pub faults: String,
+    /// The first of the faults, as JSON; none: they are as they were.
+    pub faults: Option<String>,
     /// Whether the file couldn't be read to its end.
     pub is_broken: bool,
 }
@@ -129,13 +135,12 @@ pub fn progress(id: Uuid, claim: Claim, progress: &Progress, state: &str, lease:
   where id = $2 and tries = $10::bigint
   returning id)
 update transfer
-set done = $3::bigint, created = $4::bigint, updated = $5::bigint, failed = $6::bigint, faults = $7::jsonb, state = $8,
+set done = $3::bigint, created = $4::bigint, updated = $5::bigint, failed = $6::bigint, faults = coalesce($7::jsonb, faults), state = $8,
   version = version + 1, updated_at = now()
 where id = $1 and exists (select from t)
 returning id";
     let Progress { done, created, updated, failed, faults, .. } = progress;
-    let faults = if faults.is_empty() { "[]" } else { faults };
-    let sent = values![id, claim.task, *done, *created, *updated, *failed, faults, state, lease, claim.tries];
+    let sent = values![id, claim.task, *done, *created, *updated, *failed, faults.as_deref(), state, lease, claim.tries];
     Internal::new(text, sent, any)
 }
 

@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::config::Database;
 use crate::error::{Error, Result};
+use crate::share::{Share, Shares};
 use crate::statement::event::{self, Origin};
 use crate::statement::query::{Query, Statement};
 use crate::statement::read::Shape;
@@ -52,6 +53,10 @@ pub const QUIET: &str = "tokio_postgres=info,deadpool=info";
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
+    /// Of the pool.
+    shares: Arc<Shares>,
+    /// Longest that a share is waited for; a connection then once more as long.
+    wait: Duration,
     shared: Arc<Shared>,
     tls: Tls,
     memory: Arc<Memory>,
@@ -66,6 +71,8 @@ struct Memory {
     /// The shapes of plans, by their keys.
     shapes: Bounded<Arc<Shape>>,
     callers: Callers,
+    /// Most bytes of the rows that a statement brings.
+    result: usize,
     /// Whether another schema was applied, of which what we serve is no part any more.
     is_outdated: AtomicBool,
     /// The digest of the schema that was applied last, if what we serve is part of it.
@@ -82,6 +89,8 @@ struct Memory {
 /// ```
 pub struct Scope {
     connection: Option<Object>,
+    /// It counts as its asker's, until it is given back.
+    _share: Share,
     tls: Tls,
     memory: Arc<Memory>,
     /// Longest that a statement may run: what ends one sooner was somebody else's cancel.
@@ -133,10 +142,12 @@ impl Store {
             prepared: Bounded::new(limits.shapes),
             shapes: Bounded::new(limits.shapes),
             callers: Callers::new(limits.callers, limits.proof),
+            result: limits.result,
             is_outdated: AtomicBool::new(false),
             served: Mutex::default(),
         };
-        Ok(Store { pool, shared: Arc::new(Shared::new(small, limits)), tls, memory: Arc::new(memory) })
+        let shares = Arc::new(Shares::new(limits.pool));
+        Ok(Store { pool, shares, wait: limits.wait, shared: Arc::new(Shared::new(small, limits)), tls, memory: Arc::new(memory) })
     }
 
     /// Runs one statement outside of any transaction.
@@ -169,9 +180,11 @@ impl Store {
     }
 
     async fn scope(&self, beginning: Option<Cow<'static, str>>) -> Result<Scope> {
+        let share = tokio::time::timeout(self.wait, self.shares.wait()).await.map_err(|_| Error::Unavailable(2))?;
         let connection = Some(self.connection().await?);
         Ok(Scope {
             connection,
+            _share: share,
             tls: self.tls.clone(),
             memory: self.memory.clone(),
             patience: self.shared.patience,

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
+use futures_util::TryStreamExt as _;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -55,20 +56,22 @@ pub(super) async fn execute<T>(
     patience: Duration,
 ) -> Result<Vec<Row>> {
     let started = Instant::now();
+    let failed = |error| memory.failed(error, ready.is_old, started.elapsed() < patience);
+    let values = query.values().iter().map(|value| value as &(dyn ToSql + Sync));
     let rows = match &ready.prepared {
-        Some(prepared) => {
-            let values: Vec<&(dyn ToSql + Sync)> = query.values().iter().map(|v| v as _).collect();
-            connection.query(prepared, &values).await
-        }
-        None => {
-            let values: Vec<(&(dyn ToSql + Sync), Type)> = query.values().iter().map(|v| (v as _, Type::UNKNOWN)).collect();
-            connection.query_typed(query.text(), &values).await
-        }
+        Some(prepared) => connection.query_raw(prepared, values).await,
+        None => connection.query_typed_raw(query.text(), values.map(|value| (value, Type::UNKNOWN))).await,
     };
-    match rows {
-        Ok(rows) => Ok(rows.into_iter().map(Row::new).collect()),
-        Err(error) => Err(memory.failed(error, ready.is_old, started.elapsed() < patience)),
+    let mut rows = std::pin::pin!(rows.map_err(failed)?);
+    let (mut found, mut bytes) = (vec![], 0);
+    while let Some(row) = rows.try_next().await.map_err(failed)? {
+        bytes += row.raw_size_bytes();
+        if bytes > memory.result {
+            return Err(Error::TooMuch { most: memory.result, rows: found.len() }); // the others are thrown away as they come
+        }
+        found.push(Row::new(row));
     }
+    Ok(found)
 }
 
 /// What a statement runs into that was made for another schema: a result of other columns or types; no such table, column,

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use bolero::check;
+use rowhouse::action::transfer::table;
 use rowhouse::config::{Config, load};
 use rowhouse::error::{Fault, Source};
 use rowhouse::plan::{Pick, Plan, Planner};
@@ -292,5 +293,130 @@ fn media_types() {
         }
         _ = precondition::is_known(Some(&text), "\"1-x\"");
         assert_ne!(Expected::read(Some(&text)), Expected::Unsaid);
+    });
+}
+
+const TABLE: &[&str] = &[
+    "name",
+    "größe",
+    ",",
+    ";",
+    "\n",
+    "\r\n",
+    "\"",
+    "\"\"",
+    "1",
+    "0.5",
+    "x",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "null",
+    "\\u0000",
+    "\u{feff}",
+    "<row>",
+    "</row>",
+    "<row r=\"3\">",
+    "<c>",
+    "<c t=\"s\">",
+    "<c t=\"b\" r=\"B2\">",
+    "<c s=\"1\">",
+    "<c t=\"inlineStr\">",
+    "<c t=\"e\"/>",
+    "</c>",
+    "<v>",
+    "</v>",
+    "<is>",
+    "</is>",
+    "<t>",
+    "</t>",
+    "<rPh>",
+    "</rPh>",
+    "<si>",
+    "</si>",
+    "&amp;",
+    "&#x0;",
+    "&x;",
+    "<![CDATA[",
+    "]]>",
+    "<!--",
+    "-->",
+    "45351.75",
+    "-1",
+    "1e308",
+    "<numFmt numFmtId=\"7\" formatCode=\"[h]:mm;@\"/>",
+    "<cellXfs>",
+    "<xf numFmtId=\"7\"/>",
+    "</cellXfs>",
+];
+
+/// A workbook whose sheet, shared texts and styles are these.
+fn workbook(parts: [&str; 3]) -> Vec<u8> {
+    let names = ["xl/worksheets/s.xml", "xl/t.xml", "xl/f.xml"];
+    let kinds = ["worksheet", "sharedStrings", "styles"];
+    let leads = (0..3).map(|at| format!("<Relationship Id=\"{at}\" Type=\"/{}\" Target=\"/{}\"/>", kinds[at], names[at]));
+    let leads = format!("<Relationships>{}</Relationships>", leads.collect::<String>());
+    let book = "<workbook><workbookPr date1904=\"1\"/><sheets><sheet name=\"A\" r:id=\"0\"/></sheets></workbook>";
+    let [sheet, texts, styles] = parts;
+    let sheet = format!("<worksheet><sheetData>{sheet}</sheetData></worksheet>");
+    let files = [
+        ("xl/workbook.xml", book),
+        ("xl/_rels/workbook.xml.rels", &leads),
+        (names[0], &sheet),
+        (names[1], texts),
+        (names[2], styles),
+    ];
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, text) in files {
+        archive.start_file(name, stored).expect("begun");
+        std::io::Write::write_all(&mut archive, text.as_bytes()).expect("written");
+    }
+    archive.finish().expect("finished").into_inner()
+}
+
+#[test]
+fn tables() {
+    check!().for_each(|input: &[u8]| {
+        let Some((first, rest)) = input.split_first() else { return };
+        let words = || text(rest, TABLE);
+        let (format, bytes) = match first % 5 {
+            0 => ("csv", words().into_bytes()),
+            1 => ("json", words().into_bytes()),
+            2 => ("xlsx", rest.to_vec()),
+            3 => {
+                // A workbook of which some bytes are others.
+                let mut bytes = workbook(["<row><c t=\"inlineStr\"><is><t>a</t></is></c></row>", "", ""]);
+                for pair in rest.chunks_exact(2) {
+                    let at = usize::from(pair[0]) * 7 % bytes.len();
+                    bytes[at] = pair[1];
+                }
+                ("xlsx", bytes)
+            }
+            _ => {
+                let words = words();
+                let at = words.char_indices().map(|(at, _)| at).nth(words.chars().count() / 2).unwrap_or(0);
+                let (sheet, others) = words.split_at(at);
+                ("xlsx", workbook([sheet, &format!("<sst>{others}</sst>"), &format!("<styleSheet>{others}</styleSheet>")]))
+            }
+        };
+        let mut number = 0;
+        let read = table::rows(std::io::Cursor::new(bytes), format, &mut |lines| {
+            assert!(!lines.is_empty());
+            for line in lines {
+                number += 1;
+                assert!(line.number == number && line.place > 0, "{line:?}");
+                assert!(
+                    line.iter().all(|(name, cell)| name.len() < 256 && cell.json() != Json::String(String::new())),
+                    "{line:?}"
+                );
+            }
+            Ok(())
+        });
+        if let Err(stop) = read {
+            assert!(matches!(&stop, table::Stop::Broken(words) if words.ends_with('.')), "{stop:?}");
+        }
     });
 }

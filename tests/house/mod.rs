@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod beside;
+pub mod hostile;
 pub mod process;
 pub mod smtp;
 pub mod web;

@@ -48,6 +48,11 @@ impl Deed<'_> {
     pub(super) async fn keep(&mut self, done: Json) -> Result<()> {
         let Some((key, user)) = &self.once else { return Ok(()) };
         let seconds = self.planner.limits.idempotency.as_secs();
-        self.scope.run(&once::keep(key, *user, done.to_string(), seconds)).await
+        let (done, most) = (done.to_string(), self.planner.limits.body);
+        if done.len() > most {
+            let words = format!("What is answered to a request with `{HEADER}` is kept, and has at most {most} bytes.");
+            return Err(Error::Invalid(vec![Fault::new("too-large", words).header(HEADER)]));
+        }
+        self.scope.run(&once::keep(key, *user, done, seconds)).await
     }
 }

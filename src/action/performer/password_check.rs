@@ -9,7 +9,9 @@ use serde_json::{Map, Value as Json, json};
 use super::{Gives, Performer, plain, text};
 use crate::action::run::{Call, Checked, Means, Run};
 use crate::action::{Action, Deed, value};
+use crate::budget::Budget;
 use crate::error::{Error, Result};
+use crate::share::{HOSTS_OF_SITE, host, site};
 use crate::statement::account::{self, Credentials};
 
 /// Gives the user, as a proof that `session.open` takes.
@@ -21,7 +23,8 @@ pub static PERFORMER: Performer = Performer {
 
 /// Under which key the attempts on an account from an address are counted.
 pub fn account_key(email: &str, address: IpAddr) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{} {address}", email.to_lowercase()).as_bytes());
+    let digest =
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{} {}", email.to_lowercase(), host(address)).as_bytes());
     format!("account:{}", URL_SAFE_NO_PAD.encode(digest))
 }
 
@@ -36,13 +39,17 @@ pub async fn before(means: &Means<'_>, action: &Action, call: &Call, scope: &Map
         _ => None,
     });
     let Some(with) = check else { return Ok(None) };
-    let rendered = value::render(with, scope)?;
+    let rendered = value::render(with, scope, &Budget::new("what is checked", means.config.limits.body))?;
     let (email, password) = (text(&rendered, "email"), text(&rendered, "password"));
     let limits = &means.config.limits;
     let window = limits.signin_window.as_secs();
     let count = async |key: &str| means.store.read(&account::attempt(key, window)).await;
-    if count(&format!("address:{}", call.address)).await? > i64::from(limits.signin_per_address) {
-        return Err(Error::TooMany(window));
+    let most = i64::from(limits.signin_per_address);
+    let site = site(call.address).map(|site| (site, most.saturating_mul(i64::from(HOSTS_OF_SITE))));
+    for (network, most) in [(host(call.address), most)].into_iter().chain(site) {
+        if count(&format!("address:{network}")).await? > most {
+            return Err(Error::TooMany(window));
+        }
     }
     let is_barred = count(&account_key(&email, call.address)).await? > i64::from(limits.signin_per_account);
     let credentials = account::credentials(means.schema.system("user_account"), &email, call.caller.counts()?);

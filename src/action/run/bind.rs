@@ -21,7 +21,7 @@ impl<'a> Run<'a> {
         }
         if let Some(id) = subject {
             let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
-            self.scope.insert("subject".to_owned(), values);
+            self.hold("subject".to_owned(), values)?;
         } else if self.action.subject != SubjectUse::None {
             self.scope.insert("subject".to_owned(), Json::Null);
         }
@@ -33,7 +33,7 @@ impl<'a> Run<'a> {
                 let Some(id) = self.id(&input.name) else { continue };
                 self.deed.require(entity, id, Right::Peek).await?;
                 let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
-                self.scope.insert(input.name.clone(), values);
+                self.hold(input.name.clone(), values)?;
             }
         }
         Ok(())
@@ -65,8 +65,10 @@ impl<'a> Run<'a> {
         self.deed.lifted.rows.extend(rights);
     }
 
+    /// The values of rows, as far as there is room for them: what there is none for isn't sent.
     pub(super) async fn values(&mut self, entity: &Entity, ids: &[Uuid]) -> Result<Vec<Json>> {
-        self.deed.scope.run(&statement::row_values(entity, ids)).await
+        let rows = self.deed.scope.run(&statement::row_values(entity, ids, self.held.left())).await?;
+        rows.into_iter().map(|row| row.ok_or(self.held.exceeded().into())).collect()
     }
 
     /// A row's values as files may speak of it, if it is there.

@@ -12,23 +12,34 @@ use crate::action::parameters::misfit;
 use crate::action::performer::{Gives, Performer};
 use crate::action::value::{Template, holds, render};
 use crate::action::{Action, Deed as Does, Lift, Outcome, input};
+use crate::budget::weight;
 use crate::error::{Error, Fault, Result};
 use crate::plan::change::{LinkChange, Target, Verb, grant_bits};
 use crate::request::body::uuid;
 use crate::request::precondition::Expected;
 
+/// So many bytes are worked through before others are served.
+const PAUSE: usize = 1 << 20;
+
 impl<'a> Run<'a> {
+    /// Gives a value a name.
+    ///
+    /// # Errors
+    /// 422 where the action holds too much.
+    pub(super) fn hold(&mut self, name: String, value: Json) -> Result<()> {
+        self.held.take(weight(&value))?;
+        self.scope.insert(name, value);
+        Ok(())
+    }
+
     async fn outcome(&mut self, outcome: &'a Outcome) -> Result<()> {
         let is_skipped = match &outcome.when {
-            Some(condition) => !holds(condition, &self.scope)?,
+            Some(condition) => !holds(condition, &self.scope, &self.work)?,
             None => false,
         };
         // Rendered before: an error of PostgreSQL's leaves nothing to ask afterwards.
         let otherwise = match &outcome.else_fail {
-            Some((status, message)) if !is_skipped => {
-                let told = self.tellable(message).await?;
-                Some((*status, message.render(&told)))
-            }
+            Some((status, message)) if !is_skipped => Some((*status, self.rendered(message).await)),
             _ => None,
         };
         let result = if is_skipped { Ok(Json::Null) } else { self.boxed(outcome).await };
@@ -39,7 +50,12 @@ impl<'a> Run<'a> {
             (result, _) => result?,
         };
         if let Some(name) = &outcome.name {
-            self.scope.insert(name.clone(), result);
+            self.hold(name.clone(), result)?;
+        }
+        if self.work.taken() > self.paused + PAUSE {
+            // Others are served between two outcomes that are much work.
+            self.paused = self.work.taken();
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -82,8 +98,11 @@ impl<'a> Run<'a> {
         let rows = std::mem::take(&mut self.rows);
         let lifted = std::mem::take(&mut self.deed.lifted);
         (self.action, self.depth) = (called, self.depth + 1);
+        let (held, answered) = (self.held.taken(), self.answered);
         self.begin(entity, subject).await?;
         self.outcomes(&called.outcomes).await?;
+        // What it named is gone; what it answered stays.
+        self.held.give((self.held.taken() - held).saturating_sub(self.answered - answered));
         (self.action, self.scope) = outer;
         (self.rows, self.deed.lifted, self.depth) = (rows, lifted, self.depth - 1);
         Ok(())
@@ -132,6 +151,7 @@ impl<'a> Run<'a> {
             Does::RespondRow { row } => {
                 let (entity, id) = self.row(row)?;
                 let resource = self.resource(entity, id).await?;
+                self.count_answer(weight(&resource))?;
                 self.kept.push(json!({"row": [entity.name, id]}));
                 self.directives.push(json!({"ResponseType": entity.name, "Attributes": resource}));
                 Ok(Json::Null)
@@ -142,13 +162,13 @@ impl<'a> Run<'a> {
                 let subject = subject.as_ref().map(|name| self.row(name)).transpose()?.map(|(_, id)| id);
                 let mut sent = Map::new();
                 for (name, template) in with {
-                    sent.insert(name.clone(), template.render(&self.tellable(template).await?)?);
+                    sent.insert(name.clone(), self.rendered(template).await?);
                 }
                 self.call(called, subject, &sent).await?;
                 Ok(Json::Null)
             }
             Does::Fail { status, message } => {
-                let message = message.render(&self.tellable(message).await?)?;
+                let message = self.rendered(message).await?;
                 Err(Error::Failed { status: *status, message: words(&message) })
             }
         }
@@ -156,8 +176,11 @@ impl<'a> Run<'a> {
 
     async fn performs(&mut self, outcome: &'a Outcome, performer: &Performer, with: &[(String, Template)]) -> Result<Json> {
         let with = match performer.tells {
-            true => render(with, &self.tellable(&Template::Map(with.to_vec())).await?)?,
-            false => render(with, &self.scope)?,
+            true => match self.rendered(&Template::Map(with.to_vec())).await? {
+                Json::Object(with) => with,
+                _ => Map::new(), // a map becomes an object
+            },
+            false => render(with, &self.scope, &self.work)?,
         };
         for (name, value) in &with {
             if let Some(words) = misfit(&(performer.properties)()[name], value).filter(|_| !value.is_null()) {
@@ -184,7 +207,7 @@ impl<'a> Run<'a> {
     async fn responds(&mut self, known: &Directive, with: &[(String, Template)]) -> Result<Json> {
         self.told.clear();
         let all = Template::Map(with.to_vec());
-        let mut attributes = all.render(&self.tellable(&all).await?)?;
+        let mut attributes = self.rendered(&all).await?;
         let properties = (known.properties)();
         for (name, value) in attributes.as_object_mut().into_iter().flatten() {
             // A number that stands where text is wanted means its text.
@@ -194,7 +217,7 @@ impl<'a> Run<'a> {
         }
         check_directive(self.app.config, known, &attributes)?;
         let told = std::mem::take(&mut self.told);
-        self.answer(json!({"ResponseType": known.name, "Attributes": attributes}), told);
+        self.answer(json!({"ResponseType": known.name, "Attributes": attributes}), told)?;
         Ok(Json::Null)
     }
 
@@ -208,7 +231,7 @@ impl<'a> Run<'a> {
         most: i64,
     ) -> Result<Vec<Json>> {
         let entity = self.deed.planner.entity(entity)?;
-        let condition = condition.map(|c| c.render(&self.scope)).transpose()?;
+        let condition = condition.map(|c| c.render(&self.scope, &self.work)).transpose()?;
         let most = most.min(self.deed.planner.limits.each.try_into().unwrap_or(i64::MAX));
         let plan = self.deed.planner.search(entity, condition.map(nulls), sort, most);
         let ids = self.deed.search(plan).await?;
@@ -229,7 +252,7 @@ impl<'a> Run<'a> {
         // None said leaves a grant that is there as it is.
         let bits = match permission {
             Some(template) => {
-                let sent = template.render(&self.tellable(template).await?)?;
+                let sent = self.rendered(template).await?;
                 grant_bits(&sent).map_err(|fault| Error::Invalid(vec![fault.at("/attributes/permission")]))?.map(Some)
             }
             None => None,
@@ -241,17 +264,20 @@ impl<'a> Run<'a> {
 
     /// Outcomes for each row of a list; what they name is nothing outside.
     async fn each(&mut self, list: &str, name: &str, outcomes: &'a [Outcome]) -> Result<Json> {
-        let rows = self.scope.get(list).and_then(Json::as_array).cloned().unwrap_or_default();
         if let Some(bound) = self.rows.get(list).copied() {
             self.rows.insert(name.to_owned(), bound);
         }
-        let outside = self.scope.clone();
-        for row in rows {
-            self.scope.clone_from(&outside);
-            self.scope.insert(name.to_owned(), row);
+        let (outside, mut at) = (self.scope.len(), 0);
+        while let Some(row) = self.scope.get(list).and_then(|rows| rows.get(at)).cloned() {
+            self.hold(name.to_owned(), row)?;
             self.outcomes(outcomes).await?;
+            // Names are in the order in which they were given, and none is given twice.
+            let inside: Vec<String> = self.scope.keys().skip(outside).cloned().collect();
+            for name in inside.iter().rev() {
+                self.scope.remove(name).iter().for_each(|value| self.held.give(weight(value)));
+            }
+            at += 1;
         }
-        self.scope = outside;
         Ok(Json::Null)
     }
 }

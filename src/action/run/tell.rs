@@ -1,5 +1,6 @@
 //! What an action may tell: values in answers and in rows that it writes.
 
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ use crate::account::password::policy;
 use crate::action::directive::{Directive, cookie};
 use crate::action::parameters::misfit;
 use crate::action::value::Template;
+use crate::budget::weight;
 use crate::config::Config;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
@@ -22,10 +24,22 @@ use crate::schema::kind::Kind;
 
 impl<'a> Run<'a> {
     /// Adds a directive to the answer; kept with the rows that it tells of.
-    pub(super) fn answer(&mut self, directive: Json, told: Vec<(&'a Entity, Uuid)>) {
+    ///
+    /// # Errors
+    /// 422 where the answer is too large.
+    pub(super) fn answer(&mut self, directive: Json, told: Vec<(&'a Entity, Uuid)>) -> Result<()> {
+        self.count_answer(2 * weight(&directive))?; // it is kept, too
         let rows: Vec<Json> = told.into_iter().map(|(entity, id)| json!([entity.name, id])).collect();
         self.kept.push(json!({"directive": directive, "of": rows}));
         self.directives.push(directive);
+        Ok(())
+    }
+
+    /// Takes so many bytes for the answer.
+    pub(super) fn count_answer(&mut self, bytes: usize) -> Result<()> {
+        self.held.take(bytes)?;
+        self.answered += bytes;
+        Ok(())
     }
 
     /// The directives of a call that was done before, its rows as they are served now.
@@ -62,22 +76,34 @@ impl<'a> Run<'a> {
         let caller = self.deed.caller();
         let answer = access::read(Source::Scope(&mut self.deed.scope), schema, caller, &plan).await?;
         let base = self.app.config.public_url.as_deref().unwrap_or_default();
-        let document = document::render(&plan, &answer, &Place { base, path: "", query: "", form: Form::Plain })?;
+        let document =
+            document::render(&plan, &answer, &Place { base, path: "", query: "", form: Form::Plain, most: self.held.left() })?;
         let mut document: Json = serde_json::from_slice(&document).map_err(Error::internal)?;
         Ok(document["data"].take())
     }
 
+    /// A template's value, as an answer may tell of it. (Boxed: outcomes hold others, and each has this in many places.)
+    pub(super) fn rendered<'r>(&'r mut self, template: &'r Template) -> BoxFuture<'r, Result<Json>> {
+        Box::pin(async move {
+            let told = self.tellable(template).await?;
+            template.render(&told, &self.work)
+        })
+    }
+
     /// The scope as an answer may tell of it: of rows that the action didn't make only the id, unless the caller may read
     /// them. Peek lets an action work with a row; it doesn't serve its data.
-    pub(super) async fn tellable(&mut self, template: &Template) -> Result<Map<String, Json>> {
+    async fn tellable(&mut self, template: &Template) -> Result<Map<String, Json>> {
         let names = template.names().map_err(Error::internal)?;
         // What isn't named isn't there: no way of speaking leads past what follows.
         let mut told: Map<String, Json> = self
             .scope
             .iter()
             .filter(|(name, _)| names.contains(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+            .map(|(name, value)| {
+                self.work.take(weight(value))?;
+                Ok((name.clone(), value.clone()))
+            })
+            .collect::<Result<_>>()?;
         for (name, bound) in self.rows.clone().into_iter().filter(|(name, b)| !b.is_made && names.contains(name)) {
             let Some(value) = told.get_mut(&name) else { continue };
             let rows = match value {
@@ -132,7 +158,7 @@ impl<'a> Run<'a> {
         for (name, template) in with {
             if let Some(relation) = entity.relation(name) {
                 // Referring to a row asks refer, not read: its id is enough.
-                let value = template.render(&self.scope)?;
+                let value = template.render(&self.scope, &self.work)?;
                 let targets = match (value.as_str().or_else(|| value["id"].as_str()), &value) {
                     (Some(id), _) => vec![Target { id: uuid(id).unwrap_or_default(), bits: None }],
                     (None, Json::Null) => vec![],
@@ -152,7 +178,7 @@ impl<'a> Run<'a> {
                     }
                     self.hashes.get(input).cloned().unwrap_or_default()
                 }
-                (template, kind) => match (template.render(&self.tellable(template).await?)?, kind) {
+                (template, kind) => match (self.rendered(template).await?, kind) {
                     (Json::String(text), Some(Kind::Encrypted)) => Json::String(self.app.seal.seal_text("column", &text)),
                     (value, _) => value,
                 },

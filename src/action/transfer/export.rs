@@ -46,13 +46,17 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     if is_csv {
         writer.write(&record(&columns)?, false).await?;
     }
-    let mut query = Some(format!("page[size]={}&sort=id", means.config.page.most));
-    while let Some(text) = query.take() {
+    let (mut after, mut size) = (Some(String::new()), means.config.page.most);
+    while let Some(cursor) = after.take() {
         // By cursor, and the rule stands in each page's statement.
-        let plan = planner.read(transfer.entity, Pick::Page, &Query::read(&text));
-        let answer = access::read(Source::Store(means.store), means.schema, transfer.call.caller, &plan).await?;
-        let place = Place { base: "", path: "/", query: &text, form: Form::Plain };
-        let document: Json = serde_json::from_slice(&document::render(&plan, &answer, &place)?).map_err(Error::internal)?;
+        let text = format!("page[size]={size}&sort=id{cursor}");
+        let document = match page(transfer, &planner, &text).await {
+            Err(Error::TooMuch { .. }) if size > 1 => {
+                (after, size) = (Some(cursor), size / 2); // large rows go out a few at a time
+                continue;
+            }
+            document => document?,
+        };
         for resource in document["data"].as_array().into_iter().flatten() {
             let row = flat(resource, &columns);
             let line = match is_csv {
@@ -64,7 +68,9 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
             writer.write(&line, false).await?;
             progress.done += 1;
         }
-        query = document["links"]["next"].as_str().and_then(|next| next.split_once('?')).map(|(_, query)| query.to_owned());
+        let next = document["links"]["next"].as_str().and_then(|next| next.split_once('?'));
+        let cursor = next.and_then(|(_, query)| query.split('&').find(|pair| is_cursor(pair)));
+        after = cursor.map(|cursor| format!("&{cursor}"));
         transfer.note(&progress, "running").await?;
     }
     let end: &str = match (is_csv, progress.done) {
@@ -74,6 +80,19 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     };
     writer.write(end.as_bytes(), true).await?;
     Ok(progress)
+}
+
+/// A page of it, as `/api` would serve it.
+async fn page(transfer: &Transfer<'_>, planner: &Planner<'_>, query: &str) -> Result<Json> {
+    let means = transfer.means;
+    let plan = planner.read(transfer.entity, Pick::Page, &Query::read(query));
+    let answer = access::read(Source::Store(means.store), means.schema, transfer.call.caller, &plan).await?;
+    let place = Place { base: "", path: "/", query, form: Form::Plain, most: means.config.limits.answer };
+    serde_json::from_slice(&document::render(&plan, &answer, &place)?).map_err(Error::internal)
+}
+
+fn is_cursor(pair: &str) -> bool {
+    pair.starts_with("page[after]=") || pair.starts_with("page%5Bafter%5D=")
 }
 
 /// A resource object as a row: its id, attributes, and the ids of its to-one links; what isn't told isn't there.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::Transfer;
-use super::table::{self, Line};
+use super::table::{Cell, Line, parts};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::action::event::settle;
@@ -28,35 +28,47 @@ use crate::statement::transfer::{self as keyed, Progress};
 /// Most faults that are kept.
 const FAULTS: usize = 1000;
 
-/// What became of a file.
-#[derive(Default)]
-struct Tally {
+/// How many rows came to what.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
     done: i64,
     created: i64,
     updated: i64,
     failed: i64,
+}
+
+/// What became of a file.
+#[derive(Default)]
+struct Tally {
+    counts: Counts,
     faults: Vec<Json>,
+    /// How many of the faults were noted: where there are no others, all of them aren't written once more.
+    noted: usize,
     is_broken: bool,
 }
 
 impl Tally {
-    fn progress(&self) -> Progress {
-        let Tally { done, created, updated, failed, faults, is_broken } = self;
-        Progress {
-            done: *done,
-            created: *created,
-            updated: *updated,
-            failed: *failed,
-            faults: json!(faults).to_string(),
-            is_broken: *is_broken,
-        }
+    /// All of it.
+    fn whole(&self) -> Progress {
+        Progress { faults: Some(json!(self.faults).to_string()), is_broken: self.is_broken, ..progress(self.counts) }
+    }
+
+    /// What is new with these counts.
+    fn news(&self, counts: Counts) -> Progress {
+        let is_new = self.faults.len() > self.noted;
+        Progress { faults: is_new.then(|| json!(self.faults).to_string()), ..progress(counts) }
     }
 
     fn fail(&mut self, number: i64, faults: &[Fault]) {
-        self.failed += 1;
+        self.counts.failed += 1;
         let room = FAULTS.saturating_sub(self.faults.len());
         self.faults.extend(faults.iter().take(room).map(|fault| told(number, fault)));
     }
+}
+
+fn progress(counts: Counts) -> Progress {
+    let Counts { done, created, updated, failed } = counts;
+    Progress { done, created, updated, failed, ..Progress::default() }
 }
 
 /// A fault, as the transfer's row has it.
@@ -76,33 +88,37 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     let mut tally = if transfer.is_each { resumed(transfer).await? } else { Tally::default() };
     if transfer.is_each {
         each(transfer, &mut tally).await?;
-        return Ok(tally.progress());
+        return Ok(tally.whole());
     }
     // What is wrong with the rows by themselves is found out first, all of it.
     check(transfer, &mut tally).await?;
-    if tally.failed > 0 {
-        return Ok(Tally { done: 0, ..tally }.progress());
+    if tally.counts.failed > 0 {
+        tally.counts.done = 0;
+        return Ok(tally.whole());
     }
     // Then all together; where a batch fails, once more up to there, and it one by one, so that the row is known.
     let mut single = None;
     loop {
         match all(transfer, single).await? {
-            Ok(tally) => return Ok(tally.progress()),
+            Ok(tally) => return Ok(tally.whole()),
             Err((Some(batch), _)) if single.is_none() => single = Some(batch),
-            Err((_, tally)) => return Ok(tally.progress()),
+            Err((_, tally)) => return Ok(tally.whole()),
         }
     }
 }
 
 /// How far a node came that left it: what is done stands with the rows themselves.
 async fn resumed(transfer: &Transfer<'_>) -> Result<Tally> {
-    let mut tally = Tally { done: transfer.done, ..Tally::default() };
+    let mut tally = Tally { counts: Counts { done: transfer.done, ..Counts::default() }, ..Tally::default() };
     if transfer.done > 0 {
-        let own = statement::row_values(transfer.means.schema.system("transfer"), &[transfer.id]);
-        let known = transfer.means.store.read(&own).await?.pop().unwrap_or_default();
+        let own =
+            statement::row_values(transfer.means.schema.system("transfer"), &[transfer.id], transfer.means.config.limits.action);
+        let known = transfer.means.store.read(&own).await?.pop().flatten().unwrap_or_default();
         let count = |name: &str| known[name].as_i64().unwrap_or(0);
-        (tally.created, tally.updated, tally.failed) = (count("created"), count("updated"), count("failed"));
+        let [created, updated, failed] = ["created", "updated", "failed"].map(count);
+        tally.counts = Counts { done: transfer.done, created, updated, failed };
         tally.faults = known["faults"].as_array().cloned().unwrap_or_default();
+        tally.noted = tally.faults.len();
     }
     Ok(tally)
 }
@@ -118,7 +134,7 @@ async fn begin<'a>(transfer: &Transfer<'a>) -> Result<Deed<'a>> {
 }
 
 async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
-    let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
+    let mut rows = parts::read(transfer.means.store, transfer.id, &transfer.format);
     let mut is_asked = false;
     while let Some(batch) = rows.recv().await {
         for line in batch? {
@@ -131,9 +147,11 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
             if let Some(faults) = wrong(&change) {
                 tally.fail(line.number, &faults);
             }
-            tally.done += 1;
+            tally.counts.done += 1;
+            tokio::task::yield_now().await; // a row may have a thousand columns
         }
-        transfer.note(&tally.progress(), "running").await?;
+        transfer.note(&tally.news(tally.counts), "running").await?;
+        tally.noted = tally.faults.len();
     }
     Ok(())
 }
@@ -146,7 +164,7 @@ fn wrong(change: &Change<'_>) -> Option<Vec<Fault>> {
 /// All rows in one transaction. `single`: the batch whose rows go one by one. Where it fails: which batch, unless it was a
 /// listener that refused in the end, and the tally.
 async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, (Option<usize>, Tally)>> {
-    let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
+    let mut rows = parts::read(transfer.means.store, transfer.id, &transfer.format);
     let (mut deed, mut tally, mut number) = (begin(transfer).await?, Tally::default(), 0);
     while let Some(batch) = rows.recv().await {
         for lines in apart(transfer, batch?).await? {
@@ -160,16 +178,16 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
                 failed.fail(lines[at].0.number, &error.faults());
                 return Ok(Err((Some(number), failed)));
             }
-            count(&mut tally, &steps);
+            count(&mut tally.counts, &steps);
             number += 1;
         }
         // How far it is, is no part of the whole: it is told while it isn't certain yet.
-        _ = transfer.note(&tally.progress(), "running").await;
+        _ = transfer.note(&tally.news(tally.counts), "running").await;
     }
     let done = match settle(transfer.means, transfer.call, deed, Json::Null).await {
         Ok(mut settled) => {
             // With the rows themselves: whoever dies after this leaves nothing to be done again.
-            transfer.note_in(settled.deed(), &tally.progress(), "done").await?;
+            transfer.note_in(settled.deed(), &tally.whole(), "done").await?;
             settled.complete().await
         }
         Err(error) => Err(error),
@@ -190,7 +208,7 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
 
 /// Rows in transactions of their own: a batch together, and where that fails one by one.
 async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
-    let mut rows = table::read(transfer.means.store, transfer.id, &transfer.format);
+    let mut rows = parts::read(transfer.means.store, transfer.id, &transfer.format);
     while let Some(batch) = rows.recv().await {
         let mut lines = match batch {
             Ok(lines) => lines,
@@ -198,11 +216,11 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
             Err(error) => {
                 // What stands before it is done, and stays; what comes after it nobody knows.
                 tally.is_broken = true;
-                tally.fail(tally.done + 1, &error.faults());
+                tally.fail(tally.counts.done + 1, &error.faults());
                 return Ok(());
             }
         };
-        lines.retain(|line| line.number > tally.done); // a node before us did the others
+        lines.retain(|line| line.number > tally.counts.done); // a node before us did the others
         for lines in apart(transfer, lines).await? {
             if some(transfer, &lines, tally).await?.is_ok() {
                 continue;
@@ -211,10 +229,13 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
                 let line = [line];
                 if let Err(error) = some(transfer, &line, tally).await? {
                     tally.fail(line[0].0.number, &error.faults());
-                    tally.done = line[0].0.number;
-                    transfer.note(&tally.progress(), "running").await?;
+                    tally.counts.done = line[0].0.number;
                 }
             }
+        }
+        if tally.faults.len() > tally.noted {
+            transfer.note(&tally.news(tally.counts), "running").await?;
+            tally.noted = tally.faults.len();
         }
     }
     Ok(())
@@ -231,8 +252,8 @@ async fn apart(transfer: &Transfer<'_>, lines: Vec<Line>) -> Result<Vec<Vec<Keye
         let (kind, bounds) =
             transfer.entity.column(name).map_or((&Kind::Uuid, &anything), |column| (&column.kind, &column.bounds));
         let fit = |line: &Line| {
-            let value = line.values.get(name).filter(|value| !value.is_null())?;
-            kind.check(bounds, &typed(kind, value)).ok() // what doesn't fit is no key, and is told when the row is looked at
+            let cell = line.get(name).filter(|cell| !cell.is_empty())?;
+            kind.check(bounds, &typed(kind, cell)).ok() // what doesn't fit is no key, and is told when the row is looked at
         };
         keys = transfer.means.store.read(&keyed::compared(kind, &lines.iter().map(fit).collect::<Vec<_>>())).await?;
     }
@@ -258,17 +279,17 @@ async fn some(transfer: &Transfer<'_>, lines: &[Keyed], tally: &mut Tally) -> Re
         let steps = steps(transfer, &mut deed, lines).await?;
         let pace = if lines.len() == 1 { Pace::Single } else { Pace::Batches };
         deed.all(&steps, pace).await.map_err(|(_, error)| error)?;
-        let mut next = Tally { faults: tally.faults.clone(), ..*tally };
-        count(&mut next, &steps);
-        next.done = lines.last().map_or(next.done, |(line, _)| line.number);
+        let mut counts = tally.counts;
+        count(&mut counts, &steps);
+        counts.done = lines.last().map_or(counts.done, |(line, _)| line.number);
         let mut settled = settle(transfer.means, transfer.call, deed, Json::Null).await?;
-        transfer.note_in(settled.deed(), &next.progress(), "running").await?;
+        transfer.note_in(settled.deed(), &tally.news(counts), "running").await?;
         settled.complete().await?;
-        Ok(next)
+        Ok(counts)
     };
     match done.await {
-        Ok(next) => {
-            *tally = next;
+        Ok(counts) => {
+            (tally.counts, tally.noted) = (counts, tally.faults.len());
             transfer.means.wake(true, true);
             Ok(Ok(()))
         }
@@ -277,13 +298,13 @@ async fn some(transfer: &Transfer<'_>, lines: &[Keyed], tally: &mut Tally) -> Re
     }
 }
 
-fn count(tally: &mut Tally, steps: &[Step<'_>]) {
+fn count(counts: &mut Counts, steps: &[Step<'_>]) {
     for step in steps {
         match step {
-            Step::Update(..) => tally.updated += 1,
-            _ => tally.created += 1,
+            Step::Update(..) => counts.updated += 1,
+            _ => counts.created += 1,
         }
-        tally.done += 1;
+        counts.done += 1;
     }
 }
 
@@ -302,8 +323,8 @@ async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]
     let steps = lines.iter().enumerate().map(|(at, (line, _))| match known.get(&at) {
         Some(id) => Step::Update(change(transfer, line, *id, false), Expected::Any),
         None => {
-            let sent = line.values.get("id").filter(|id| by_id && !id.is_null());
-            let chosen = sent.and_then(Json::as_str).and_then(uuid).filter(|_| transfer.entity.client_ids);
+            let sent = line.get("id").filter(|id| by_id && !id.is_empty()).map(Cell::json);
+            let chosen = sent.as_ref().and_then(Json::as_str).and_then(uuid).filter(|_| transfer.entity.client_ids);
             let mut made = change(transfer, line, chosen.unwrap_or_else(Uuid::now_v7), true);
             if sent.is_some() && chosen.is_none() {
                 made.faults.push(Fault::new("no-row", "There is no row of this `id` that you know of.").at("/data/id"));
@@ -318,7 +339,7 @@ async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]
 fn change<'a>(transfer: &Transfer<'a>, line: &Line, id: Uuid, is_new: bool) -> Change<'a> {
     let entity = transfer.entity;
     let (mut attributes, mut relationships, mut faults) = (Map::new(), Map::new(), vec![]);
-    for (name, value) in &line.values {
+    for (name, cell) in line.iter() {
         let relation = entity.relation(name).filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared);
         match (entity.column(name), relation) {
             (Some(column), _) if column.kind.is_secret() => {
@@ -330,17 +351,17 @@ fn change<'a>(transfer: &Transfer<'a>, line: &Line, id: Uuid, is_new: bool) -> C
             (Some(column), _) if column.write == Write::System => {}
             (Some(column), _) => {
                 // An empty cell says nothing of what can't be empty, and nothing of a new row.
-                if !(value.is_null() && (is_new || column.refuses_null())) {
-                    attributes.insert(name.clone(), typed(&column.kind, value));
+                if !(cell.is_empty() && (is_new || column.refuses_null())) {
+                    attributes.insert(name.to_owned(), typed(&column.kind, cell));
                 }
             }
             (None, Some(relation)) => {
                 let target = &transfer.means.schema.target(relation).name;
-                let to = if value.is_null() { Json::Null } else { json!({"type": target, "id": value}) };
-                relationships.insert(name.clone(), json!({"data": to}));
+                let to = if cell.is_empty() { Json::Null } else { json!({"type": target, "id": cell.json()}) };
+                relationships.insert(name.to_owned(), json!({"data": to}));
             }
             (None, None) if name == "id" => {}
-            (None, None) => _ = attributes.insert(name.clone(), value.clone()), // unknown, and told so
+            (None, None) => _ = attributes.insert(name.to_owned(), cell.json()), // unknown, and told so
         }
     }
     let mut document = json!({"data": {"type": entity.name, "attributes": attributes, "relationships": relationships}});
@@ -360,11 +381,16 @@ fn change<'a>(transfer: &Transfer<'a>, line: &Line, id: Uuid, is_new: bool) -> C
     }
 }
 
-/// A cell's text as the JSON that a column takes; what doesn't fit stays text, and is refused as such.
-fn typed(kind: &Kind, value: &Json) -> Json {
-    match value {
-        Json::String(text) if !kind.is_written_as_text() => serde_json::from_str(text.trim()).unwrap_or_else(|_| value.clone()),
-        other => other.clone(),
+/// A cell as the JSON that a column takes; what doesn't fit stays text, and is refused as such.
+fn typed(kind: &Kind, cell: &Cell) -> Json {
+    match (kind, cell) {
+        // A day is its midnight, and midnight its day.
+        (Kind::Datetime, Cell::Date(day)) => format!("{day}T00:00:00Z").into(),
+        (Kind::Date, Cell::Datetime(time)) => time.strip_suffix("T00:00:00Z").unwrap_or(time).into(),
+        _ => match cell.json() {
+            Json::String(text) if !kind.is_written_as_text() => serde_json::from_str(text.trim()).unwrap_or(Json::String(text)),
+            other => other,
+        },
     }
 }
 

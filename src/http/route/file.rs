@@ -17,6 +17,7 @@ use crate::http::{App, Asked};
 use crate::permission::Right;
 use crate::request::body::uuid;
 use crate::statement::transfer;
+use crate::store::Store;
 
 fn conflict(words: &str) -> Error {
     Error::Conflict(Fault::new("not-now", words))
@@ -31,40 +32,59 @@ pub async fn receive<B: Buf>(
 ) -> Result<Response> {
     let id = uuid(&route.id).unwrap_or_default();
     waits(app, asked, id).await?;
+    let _share = app.uploads.at_once().ok_or(Error::Unavailable(2))?;
     // Under an id of its own: what breaks off is nobody's, and of two files the first that is whole counts.
-    let (upload, store) = (Uuid::now_v7(), &app.store);
+    let upload = Upload { id: Uuid::now_v7(), store: app.store.clone(), is_given: false };
     let (mut body, mut part, mut number, mut size) = (std::pin::pin!(body), BytesMut::new(), 0, 0);
     let most = app.config.limits.file;
-    while let Some(piece) = body.next().await {
-        let Ok(mut piece) = piece else {
-            store.read(&transfer::clear(upload)).await?;
-            return Err(Error::Unreadable(vec![Fault::new("broken-body", "The body broke off.")]));
-        };
+    loop {
+        // Whoever sends nothing for as long as a whole body may take sends nothing more.
+        let piece = tokio::time::timeout(app.config.limits.body_time, body.next()).await.map_err(|_| Error::Timeout)?;
+        let Some(piece) = piece else { break };
+        let mut piece = piece.map_err(|_| Error::Unreadable(vec![Fault::new("broken-body", "The body broke off.")]))?;
         size += piece.remaining();
         if size > most {
-            store.read(&transfer::clear(upload)).await?;
             return Err(Error::TooLarge(format!("A file has at most {most} bytes.")));
         }
-        part.extend_from_slice(&piece.copy_to_bytes(piece.remaining()));
-        while part.len() >= PART {
-            store.read(&transfer::put(upload, number, &part.split_to(PART))).await?;
-            number += 1;
+        while piece.has_remaining() {
+            let count = piece.remaining().min(PART - part.len());
+            part.extend_from_slice(&piece.copy_to_bytes(count));
+            if part.len() == PART {
+                app.store.read(&transfer::put(upload.id, number, &part.split())).await?;
+                number += 1;
+            }
         }
     }
-    store.read(&transfer::put(upload, number, &part)).await?;
-    match waits(app, asked, id).await {
-        Ok(mut deed) => {
-            deed.scope.run(&transfer::give(upload, id)).await?;
-            deed.scope.run(&transfer::start(id, asked.caller.session)).await?;
-            settle(&app.means(), &asked.call(), deed, Json::Null).await?.complete().await?;
-        }
-        Err(error) => {
-            store.read(&transfer::clear(upload)).await?;
-            return Err(error);
-        }
-    }
+    app.store.read(&transfer::put(upload.id, number, &part)).await?;
+    let mut deed = waits(app, asked, id).await?;
+    deed.scope.run(&transfer::give(upload.id, id)).await?;
+    deed.scope.run(&transfer::start(id, asked.caller.session)).await?;
+    settle(&app.means(), &asked.call(), deed, Json::Null).await?.complete().await?;
+    upload.given();
     app.transfers.wake();
     Ok(reply::nothing())
+}
+
+/// A file that is being sent: what is there of it goes, however it ends, unless it was given to its transfer.
+struct Upload {
+    id: Uuid,
+    store: Store,
+    is_given: bool,
+}
+
+impl Upload {
+    fn given(mut self) {
+        self.is_given = true;
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let (id, store) = (self.id, self.store.clone());
+        if let (false, Ok(runtime)) = (self.is_given, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { store.read(&transfer::clear(id)).await });
+        }
+    }
 }
 
 /// An import that waits for its file, locked, for who may send one.

@@ -1,0 +1,115 @@
+//! JSON: a list of objects, or an object a line. A row is handed on before the next is read, and bounded twice: by the bytes
+//! that it has in the file, and by what they become.
+
+use std::cell::Cell as Counter;
+use std::fmt;
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::rc::Rc;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value as Json};
+
+use super::{AWAY, CELL, CHUNK, Cell, Lines, Stop, misnamed};
+use crate::request::body::Strict;
+
+/// Bytes up to a bound that whoever takes them sets anew.
+pub struct Bounded<R> {
+    /// Whose bytes.
+    pub inner: R,
+    /// How many may still be read.
+    pub left: Rc<Counter<usize>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.left.set(self.left.get().checked_sub(read).ok_or(io::ErrorKind::FileTooLarge)?);
+        Ok(read)
+    }
+}
+
+/// A row, or a list of rows, each of which is handed on before the next is read.
+struct Rows<'l, 't> {
+    lines: &'l mut Lines<'t>,
+    left: &'l Counter<usize>,
+    stop: &'l mut Option<Stop>,
+}
+
+impl Rows<'_, '_> {
+    fn row<E: serde::de::Error>(&mut self, value: Json) -> Result<(), E> {
+        let Json::Object(values) = value else { return Err(E::custom("an object is wanted")) };
+        self.left.set(CELL + CHUNK);
+        self.push(values).map_err(|stop| {
+            *self.stop = Some(stop);
+            E::custom("nobody listens")
+        })
+    }
+
+    fn push(&mut self, values: Map<String, Json>) -> Result<(), Stop> {
+        if let Some(words) = values.keys().find_map(|name| misnamed(name)) {
+            return Err(self.lines.broken(words));
+        }
+        let (names, cells): (Vec<_>, Vec<_>) = values.into_iter().map(|(name, value)| (name, Cell::Json(value))).unzip();
+        let place = u64::try_from(self.lines.number).unwrap_or(0) + 1;
+        self.lines.push(place, &names.into(), cells)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Rows<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rows<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
+        let value = Strict::within(&self.lines.row).deserialize(MapAccessDeserializer::new(map))?;
+        self.row(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(value) = list.next_element_seed(Strict::within(&self.lines.row))? {
+            self.row(value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a file.
+pub fn read(source: impl Read, lines: &mut Lines<'_>) -> Result<(), Stop> {
+    let left = Rc::new(Counter::new(CELL + CHUNK));
+    let mut reader = BufReader::with_capacity(CHUNK, Bounded { inner: source, left: Rc::clone(&left) });
+    if reader
+        .fill_buf()
+        .map_err(|error| Stop::read(&error, || lines.broken("it can't be read")))?
+        .starts_with("\u{feff}".as_bytes())
+    {
+        reader.consume(3); // spreadsheets put a mark before everything
+    }
+    let mut values = serde_json::Deserializer::from_reader(reader);
+    while values.end().is_err() {
+        let mut stop = None;
+        let read = Rows { lines, left: &left, stop: &mut stop }.deserialize(&mut values);
+        read.map_err(|e| match (stop, e.io_error_kind(), e.classify()) {
+            (Some(stop), ..) => stop,
+            (_, Some(AWAY), _) => Stop::Away,
+            (_, Some(_), _) => lines.broken(format!("a row has at most {CELL} bytes")),
+            (.., serde_json::error::Category::Data) => {
+                let words = e.to_string();
+                let ours = words.split(" at line ").next().filter(|words| !words.starts_with("invalid type"));
+                lines.broken(ours.unwrap_or("an object is wanted"))
+            }
+            _ => lines.broken("it is no JSON"),
+        })?;
+    }
+    Ok(())
+}
