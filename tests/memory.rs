@@ -72,7 +72,7 @@ impl Caller<'_> {
             if state != "running" && state != "waiting" {
                 return state;
             }
-            assert!(Instant::now() < deadline, "{format}: {row}");
+            assert!(Instant::now() < deadline, "{format}: {:.300}", row.to_string());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -19,7 +19,7 @@ use crate::plan::change::Change;
 use crate::request::body::{self, uuid};
 use crate::request::precondition::Expected;
 use crate::schema::kind::{Bounds, Kind};
-use crate::schema::{Entity, Link, LinkRule, Write};
+use crate::schema::{Entity, Link, LinkRule, Relation, Write};
 use crate::statement::action as statement;
 use crate::statement::event::Origin;
 use crate::statement::kept;
@@ -143,6 +143,11 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
                 // Whoever may not so much as use the entity is told nothing of the form.
                 begin(transfer).await?.require_entities(&change).await?;
                 is_asked = true;
+                let unknown = unknown(transfer, &line);
+                if !unknown.is_empty() {
+                    tally.fail(line.number, &unknown);
+                    return Ok(());
+                }
             }
             if let Some(faults) = wrong(&change) {
                 tally.fail(line.number, &faults);
@@ -154,6 +159,30 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
         tally.noted = tally.faults.len();
     }
     Ok(())
+}
+
+/// The columns of a table that the entity doesn't have, told once and not for each row: its rows all have them. Of JSON each row
+/// has names of its own.
+fn unknown(transfer: &Transfer<'_>, line: &Line) -> Vec<Fault> {
+    if transfer.format == "json" {
+        return vec![];
+    }
+    let names = line.iter().map(|(name, _)| name).filter(|name| *name != "id" && !is_known(transfer.entity, name));
+    let attributes: Map<String, Json> = names.take(FAULTS).map(|name| (name.to_owned(), Json::Null)).collect();
+    let document = json!({"data": {"type": transfer.entity.name, "attributes": attributes}});
+    match body::resource(&document) {
+        Ok(resource) if !attributes.is_empty() => planner(transfer).change(transfer.entity, Uuid::nil(), false, &resource).faults,
+        Ok(_) | Err(_) => vec![], // what is made here is a resource
+    }
+}
+
+/// A relation that a file may have a column of.
+fn to_one<'e>(entity: &'e Entity, name: &str) -> Option<&'e Relation> {
+    entity.relation(name).filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared)
+}
+
+fn is_known(entity: &Entity, name: &str) -> bool {
+    entity.column(name).is_some() || to_one(entity, name).is_some()
 }
 
 fn wrong(change: &Change<'_>) -> Option<Vec<Fault>> {
@@ -208,6 +237,7 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
 
 /// Rows in transactions of their own: a batch together, and where that fails one by one.
 async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
+    let mut is_asked = false;
     let mut rows = parts::read(transfer.means.store, transfer.id, &transfer.format);
     while let Some(batch) = rows.recv().await {
         let mut lines = match batch {
@@ -221,6 +251,17 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
             }
         };
         lines.retain(|line| line.number > tally.counts.done); // a node before us did the others
+        if let Some(line) = lines.first().filter(|_| !is_asked) {
+            let unknown = unknown(transfer, line);
+            if !unknown.is_empty() {
+                let change = change(transfer, line, Uuid::nil(), transfer.key.is_none());
+                begin(transfer).await?.require_entities(&change).await?;
+                tally.is_broken = true;
+                tally.fail(line.number, &unknown);
+                return Ok(());
+            }
+            is_asked = true;
+        }
         for lines in apart(transfer, lines).await? {
             if some(transfer, &lines, tally).await?.is_ok() {
                 continue;
@@ -340,8 +381,7 @@ fn change<'a>(transfer: &Transfer<'a>, line: &Line, id: Uuid, is_new: bool) -> C
     let entity = transfer.entity;
     let (mut attributes, mut relationships, mut faults) = (Map::new(), Map::new(), vec![]);
     for (name, cell) in line.iter() {
-        let relation = entity.relation(name).filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared);
-        match (entity.column(name), relation) {
+        match (entity.column(name), to_one(entity, name)) {
             (Some(column), _) if column.kind.is_secret() => {
                 faults.push(
                     Fault::new("secret", format!("`{name}` can't be imported."))
