@@ -161,8 +161,11 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// The columns of a table that the entity doesn't have, told once and not for each row: its rows all have them. Of JSON each row
-/// has names of its own.
+/// More unknown columns than this are told once and not for each row.
+const UNKNOWN: usize = 20;
+
+/// The columns of a table that the entity doesn't have, where these are so many that it is another table: its rows all have
+/// them. Of JSON each row has names of its own.
 fn unknown(transfer: &Transfer<'_>, line: &Line) -> Vec<Fault> {
     if transfer.format == "json" {
         return vec![];
@@ -171,7 +174,9 @@ fn unknown(transfer: &Transfer<'_>, line: &Line) -> Vec<Fault> {
     let attributes: Map<String, Json> = names.take(FAULTS).map(|name| (name.to_owned(), Json::Null)).collect();
     let document = json!({"data": {"type": transfer.entity.name, "attributes": attributes}});
     match body::resource(&document) {
-        Ok(resource) if !attributes.is_empty() => planner(transfer).change(transfer.entity, Uuid::nil(), false, &resource).faults,
+        Ok(resource) if attributes.len() > UNKNOWN => {
+            planner(transfer).change(transfer.entity, Uuid::nil(), false, &resource).faults
+        }
         Ok(_) | Err(_) => vec![], // what is made here is a resource
     }
 }
