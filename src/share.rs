@@ -68,6 +68,7 @@ enum Whose {
     Caller(Uuid),
     Host(IpAddr),
     Site(IpAddr),
+    Everybody,
 }
 
 /// Something that is shared.
@@ -83,6 +84,15 @@ pub struct Share {
     permits: Vec<OwnedSemaphorePermit>,
     /// Whether it counts for what its own request takes besides.
     is_counted: bool,
+}
+
+impl Share {
+    /// The same, for what goes on after its request: that may take others meanwhile.
+    pub fn aside(mut self) -> Share {
+        let share = Share { permits: std::mem::take(&mut self.permits), is_counted: false };
+        drop(self);
+        share
+    }
 }
 
 impl Drop for Share {
@@ -105,6 +115,7 @@ impl Shares {
             Whose::Caller(_) => self.whole / OF_CALLER,
             Whose::Host(_) => self.whole / OF_HOST,
             Whose::Site(_) => self.whole - self.whole / OF_CALLER,
+            Whose::Everybody => self.whole,
         };
         part.max(1)
     }
@@ -122,11 +133,11 @@ impl Shares {
         places
     }
 
-    /// Whose share something is that they ask for. The sum of a site is looked at first: of its hosts each may have half.
+    /// Whose share something is that they ask for. The sum of a site is looked at first: of its hosts each may have half; and in the end the whole.
     fn whose(asker: Asker) -> impl Iterator<Item = Whose> {
         let Asker { session, address } = asker;
         let addresses = [site(address).map(Whose::Site), Some(Whose::Host(host(address)))];
-        session.map(Whose::Caller).into_iter().chain(addresses.into_iter().flatten())
+        session.map(Whose::Caller).into_iter().chain(addresses.into_iter().flatten()).chain([Whose::Everybody])
     }
 
     /// Waits until the asker has less than their share; in the order in which it was asked for. Who has some of it already for
@@ -183,6 +194,7 @@ mod tests {
         assert_eq!(take(from("192.0.2.2", Some(1))).len(), 0, "and a caller no more from elsewhere");
         drop(ada);
         assert_eq!(take(from("192.0.2.1", None)).len(), 4);
+        drop(bob);
         let site: Vec<_> = (0..9).map(|n| take(from(&format!("2001:db8:0:{n}::"), None)).len()).collect();
         assert_eq!(site[..2], [8, 8], "what they give back others have");
         let kept: Vec<_> = (0..9).flat_map(|n| take(from(&format!("2001:db8:0:{n}::"), None))).collect();

@@ -3,7 +3,7 @@
 //! In charge of: the stored form. bcrypt sees the base64 of a SHA-256, so that every character of a long password counts;
 //! the prefix `rh1` names this scheme.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,9 +29,9 @@ pub struct Hasher {
     cost: u32,
     threads: Sender<Job>,
     permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    /// Places to wait for one of them.
+    queue: Arc<Semaphore>,
     done: AtomicU64,
-    queue: usize,
     shares: Shares,
     wait: Duration,
     dummy: String,
@@ -70,9 +70,8 @@ impl Hasher {
             cost: config.password_cost,
             threads: threads(cores)?,
             permits: Arc::new(Semaphore::new(cores)),
-            waiting: AtomicUsize::new(0),
+            queue: Arc::new(Semaphore::new(config.limits.hash_queue)),
             done: AtomicU64::new(0),
-            queue: config.limits.hash_queue,
             shares: Shares::new(config.limits.hash_queue),
             wait: config.limits.hash_wait,
             dummy: hash("nobody's password", config.password_cost).map_err(|e| e.to_string())?,
@@ -109,12 +108,10 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let share = self.shares.at_once().ok_or(Error::Unavailable(2))?;
-        if self.waiting.fetch_add(1, Ordering::SeqCst) >= self.queue {
-            self.waiting.fetch_sub(1, Ordering::SeqCst);
-            return Err(Error::Unavailable(2));
-        }
+        // Given back also where the request goes away while it waits.
+        let place = self.queue.clone().try_acquire_owned().map_err(|_| Error::Unavailable(2))?;
         let permit = tokio::time::timeout(self.wait, self.permits.clone().acquire_owned()).await;
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        drop(place);
         let permit = permit.map_err(|_| Error::Unavailable(2))?.map_err(Error::internal)?;
         self.done.fetch_add(1, Ordering::SeqCst);
         let (answer, done) = oneshot::channel();
@@ -259,6 +256,19 @@ mod tests {
         let worst = [crafted, &crafted[..39], &five, &two[..39]].into_iter().map(|text| judge(text, &[&context]));
         let (most, plain) = (worst.max().expect("some"), judge("correct horse", &[]));
         assert!(most < plain * 400 + Duration::from_millis(400), "{most:?} against {plain:?}");
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_while_they_wait_takes_no_place_with_them() {
+        let hasher = Arc::new(hasher(1));
+        let all = hasher.permits.clone().acquire_many_owned(u32::try_from(hasher.permits.available_permits()).expect("few"));
+        let all = all.await.expect("theirs");
+        for _ in 0..5 {
+            let waits = tokio::time::timeout(Duration::from_millis(1), hasher.hash("x".to_owned()));
+            assert!(waits.await.is_err(), "it waits, and is given up");
+        }
+        drop(all);
+        assert!(hasher.hash("x".to_owned()).await.is_ok());
     }
 
     #[tokio::test]

@@ -14,21 +14,27 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
+use crate::share::{Asker, Share, Shares};
+
 /// Answers below this many bytes aren't counted: there are no more of them than connections and streams.
 const SMALL: usize = 4096;
 /// Bytes that are handed to the connection at a time: it keeps what it was handed.
 const PIECE: usize = 64 * 1024;
 
-/// The bytes of all answers that wait to be taken.
+/// The bytes of all answers that wait to be taken, in units of which one caller and one address have their shares.
 #[derive(Debug)]
 pub struct Outflow {
-    most: usize,
-    left: AtomicUsize,
+    units: Shares,
+    waiting: AtomicUsize,
 }
+
+/// Bytes of a unit.
+const UNIT: usize = 64 * 1024;
 
 struct Counted {
     bytes: Bytes,
     outflow: Arc<Outflow>,
+    _shares: Vec<Share>,
 }
 
 impl AsRef<[u8]> for Counted {
@@ -39,29 +45,30 @@ impl AsRef<[u8]> for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.outflow.left.fetch_add(self.bytes.len(), Ordering::Relaxed);
+        self.outflow.waiting.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
 }
 
 impl Outflow {
     /// `most`: bytes of all answers together.
     pub fn new(most: usize) -> Arc<Outflow> {
-        Arc::new(Outflow { most, left: AtomicUsize::new(most) })
+        Arc::new(Outflow { units: Shares::new(most / UNIT), waiting: AtomicUsize::new(0) })
     }
 
     /// The bytes that wait.
     pub fn waiting(&self) -> usize {
-        self.most.saturating_sub(self.left.load(Ordering::Relaxed))
+        self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Counts an answer until its last byte is sent; none where there is no room for it.
-    pub fn counted(self: &Arc<Self>, bytes: Bytes) -> Option<Bytes> {
+    /// Counts an answer until its last byte is sent; none where there is no room for it, or none of the asker's.
+    pub fn counted(self: &Arc<Self>, bytes: Bytes, asker: Asker) -> Option<Bytes> {
         if bytes.len() < SMALL {
             return Some(bytes);
         }
-        let less = |left: usize| left.checked_sub(bytes.len());
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok()?;
-        Some(Bytes::from_owner(Counted { bytes, outflow: self.clone() }))
+        let units = bytes.len().div_ceil(UNIT);
+        let shares = (0..units).map(|_| self.units.for_asker(asker)).collect::<Option<_>>()?;
+        self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        Some(Bytes::from_owner(Counted { bytes, outflow: self.clone(), _shares: shares }))
     }
 }
 
@@ -80,6 +87,8 @@ pub struct Pulse {
     /// Said to the connection's task.
     pub verdict: Notify,
     is_cut: AtomicBool,
+    /// When it was told that it rests too long; 0: not yet.
+    told: AtomicU64,
 }
 
 /// What becomes of a connection.
@@ -104,6 +113,7 @@ impl Pulse {
             answers: Mutex::default(),
             verdict: Notify::new(),
             is_cut: AtomicBool::new(false),
+            told: AtomicU64::new(0),
         })
     }
 
@@ -122,19 +132,26 @@ impl Pulse {
         InWork(self.clone())
     }
 
-    /// What becomes of it: `idle` it may rest, and `stall` take nothing.
+    /// What becomes of it: `idle` it may rest, and `stall` take nothing of all that is sent to it. Who was told that they rest,
+    /// and goes on resting, is stalled.
     pub fn state(&self, idle: Duration, stall: Duration) -> State {
         let now = self.now();
         let is_over = |since: u64, most: Duration| since != 0 && Duration::from_millis(now.saturating_sub(since)) > most;
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.retain(|answer| answer.strong_count() > 0);
-        let is_untaken = answers.iter().filter_map(Weak::upgrade).any(|since| is_over(since.load(Ordering::Relaxed), stall));
-        if is_untaken || is_over(self.blocked.load(Ordering::Relaxed), stall) {
-            State::Stalled
-        } else if self.requests.load(Ordering::Relaxed) == 0 && is_over(self.last.load(Ordering::Relaxed), idle) {
-            State::Rests
-        } else {
-            State::Works
+        let untaken = answers.iter().filter_map(Weak::upgrade).map(|since| is_over(since.load(Ordering::Relaxed), stall));
+        let (any, all) = untaken.fold((false, true), |(any, all), is| (any || is, all && is));
+        if any && all || is_over(self.blocked.load(Ordering::Relaxed), stall) {
+            return State::Stalled;
+        }
+        if self.requests.load(Ordering::Relaxed) > 0 || !is_over(self.last.load(Ordering::Relaxed), idle) {
+            self.told.store(0, Ordering::Relaxed);
+            return State::Works;
+        }
+        match self.told.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+            Err(since) if is_over(since, stall) => State::Stalled,
+            Ok(_) => State::Rests,
+            Err(_) => State::Works, // it has a little time to go
         }
     }
 
@@ -274,15 +291,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_count_until_the_last_of_them_is_gone() {
-        let outflow = Outflow::new(10_000);
-        let first = outflow.counted(Bytes::from(vec![1; 6000])).expect("room");
-        assert!(outflow.counted(Bytes::from(vec![1; 5000])).is_none() && outflow.counted(Bytes::from(vec![1; 500])).is_some());
+    fn bytes_count_until_the_last_of_them_is_gone_and_nobody_has_all_of_them() {
+        let from = |address: &str| Asker { session: None, address: address.parse().expect("an address") };
+        let (one, other) = (from("192.0.2.1"), from("192.0.2.2"));
+        let outflow = Outflow::new(8 * UNIT);
+        let first = outflow.counted(Bytes::from(vec![1; 3 * UNIT]), one).expect("room");
+        assert!(outflow.counted(Bytes::from(vec![1; 2 * UNIT]), one).is_none(), "an address has half");
+        assert!(
+            outflow.counted(Bytes::from(vec![1; 500]), one).is_some()
+                && outflow.counted(Bytes::from(vec![1; 4 * UNIT]), other).is_some()
+        );
         let piece = first.slice(5999..);
         drop(first);
-        assert_eq!(outflow.waiting(), 6000, "a piece of them is there still");
+        assert_eq!(outflow.waiting(), 3 * UNIT, "a piece of them is there still");
         drop(piece);
         assert_eq!(outflow.waiting(), 0);
-        assert!(outflow.counted(Bytes::from(vec![1; 10_000])).is_some());
+        assert!(outflow.counted(Bytes::from(vec![1; 4 * UNIT]), one).is_some());
     }
 }

@@ -294,10 +294,7 @@ impl Kind {
             Kind::Email => email(text).ok_or_else(wrong)?,
             Kind::Url => url(text).ok_or_else(wrong)?,
             Kind::Color => color(text).ok_or_else(wrong)?,
-            Kind::Html { clean: true } => {
-                markup::bounded(text)?;
-                ammonia::clean(text)
-            }
+            Kind::Html { clean: true } => ammonia::clean(&markup::bounded(text)?),
             _ => text.to_owned(),
         };
         let count = clean.chars().count();

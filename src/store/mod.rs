@@ -90,7 +90,7 @@ struct Memory {
 pub struct Scope {
     connection: Option<Object>,
     /// It counts as its asker's, until it is given back.
-    _share: Share,
+    share: Option<Share>,
     tls: Tls,
     memory: Arc<Memory>,
     /// Longest that a statement may run: what ends one sooner was somebody else's cancel.
@@ -184,7 +184,7 @@ impl Store {
         let connection = Some(self.connection().await?);
         Ok(Scope {
             connection,
-            _share: share,
+            share: Some(share),
             tls: self.tls.clone(),
             memory: self.memory.clone(),
             patience: self.shared.patience,
@@ -359,7 +359,7 @@ impl Scope {
     async fn send<T>(&mut self, query: &Query<T>) -> Result<Vec<Row>> {
         self.is_running = true;
         let rows = self.sent_one(query).await;
-        self.is_running = false;
+        self.is_running = matches!(rows, Err(Error::TooMuch { .. })); // it still brings what nobody takes
         rows
     }
 
@@ -428,8 +428,9 @@ impl Drop for Scope {
             drop(Object::take(connection));
             return;
         };
-        let (tls, is_running) = (self.tls.clone(), self.is_running);
+        let (tls, is_running, share) = (self.tls.clone(), self.is_running, self.share.take().map(Share::aside));
         runtime.spawn(async move {
+            let _share = share; // until the connection is given back
             let patience = Duration::from_secs(5);
             if is_running {
                 let token = Object::take(connection).cancel_token();

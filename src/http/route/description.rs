@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderValue, StatusCode, header};
@@ -18,6 +19,7 @@ use crate::http::{App, Asked};
 use crate::openapi;
 use crate::permission::Right;
 use crate::request::media::Form;
+use crate::request::precondition;
 
 /// JSON that depends on who asks.
 fn described(asked: &Asked, kind: &'static str, json: &Json) -> Response {
@@ -61,11 +63,14 @@ pub fn docs() -> Response {
 }
 
 /// The page's script, from the binary: as it is, and compressed, which takes a fifth of a second.
-static SCRIPT: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+static SCRIPT: LazyLock<[(Bytes, String); 2]> = LazyLock::new(|| {
     let script = get_asset("scalar.js").unwrap_or_default();
     let mut writer = GzEncoder::new(vec![], Compression::default());
     let compressed = writer.write_all(&script).and_then(|()| writer.finish()).unwrap_or_default(); // memory takes it
-    [script, compressed]
+    [script, compressed].map(|bytes| {
+        let tag = precondition::tag(None, &bytes);
+        (Bytes::from(bytes), tag)
+    })
 });
 
 /// The page's script.
@@ -76,12 +81,19 @@ pub fn script(asked: &Asked) -> Response {
         matches!(name.trim(), "gzip" | "*")
             && !matches!(quality.trim().replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     });
-    let known = asked.list(header::IF_NONE_MATCH);
-    let bytes = SCRIPT[usize::from(is_compressed)].clone();
-    let mut response = reply::tagged(StatusCode::OK, Form::Plain, bytes, None, known.as_deref());
+    let (bytes, tag) = &SCRIPT[usize::from(is_compressed)];
+    let is_known = precondition::is_known(asked.list(header::IF_NONE_MATCH).as_deref(), tag);
+    let mut response = reply::with_type(StatusCode::OK, "text/javascript; charset=utf-8", vec![]);
+    match is_known {
+        true => *response.status_mut() = StatusCode::NOT_MODIFIED,
+        false => *response.body_mut() = bytes.clone().into(),
+    }
     response.extensions_mut().insert(reply::Static);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     if is_compressed {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -110,9 +110,11 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     if deed.scope.run(&transfer::part(id, 0)).await?.is_none() {
         return Err(conflict("This file is gone; export again."));
     }
+    let share = app.uploads.at_once().ok_or(Error::Unavailable(2))?;
     let store = app.store.clone();
     let (parts, received) = mpsc::channel(1);
     tokio::spawn(async move {
+        let _share = share; // until the last part is taken
         for number in 0.. {
             let found = store.read(&transfer::part(id, number)).await.map_err(|_| std::io::Error::other("the database is away"));
             let part = match found {

@@ -146,8 +146,8 @@ fn resource<'a>(app: &'a App, asked: &Asked, route: &Route, body: &Bytes) -> Res
 
 /// Hashes passwords and seals secrets, before a connection is taken.
 pub async fn keep_secrets(app: &App, asked: &Asked, change: &mut Change<'_>) -> Result<()> {
-    if change.is_new && change.sets.iter().any(|(c, v)| c.kind == Kind::Password && v.is_some()) {
-        // Hashing costs much: only for those who may create at all.
+    if change.sets.iter().any(|(c, v)| c.kind == Kind::Password && v.is_some()) {
+        // Hashing costs much: only for those who may create or update at all.
         Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?.require_entities(change).await?;
     }
     let texts: Vec<String> =

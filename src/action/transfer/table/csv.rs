@@ -10,7 +10,7 @@ use super::{CELL, CHUNK, COLUMNS, Cell, Lines, NAME, Stop, names, too_wide};
 /// Reads a file: the first row names the columns.
 pub fn read(source: impl Read, lines: &mut Lines<'_>) -> Result<(), Stop> {
     let mut bytes = BufReader::with_capacity(CHUNK, source);
-    let mut fields = Fields { reader: Reader::new(), field: vec![], place: 1 };
+    let mut fields = Fields { reader: Reader::new(), field: vec![], chunk: vec![0; CHUNK], place: 1 };
     let mut columns: Option<Arc<[String]>> = None;
     let (mut cells, mut count) = (vec![], 0_usize);
     loop {
@@ -59,6 +59,8 @@ struct Fields {
     reader: Reader,
     /// The field that was read last.
     field: Vec<u8>,
+    /// A piece of it.
+    chunk: Vec<u8>,
     /// The record that it is of, from 1.
     place: u64,
 }
@@ -67,12 +69,11 @@ impl Fields {
     /// Reads a field. Gives whether it is the last of its record; none at the end of the file.
     fn next(&mut self, bytes: &mut BufReader<impl Read>, is_named: bool, lines: &Lines<'_>) -> Result<Option<bool>, Stop> {
         self.field.clear();
-        let mut chunk = [0; CHUNK];
         loop {
             let place = || if is_named { format!("Row {}", lines.number + 1) } else { "The first row".to_owned() };
             let unreadable = |error| Stop::read(&error, || Stop::Broken(format!("{}: it can't be read.", place())));
             let input = bytes.fill_buf().map_err(unreadable)?;
-            let (result, read, written) = self.reader.read_field(input, &mut chunk);
+            let (result, read, written) = self.reader.read_field(input, &mut self.chunk);
             bytes.consume(read);
             let most = if is_named { CELL } else { 2 * NAME };
             if self.field.len() + written > most {
@@ -81,7 +82,7 @@ impl Fields {
                     false => Stop::Broken(format!("The first row: a column's name is one line of at most {NAME} bytes.")),
                 });
             }
-            self.field.extend_from_slice(&chunk[..written]);
+            self.field.extend_from_slice(&self.chunk[..written]);
             match result {
                 ReadFieldResult::Field { record_end } => {
                     self.place += u64::from(record_end);

@@ -116,13 +116,14 @@ fn duration(days: f64) -> Cell {
     span.map_or_else(|_| Cell::Number(days.to_string()), |span| Cell::Duration(span.to_string()))
 }
 
-/// Digits as they are where they are plain ones, so that none is lost; else as the number that they are.
+/// A whole number as it is written, so that no digit is lost; any other as the number that it is, in as few digits as tell it
+/// (spreadsheets write 17 of them).
 fn plain(digits: &str) -> String {
     let digits = digits.trim();
     let unsigned = digits.strip_prefix('-').unwrap_or(digits);
-    let is_plain = unsigned.starts_with(|c: char| c.is_ascii_digit()) && unsigned.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let is_whole = !unsigned.is_empty() && unsigned.bytes().all(|digit| digit.is_ascii_digit());
     match digits.parse::<f64>() {
-        Ok(number) if !is_plain && number.is_finite() => number.to_string(),
+        Ok(number) if !is_whole && number.is_finite() => number.to_string(),
         _ => digits.to_owned(),
     }
 }
@@ -180,9 +181,14 @@ mod tests {
 
     #[test]
     fn digits_are_kept() {
-        for (digits, kept) in
-            [("12345678901234567890", "12345678901234567890"), ("0.1", "0.1"), ("1E3", "1000"), ("-2.5e-1", "-0.25")]
-        {
+        for (digits, kept) in [
+            ("12345678901234567890", "12345678901234567890"),
+            ("0.1", "0.1"),
+            ("19.989999999999998", "19.99"),
+            ("1.1000000000000001", "1.1"),
+            ("1E3", "1000"),
+            ("-2.5e-1", "-0.25"),
+        ] {
             assert_eq!(cell(digits, Shown::Number, Epoch::Of1900), Cell::Number(kept.to_owned()));
         }
     }

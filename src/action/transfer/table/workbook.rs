@@ -201,8 +201,9 @@ fn book<R: Read + Seek>(archive: &mut Archive<R>, wanted: &Wanted<'_>) -> Result
     loop {
         match xml.next()? {
             Token::Open(tag, _) if is(&tag, "workbookPr") => {
+                // (Extensions have elements of that name, too, which say nothing of it.)
                 let says = attribute(&tag, "date1904")?;
-                book.epoch = if says.is_some_and(|says| says == "1" || says == "true") { Epoch::Of1904 } else { Epoch::Of1900 };
+                book.epoch = if says.is_some_and(|says| says == "1" || says == "true") { Epoch::Of1904 } else { book.epoch };
             }
             Token::Open(tag, _) if is(&tag, "sheet") => {
                 let is_wanted = match wanted {
@@ -389,10 +390,7 @@ impl<R: Read> Sheet<R> {
                             style: attribute(&tag, "s")?.and_then(|style| style.parse().ok()).unwrap_or(usize::MAX),
                             ..Open::default()
                         };
-                        if cell.column >= COLUMNS {
-                            return Err(too_wide());
-                        }
-                        column = cell.column + 1;
+                        column = cell.column.saturating_add(1);
                         open = (!is_empty).then_some(cell);
                     }
                     ("v", Some(cell)) => cell.in_value = !is_empty,
@@ -433,13 +431,14 @@ impl<R: Read> Sheet<R> {
     fn put(&self, open: Open, row: &mut Vec<Cell>, lines: &Lines<'_>) -> Result<(), Stop> {
         let Open { column, kind, style, text, .. } = open;
         let cell = match kind.as_str() {
+            "s" | "b" if text.trim().is_empty() => Cell::Empty,
             "s" => {
                 let shared = text.trim().parse().ok().and_then(|at| self.texts.get(at)).ok_or_else(broken)?;
                 self.fits(shared.len())?;
                 lines.room(shared.len())?;
-                Cell::of(shared.to_owned())
+                Cell::of(unescaped(shared))
             }
-            "str" | "inlineStr" => Cell::of(text),
+            "str" | "inlineStr" => Cell::of(unescaped(&text)),
             "b" => Cell::Boolean(text.trim() == "1" || text.trim() == "true"),
             "e" => Cell::Error(text),
             "d" => iso(text),
@@ -447,7 +446,10 @@ impl<R: Read> Sheet<R> {
             _ => serial::cell(&text, self.shown.get(style).copied().unwrap_or_default(), self.epoch),
         };
         if cell == Cell::Empty {
-            return Ok(());
+            return Ok(()); // styles reach further than values
+        }
+        if column >= COLUMNS {
+            return Err(too_wide());
         }
         if column >= row.len() {
             lines.room((column + 1 - row.len()) * size_of::<Cell>())?;
@@ -478,6 +480,22 @@ impl<R: Read> Sheet<R> {
             Some(names) => lines.push(self.row, names, row),
         }
     }
+}
+
+/// A text whose characters that XML can't hold are written as `_x000D_`, and such writing itself as `_x005F_x000D_`.
+fn unescaped(text: &str) -> String {
+    let (mut plain, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("_x") {
+        let code = rest.get(at + 2..at + 6).filter(|_| rest[at + 6..].starts_with('_'));
+        let letter = code.filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let letter = letter.and_then(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?)).filter(|letter| *letter != '\0');
+        let (written, after) =
+            letter.map_or((rest.get(at..at + 2).map(str::to_owned), at + 2), |letter| (Some(letter.to_string()), at + 7));
+        plain.push_str(&rest[..at]);
+        plain.extend(written);
+        rest = &rest[after..];
+    }
+    plain + rest
 }
 
 /// A day or time as ISO 8601 has it.
@@ -526,5 +544,6 @@ mod tests {
         assert_eq!(resolved("xl", "worksheets/s.xml"), "xl/worksheets/s.xml");
         assert_eq!(resolved("xl", "/xl/../xl/s.xml"), "xl/s.xml");
         assert_eq!(resolved("", "../../x"), "x");
+        assert_eq!(unescaped("a_x000D_\n_x005F_x000D_ _x00zz_ _x12 größe_x"), "a\r\n_x000D_ _x00zz_ _x12 größe_x");
     }
 }
