@@ -59,7 +59,7 @@ fn settings(url: &str) -> Config {
     let mut config = loaded.config;
     config.project = PathBuf::from("examples/newsroom");
     config.database.url = Some(Secret::new(url));
-    config.database.pool = 4;
+    config.database.pool = 16; // all of a test come from one address, and many requests are of one person
     config.database.lock = Duration::from_secs(60); // who holds a row for a test lets it go, however slow the machine is
     config.secret_key = Some(Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
     config.password_cost = 4;
