@@ -116,8 +116,9 @@ impl Hasher {
         self.done.fetch_add(1, Ordering::SeqCst);
         let (answer, done) = oneshot::channel();
         let job = move || {
-            _ = answer.send(work()); // a request that went away still hashes
-            drop((permit, share));
+            let done = work(); // also where the request went away
+            drop((permit, share)); // who is answered may ask for more
+            _ = answer.send(done);
         };
         self.threads.send(Box::new(job)).map_err(|_| Error::internal("the hashing threads are gone"))?;
         done.await.map_err(Error::internal)
