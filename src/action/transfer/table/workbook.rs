@@ -22,7 +22,7 @@ const TOKEN: usize = CELL;
 /// Deepest that elements stand in each other.
 const DEPTH: usize = 64;
 /// Most bytes of all shared texts.
-const TEXTS: usize = 24 << 20;
+const TEXTS: usize = 12 << 20;
 /// Most bytes of what the parts tell of each other: names of sheets, formats, relationships.
 const TOLD: usize = 1 << 20;
 /// Where the workbook is in the archive, unless the archive says otherwise.
