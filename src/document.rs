@@ -139,6 +139,7 @@ pub fn results(schema: &Schema, rows: &[Option<(Option<&Answer<'_>>, Uuid)>], pl
         }
     }
     for (at, row) in rows.iter().enumerate() {
+        writer.fits(0)?;
         writer.put(if at > 0 { "," } else { "" });
         match row.map(|(_, id)| found.get(&id)) {
             None => writer.put("{}"),

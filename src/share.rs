@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-/// Parts of the whole that one caller, one address, and the addresses of one site may have.
-const OF_CALLER: usize = 4;
+/// One caller may have this part of the whole.
+pub const OF_CALLER: usize = 4;
+/// One address may have this part of it.
 const OF_HOST: usize = 2;
 /// So many hosts' worth of anything has a site, which may give itself as many IPv6 networks as it likes.
 pub const HOSTS_OF_SITE: u32 = 8;

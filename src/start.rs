@@ -27,7 +27,7 @@ use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
 use crate::project;
 use crate::schema::Schema;
-use crate::share::Shares;
+use crate::share::{OF_CALLER, Shares};
 use crate::statement::account::NewUser;
 use crate::statement::outbox::{TASKS, TRANSFERS};
 use crate::statement::{account, schedule as ticks, write};
@@ -170,7 +170,8 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
     let tasks = Outbox::new(TASKS, &config.outbox, config.limits.request, config.limits.request * 2, at_once);
     let transfers = Outbox::new(TRANSFERS, &config.outbox, transfer::LONGEST, transfer::LEASE, at_once);
     let outgoing = Outgoing::open(&config.outgoing)?;
-    let (outflow, uploads) = (Outflow::new(config.limits.answers), Shares::new(config.limits.uploads));
+    let (outflow, uploads) =
+        (Outflow::new(config.limits.answers.max(OF_CALLER * config.limits.answer)), Shares::new(config.limits.uploads));
     Ok(Arc::new(App {
         config,
         schema,

@@ -61,6 +61,29 @@ async fn an_answer_has_a_largest_size_and_says_which_page_fits() {
 }
 
 #[tokio::test]
+async fn what_was_done_is_not_said_not_to_be_because_its_row_is_large() {
+    let world = World::with(|config| (config.limits.answer, config.database.result) = (64 * 1024, 64 * 1024)).await;
+    let ada = world.user("ada", &["editors"]).await;
+    let memo = ada.make("memo", json!({"text": "x"}), json!({})).await;
+    let article = ada.make("article", json!({"title": "x"}), json!({})).await;
+    let text = "größe ".repeat(20_000);
+    let change = |kind: &str, id: &str, name: &str| json!({"data": {"type": kind, "id": id, "attributes": {name: text}}});
+    // In one message, and the long way.
+    for (path, body) in [
+        (format!("/api/memo/{memo}"), change("memo", &memo, "text")),
+        (format!("/api/article/{article}?include=author"), change("article", &article, "body")),
+    ] {
+        let answer = ada.patch(&path, body).await.is(200);
+        assert_eq!(answer.json["meta"]["tooLarge"], true, "{}", answer.text);
+    }
+    let made = ada.post("/api/memo", json!({"data": {"type": "memo", "attributes": {"text": text}}})).await.is(201);
+    assert!(made.json["meta"]["tooLarge"] == true && made.header("location").starts_with("/api/memo/"), "{}", made.text);
+    let whole = world.sql("select (select count(*) from memo where length(text) = 120000) + (select count(*) from article where length(body) = 120000)").await;
+    assert_eq!(whole[0].int(0), Some(3));
+    ada.get(&format!("/api/memo/{memo}")).await.is(400);
+}
+
+#[tokio::test]
 async fn large_rows_are_exported_a_few_at_a_time() {
     let world = World::with(|config| {
         config.limits.answer = LIMIT;

@@ -229,9 +229,7 @@ impl<'s> Deed<'s> {
         if held.caller.is_none() && unsaid_callers(change).any(|r| r.required) {
             return Err(held.refusal()); // it would be linked to nobody
         }
-        Ok(unsaid_callers(change)
-            .filter_map(|r| if let Link::One { column } = &r.link { Some(column.as_str()) } else { None })
-            .collect())
+        Ok(unsaid_callers(change).filter_map(Relation::foreign_key).collect())
     }
 
     /// Columns that not everybody may set who may change the row: 403 with the attribute's pointer.

@@ -284,7 +284,7 @@ async fn edge<B: bytes::Buf>(
     let longest = if route::is_upload(&asked) { app.config.limits.file_time } else { app.config.limits.request };
     let asker = Asker { session: asked.caller.session, address };
     let answered = tokio::time::timeout(longest, caught(share::on_behalf(asker, answer(app, &asked, body)))).await;
-    let answered = answered.map(|answered| answered.and_then(|response| counted(app, asker, response)));
+    let answered = answered.map(|answered| answered.and_then(|response| counted(app, &asked, asker, response)));
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => refuse(app, &error, &asked),
@@ -298,13 +298,17 @@ async fn edge<B: bytes::Buf>(
     response
 }
 
-/// An answer whose bytes count until they are taken; 503 where too many wait already.
-fn counted(app: &App, asker: Asker, response: Response) -> Result<Response> {
+/// An answer whose bytes count until they are taken; 503 where too many wait already. What was done isn't said not to be.
+fn counted(app: &App, asked: &Asked, asker: Asker, response: Response) -> Result<Response> {
     let (head, content) = response.into_parts();
     let is_static = head.extensions.get::<reply::Static>().is_some(); // its bytes are there anyway
     let content = match content {
         Content::Whole(bytes) if is_static => Content::Whole(bytes),
-        Content::Whole(bytes) => Content::Whole(app.outflow.counted(bytes, asker).ok_or(Error::Unavailable(2))?),
+        Content::Whole(bytes) => match app.outflow.counted(bytes.clone(), asker) {
+            Some(bytes) => Content::Whole(bytes),
+            None if asked.method == Method::GET => return Err(Error::Unavailable(2)),
+            None => Content::Whole(bytes),
+        },
         parts @ Content::Parts(_) => parts,
     };
     Ok(http::Response::from_parts(head, content))

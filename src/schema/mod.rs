@@ -395,6 +395,11 @@ impl Relation {
     pub fn is_many(&self) -> bool {
         !matches!(self.link, Link::One { .. })
     }
+
+    /// The foreign key of one that leads to one row.
+    pub fn foreign_key(&self) -> Option<&str> {
+        if let Link::One { column } = &self.link { Some(column) } else { None }
+    }
 }
 
 /// An identifier as SQL wants it.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::kept;
 use super::query::{Internal, all, done as is_done, values};
 use super::row::Row;
+use super::transfer::FAILED;
 use crate::error::{Error, Result};
 
 /// A table of what waits, with the columns `state` (`waiting`, `dead`, and what is done), `tries`, `next_at`, `error`.
@@ -20,8 +21,8 @@ pub struct Queue<T> {
     which: fn(&str) -> String,
     /// The state of what is done; `<state>_at` is when.
     done: &'static str,
-    /// What follows where one is given up: a statement on the row `m`, `$2` says why.
-    buries: &'static str,
+    /// What follows where one is given up: a statement, from the row `m`; `$2` says why.
+    buries: Option<&'static str>,
     /// Reads the columns, from the fourth on.
     read: fn(&Row) -> Result<T>,
 }
@@ -78,7 +79,7 @@ pub const MAIL: Queue<Letter> = Queue {
     columns: "m.\"to\", m.letter, m.values::text, m.sealed, m.message_id, m.language",
     which: |_| "true".to_owned(),
     done: "sent",
-    buries: "",
+    buries: None,
     read: |row| {
         Ok(Letter {
             to: row.column(3)?,
@@ -98,7 +99,7 @@ pub const TASKS: Queue<Task> = Queue {
     columns: "m.kind, m.name, m.payload::text, m.sealed, m.caller, m.depth::bigint",
     which: |t| format!("{t}.kind <> 'transfer'"),
     done: "done",
-    buries: "",
+    buries: None,
     read: |row| {
         Ok(Task {
             kind: row.column(3)?,
@@ -116,10 +117,7 @@ pub const TRANSFERS: Queue<Task> = Queue {
     which: |t| format!("{t}.kind = 'transfer'"),
     // One after the other for each user, so that nobody takes all places.
     line: |t| format!("coalesce({t}.caller::text, {t}.line)"),
-    buries: "update transfer t
-  set state = 'failed', version = t.version + 1, updated_at = now(),
-    faults = jsonb_build_array(jsonb_build_object('row', 0, 'field', '', 'code', 'failed', 'message', left($2, 500)))
-  from m where t.id = (m.payload->>'id')::uuid and t.state = 'running'",
+    buries: Some(FAILED),
     ..TASKS
 };
 
@@ -161,7 +159,8 @@ impl<T: 'static> Queue<T> {
         let is_open = |t: &str| format!("{t}.state = 'waiting' and {t}.{done}_at is null");
         let text = format!(
             "update {table} m
-set tries = m.tries + 1, begun = coalesce(m.begun, 0) + 1, next_at = now() + make_interval(secs => $1::double precision), version = m.version + 1, updated_at = now()
+set tries = m.tries + 1, begun = coalesce(m.begun, 0) + 1, next_at = now() + make_interval(secs => $1::double precision),
+  version = m.version + 1, updated_at = now()
 where m.id in (
   select t.id from {table} t
   where {} and {} and t.next_at <= now() and not exists (
@@ -203,11 +202,13 @@ where id = $1"
     /// since, or is done, this try has no say.
     pub fn failed(&self, id: Uuid, tries: i64, words: &str, seconds: Option<u64>) -> Internal<()> {
         let Queue { table, done, buries, .. } = self;
-        let buried = if seconds.is_none() && !buries.is_empty() { format!(", b as (\n  {buries})") } else { String::new() };
+        let buried = buries.filter(|_| seconds.is_none()).map_or(String::new(), |statement| {
+            format!(", b as (\n{statement}\nfrom m where t.id = (m.payload->>'id')::uuid and t.state = 'running')")
+        });
         let text = format!(
             "with m as (
   update {table}
-  set error = left($2, 500), begun = null, state = case when $3::double precision is null then 'dead' else state end,
+  set error = left($2::text, 500), begun = null, state = case when $3::double precision is null then 'dead' else state end,
     next_at = now() + make_interval(secs => coalesce($3::double precision, 0)), version = version + 1, updated_at = now()
   where id = $1 and {done}_at is null and tries = $4::bigint
   returning *){buried}

@@ -94,12 +94,14 @@ from t left join session s on s.id = $2::uuid";
     Internal::new(text, values![id, session], done)
 }
 
+/// What a transfer `t` becomes that can't be done; `$2` says why.
+pub(super) const FAILED: &str = "update transfer t
+set state = 'failed', version = t.version + 1, updated_at = now(),
+  faults = jsonb_build_array(jsonb_build_object('row', 0, 'field', '', 'code', 'failed', 'message', left($2::text, 500)))";
+
 /// It can't be done, and here is why.
 pub fn fail(id: Uuid, words: &str) -> Internal<()> {
-    let text = "update transfer
-set state = 'failed', version = version + 1, updated_at = now(),
-  faults = jsonb_build_array(jsonb_build_object('row', 0, 'field', '', 'code', 'failed', 'message', $2::text))
-where id = $1 and state = 'running'";
+    let text = format!("{FAILED}\nwhere t.id = $1 and t.state = 'running'");
     Internal::new(text, values![id, kept(words)], done)
 }
 

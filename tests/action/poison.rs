@@ -36,11 +36,12 @@ async fn what_was_begun_so_often_and_never_came_to_an_end_is_dead() {
     }
     world.run_tasks();
     while world.sql("select 1 from task where state = 'dead'").await.is_empty() {
-        tokio::task::yield_now().await;
+        // A claim may have been on its way when its node was killed: that is one more which never ends.
+        world.sql("update task set next_at = now() - interval '1 second' where state = 'waiting'").await;
     }
     let row = ada.get(&format!("/api/transfer/{id}")).await.is(200).json["data"]["attributes"].take();
     assert_eq!(row["state"], "failed", "{row}");
-    assert!(row["faults"][0]["message"].as_str().is_some_and(|words| words.contains("begun 2 times")), "{row}");
+    assert!(row["faults"][0]["message"].as_str().is_some_and(|words| words.contains("never came to an end")), "{row}");
     holder.batch_execute("commit").await.expect("let go");
     assert!(world.sql("select 1 from ticket").await.is_empty(), "and nothing was done");
     // An administrator may have it tried again.

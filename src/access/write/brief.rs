@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::plan::change::Change;
 use crate::request::precondition::Expected;
 use crate::schema::kind::Kind;
-use crate::schema::{Column, Link, LinkRule, Relation, Schema, Write};
+use crate::schema::{Column, LinkRule, Relation, Schema, Write};
 pub use crate::statement::read::change::Act;
 use crate::statement::read::change::Brief;
 use crate::statement::who::Known;
@@ -111,10 +111,6 @@ fn is_plain(column: &Column) -> bool {
     is_open && !column.kind.is_secret() && !matches!(column.kind, Kind::Html { .. })
 }
 
-fn column(relation: &Relation) -> Option<&str> {
-    if let Link::One { column } = &relation.link { Some(column) } else { None }
-}
-
 impl<'s> Way<'_, 's> {
     /// Why it takes the long way; none: it is one message.
     pub fn long(&self, known: &Known) -> Option<Long> {
@@ -123,12 +119,12 @@ impl<'s> Way<'_, 's> {
 
     fn brief(&self) -> Brief<'_, 's> {
         let Change { entity, id, ref sets, ref links, .. } = *self.change;
-        let link = |link: &super::LinkChange<'s>| Some((link.relation, column(link.relation)?, link.targets.first()?.id));
+        let link = |link: &super::LinkChange<'s>| Some((link.relation, link.relation.foreign_key()?, link.targets.first()?.id));
         let versions = match self.expected {
             Expected::Versions(versions) if self.act != Act::Create => Some(versions.as_slice()),
             Expected::Versions(_) | Expected::Whichever | Expected::Unsaid | Expected::Any => None,
         };
-        let callers = unsaid_callers(self.change).filter_map(column).collect();
+        let callers = unsaid_callers(self.change).filter_map(Relation::foreign_key).collect();
         Brief { act: self.act, entity, id, sets, links: links.iter().filter_map(link).collect(), callers, versions }
     }
 }

@@ -1,7 +1,7 @@
 //! Files of rows, read part by part: what they have in common.
 //!
 //! In charge of: bytes → rows of cells, so many at a time, in bounded memory whatever the file says of itself. [`csv`], [`json`]
-//! and [`workbook`] know the formats, [`archive`] the zip that a workbook is; [`parts`] where the bytes are, and the thread.
+//! and [`workbook`] know the formats, [`archive`] and [`xml`] what a workbook is made of; [`parts`] where the bytes are, and the thread.
 
 mod archive;
 mod csv;
@@ -9,9 +9,12 @@ mod json;
 pub mod parts;
 mod serial;
 mod workbook;
+mod xml;
 
+use std::cell::Cell as Counter;
 use std::collections::HashSet;
 use std::io::{self, Read, Seek};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -125,6 +128,22 @@ const AWAY: io::ErrorKind = io::ErrorKind::NotConnected;
 impl Stop {
     fn read(error: &io::Error, broken: impl FnOnce() -> Stop) -> Stop {
         if error.kind() == AWAY { Stop::Away } else { broken() }
+    }
+}
+
+/// Bytes up to a bound that whoever takes them sets anew.
+struct Bounded<R> {
+    /// Whose bytes.
+    inner: R,
+    /// How many may still be read.
+    left: Rc<Counter<usize>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.left.set(self.left.get().checked_sub(read).ok_or(io::ErrorKind::FileTooLarge)?);
+        Ok(read)
     }
 }
 

@@ -180,14 +180,28 @@ struct Shown {
 impl Shown {
     fn of(app: &App, asked: &Asked, form: Form, id: Uuid, (plan, answer): (&Plan<'_>, &Answer<'_>)) -> Result<Shown> {
         let path = if asked.method == Method::POST { format!("{}/{id}", asked.path) } else { asked.path.clone() };
-        let body = document::render(plan, answer, &Place { path: &path, ..app.place(asked, form) })?;
-        Ok(Shown { form, body, version: answer.version()? })
+        match document::render(plan, answer, &Place { path: &path, ..app.place(asked, form) }) {
+            Ok(body) => Ok(Shown { form, body, version: answer.version()? }),
+            // The work stands: it may be done already, and isn't undone for what is told of it.
+            Err(Error::TooMuch { .. }) => Ok(Shown::too_large()),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The work stands, but the row isn't the caller's to read.
-    fn unreadable() -> Shown {
-        let body = b"{\"jsonapi\":{\"version\":\"1.1\"},\"meta\":{\"readable\":false}}".to_vec();
+    /// The work stands, and of the row nothing is shown.
+    fn nothing(why: &str, is_so: bool) -> Shown {
+        let body = format!("{{\"jsonapi\":{{\"version\":\"1.1\"}},\"meta\":{{\"{why}\":{is_so}}}}}").into_bytes();
         Shown { form: Form::Plain, body, version: None }
+    }
+
+    /// With what is included it is larger than an answer may be.
+    fn too_large() -> Shown {
+        Shown::nothing("tooLarge", true)
+    }
+
+    /// It isn't the caller's to read.
+    fn unreadable() -> Shown {
+        Shown::nothing("readable", false)
     }
 
     fn reply(self, status: StatusCode) -> Response {
@@ -208,6 +222,7 @@ async fn show(app: &App, asked: &Asked, query: &Query, deed: &mut Deed<'_>, (ent
         // An entity that the request names refuses the request; the row's own refusal only narrows the answer.
         Err(refusal) if plan.named.len() > 1 && refusal.is_refusal() && is_readable(app, deed, entity, id).await? => Err(refusal),
         Err(error) if error.is_refusal() => Ok(Shown::unreadable()),
+        Err(Error::TooMuch { .. }) => Ok(Shown::too_large()),
         Err(error) => Err(error),
     }
 }

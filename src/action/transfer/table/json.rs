@@ -3,31 +3,15 @@
 
 use std::cell::Cell as Counter;
 use std::fmt;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read};
 use std::rc::Rc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
 
-use super::{AWAY, CELL, CHUNK, Cell, Lines, Stop, misnamed};
+use super::{AWAY, Bounded, CELL, CHUNK, Cell, Lines, Stop, misnamed};
 use crate::request::body::Strict;
-
-/// Bytes up to a bound that whoever takes them sets anew.
-pub struct Bounded<R> {
-    /// Whose bytes.
-    pub inner: R,
-    /// How many may still be read.
-    pub left: Rc<Counter<usize>>,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(into)?;
-        self.left.set(self.left.get().checked_sub(read).ok_or(io::ErrorKind::FileTooLarge)?);
-        Ok(read)
-    }
-}
 
 /// A row, or a list of rows, each of which is handed on before the next is read.
 struct Rows<'l, 't> {
