@@ -230,12 +230,15 @@ pub fn holds(condition: &str, scope: &Map<String, Json>, work: &Budget) -> Resul
             _ if steps.is_empty() => continue,
             Json::Object(values) if steps.iter().all(Option::is_some) => {
                 let is_named = |(key, _): &(&String, &Json)| steps.contains(&Some(key.as_str()));
-                let kept = values.iter().filter(is_named).map(|(key, value)| (key.clone(), value.clone()));
-                Json::Object(kept.collect())
+                let kept: Vec<_> = values.iter().filter(is_named).collect();
+                work.take(kept.iter().map(|(_, value)| weight(value)).sum())?;
+                Json::Object(kept.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect())
             }
-            whole => whole.clone(),
+            whole => {
+                work.take(weight(whole))?;
+                whole.clone()
+            }
         };
-        work.take(weight(&kept))?;
         named.insert(name.clone(), kept);
     }
     match expression.eval(object(&named)) {
