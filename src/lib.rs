@@ -7,6 +7,7 @@
 //!
 //! - [`error`]: everything that can go wrong with a request, and the public words for it.
 //! - [`budget`]: bytes, taken before they are allocated.
+//! - [`cost`]: work that is dear, counted.
 //! - [`yaml`]: files that people write, as trees that know line and column.
 //! - [`config`]: every key of the configuration in one table, layered.
 //! - [`share`]: one caller's and one address's part of what everybody uses.
@@ -32,6 +33,7 @@
 
 pub mod error;
 pub mod budget;
+pub mod cost;
 pub mod yaml;
 pub mod config;
 pub mod share;

@@ -236,7 +236,7 @@ impl<'s> Planner<'s> {
             faults.push(Fault::new("unknown-parameter", words).parameter("include"));
         }
         for (kind, names) in &query.fields {
-            self.check_fields(kind, names, [&mut faults, &mut guest_faults]);
+            self.check_fields(kind, names, &mut named, [&mut faults, &mut guest_faults]);
         }
         self.fields(&mut root, query);
         let linked = linked.map(|mut node| {
@@ -310,12 +310,19 @@ impl<'s> Planner<'s> {
         if steps.is_empty() { Err(()) } else { Ok((steps, None)) }
     }
 
-    fn check_fields(&self, kind: &str, names: &[String], [faults, guest_faults]: [&mut Vec<Fault>; 2]) {
+    fn check_fields(
+        &self,
+        kind: &str,
+        names: &[String],
+        named: &mut Vec<&'s Entity>,
+        [faults, guest_faults]: [&mut Vec<Fault>; 2],
+    ) {
         let parameter = format!("fields[{kind}]");
         let Some(entity) = self.schema.entity(kind) else {
             faults.push(Fault::new("unknown-type", format!("There is no type `{kind}`.")).parameter(parameter));
             return;
         };
+        name(named, entity); // what it has is not everybody's to know
         for name in names {
             let unknown = || Fault::new("unknown-field", format!("{kind} has no field `{name}`.")).parameter(&parameter);
             match entity.fields().any(|f| f == name.as_str()) {

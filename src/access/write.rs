@@ -154,6 +154,17 @@ impl<'s> Deed<'s> {
         self.judge(entity, &[], &[(entity, right)], None).await.map(|_| ())
     }
 
+    /// Asks a right on an entity that an input names: what an action declares isn't meant for it.
+    ///
+    /// # Errors
+    /// 401, 403.
+    pub async fn require_named_entity(&mut self, entity: &Entity, right: Right) -> Result<()> {
+        let lifted = std::mem::take(&mut self.lifted);
+        let asked = self.require_entity(entity, right).await;
+        self.lifted = lifted;
+        asked
+    }
+
     /// Creates a row.
     ///
     /// # Errors
@@ -183,10 +194,11 @@ impl<'s> Deed<'s> {
         }
         let callers = self.default_callers(&held, &change)?;
         let is_open = self.require_possible_writers(&held, &change)?;
+        change.clean();
         change.check()?;
         let sent = change.sent.clone();
         let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
-        let parts = [write::Parts { id: change.id, sets: &change.sets, ones: &ones }];
+        let parts = [write::Parts { id: change.id, sets: change.finished()?, ones: &ones }];
         let is_lifted = self.lifted.entity(entity, Right::Create);
         let insert = Insert { entity, owner, is_lifted, rows: &parts, callers: &callers };
         let made = match self.scope.run(&write::insert(&insert, self.caller.counts()?)).await {

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::config::Config;
+use crate::cost::{self, Dear};
 use crate::error::{Error, Result};
 use crate::share::Shares;
 
@@ -114,6 +115,7 @@ impl Hasher {
         drop(place);
         let permit = permit.map_err(|_| Error::Unavailable(2))?.map_err(Error::internal)?;
         self.done.fetch_add(1, Ordering::SeqCst);
+        cost::count(Dear::Hash, 1);
         let (answer, done) = oneshot::channel();
         let job = move || {
             let done = work(); // also where the request went away

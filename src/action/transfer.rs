@@ -120,11 +120,15 @@ impl Transfer<'_> {
 /// What can't be right of a transfer before it starts: told at once.
 ///
 /// # Errors
-/// 422 with a fault for each.
+/// 403 for an import into an entity of the system; 422 for all else.
 pub fn check(entity: Option<&Entity>, kind: &str, key: Option<&str>) -> Result<()> {
     let Some(entity) = entity else {
         return Err(Error::Invalid(vec![Fault::new("unknown-entity", "There is no such entity.").at("/attributes/entity")]));
     };
+    if kind == "import" && entity.is_system() {
+        let words = format!("{} is the system's: it is not imported into.", entity.name);
+        return Err(Error::Forbidden(Some(Fault::new("system-entity", words).at("/attributes/entity"))));
+    }
     let is_unique = |key: &str| key == "id" || entity.served(key).is_some_and(|c| c.unique == crate::schema::Unique::Everywhere);
     match key {
         Some(key) if kind == "import" && !is_unique(key) => {

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::cost::{Dear, counted};
 use crate::store::Store;
 
 /// The media type of [`Metrics::text`].
@@ -23,6 +24,7 @@ pub struct Metrics {
     requests: Family<Labels, Counter>,
     seconds: Histogram,
     connections: Family<[(&'static str, String); 1], Gauge>,
+    dear: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl Default for Metrics {
@@ -32,10 +34,12 @@ impl Default for Metrics {
             requests: Family::default(),
             seconds: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
             connections: Family::default(),
+            dear: Family::default(),
         };
         metrics.registry.register("requests", "Requests by method and status", metrics.requests.clone());
         metrics.registry.register("request_seconds", "Time to answer", metrics.seconds.clone());
         metrics.registry.register("database_connections", "Connections to PostgreSQL by state", metrics.connections.clone());
+        metrics.registry.register("dear", "Work that is dear, since the start", metrics.dear.clone());
         metrics
     }
 }
@@ -57,6 +61,9 @@ impl Metrics {
         let (in_use, idle, most) = store.connections();
         for (state, count) in [("in use", in_use), ("idle", idle), ("most", most)] {
             self.connections.get_or_create(&[("state", state.to_owned())]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        for dear in Dear::ALL {
+            self.dear.get_or_create(&[("work", dear.name())]).set(i64::try_from(counted(dear)).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
         _ = encode(&mut text, &self.registry); // writing to memory can't fail

@@ -22,8 +22,10 @@ pub struct Change<'s> {
     pub id: Uuid,
     /// Whether it is to be made.
     pub is_new: bool,
-    /// Columns and their values as text; none is null.
+    /// Columns and their values as text; none is null. What is [unfinished](Self::unfinished) is empty in here.
     pub sets: Vec<(&'s Column, Option<String>)>,
+    /// Values that are dear to make: passwords, secrets, markup that is cleaned. They are made once the change is allowed.
+    pub unfinished: Vec<(&'s Column, String)>,
     /// The names that were sent, as against those that have a default.
     pub sent: Vec<String>,
     /// Read-only columns that were sent back: ignored where unchanged, refused where not.
@@ -36,6 +38,21 @@ pub struct Change<'s> {
     pub forbidden: Option<Fault>,
     /// 409: the document is of another type or row than the URL.
     pub conflict: Option<Fault>,
+}
+
+/// What of a change may be stored: nothing of it waits to be made. There is no other way to have one than to ask a change:
+///
+/// ```compile_fail
+/// let sets = rowhouse::plan::change::Finished(&[]);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Finished<'a, 's>(&'a [(&'s Column, Option<String>)]);
+
+impl<'a, 's> Finished<'a, 's> {
+    /// Columns and their values as text; none is null.
+    pub fn values(self) -> &'a [(&'s Column, Option<String>)] {
+        self.0
+    }
 }
 
 /// A change of what a row is linked to.
@@ -184,6 +201,7 @@ impl<'s> Change<'s> {
             id,
             is_new: false,
             sets: vec![],
+            unfinished: vec![],
             sent: vec![],
             echoes: vec![],
             links: vec![],
@@ -249,10 +267,71 @@ impl<'s> Change<'s> {
             }
             (_, Ok(text)) => {
                 self.sent.push(column.name.clone());
-                self.sets.push((column, text));
+                self.set(column, text);
             }
             (_, Err(words)) => self.faults.push(Fault::new("invalid", format!("`{name}` {words}.")).at(at)),
         }
+    }
+
+    /// Sets a column to what a client, a default or an action says.
+    fn set(&mut self, column: &'s Column, text: Option<String>) {
+        let text = match text {
+            Some(text) if column.kind.is_dear() => {
+                self.unfinished.push((column, text));
+                Some(String::new())
+            }
+            text => text,
+        };
+        self.sets.push((column, text));
+    }
+
+    /// The same, as far as that tells whether it is allowed: nothing stands for what is dear to make.
+    pub fn rehearsal(&self) -> Change<'s> {
+        let unfinished = self.unfinished.iter().filter(|(column, _)| !column.kind.is_secret()).cloned().collect();
+        Change { unfinished, ..self.clone() }
+    }
+
+    /// Whether there are passwords or secrets to make.
+    pub fn has_secrets(&self) -> bool {
+        self.unfinished.iter().any(|(column, _)| column.kind.is_secret())
+    }
+
+    /// Takes the passwords and secrets that are to be made.
+    pub fn take_secrets(&mut self) -> Vec<(&'s Column, String)> {
+        let (secrets, others) = self.unfinished.drain(..).partition(|(column, _)| column.kind.is_secret());
+        self.unfinished = others;
+        secrets
+    }
+
+    /// Sets what was made of a value.
+    pub fn finish(&mut self, column: &Column, value: String) {
+        self.sets.iter_mut().filter(|(set, _)| set.name == column.name).for_each(|set| set.1 = Some(value.clone()));
+    }
+
+    /// Cleans markup: once the change is allowed. What is wrong with it becomes a fault.
+    pub fn clean(&mut self) {
+        let (secrets, markup) = self.unfinished.drain(..).partition(|(column, _)| column.kind.is_secret());
+        self.unfinished = secrets;
+        let markup: Vec<(&Column, String)> = markup;
+        for (column, text) in markup {
+            match column.kind.clean(&column.bounds, &text) {
+                Ok(text) => self.finish(column, text),
+                Err(words) => self.fault(column, &words),
+            }
+        }
+    }
+
+    fn fault(&mut self, column: &Column, words: &str) {
+        let at = format!("/data/attributes{}", step(&column.name));
+        self.faults.push(Fault::new("invalid", format!("`{}` {words}.", column.name)).at(at));
+    }
+
+    /// What of it may be stored.
+    ///
+    /// # Errors
+    /// A defect, where something of it was never made.
+    pub fn finished(&self) -> Result<Finished<'_, 's>, Error> {
+        if self.unfinished.is_empty() { Ok(Finished(&self.sets)) } else { Err(Error::internal("a change was not finished")) }
     }
 
     /// Sets a column for an action, which may set what clients may not. A password comes as its hash, a secret sealed.
@@ -267,7 +346,7 @@ impl<'s> Change<'s> {
             (Json::Null, _) => self.sets.push((column, None)),
             (Json::String(kept), Kind::Password | Kind::Encrypted) => self.sets.push((column, Some(kept.clone()))),
             (value, kind) => match kind.check(&column.bounds, value) {
-                Ok(text) => self.sets.push((column, Some(text))),
+                Ok(text) => self.set(column, Some(text)),
                 Err(words) => {
                     self.faults.push(Fault::new("invalid", format!("`{name}` {words}.")).at(at));
                 }
@@ -288,7 +367,7 @@ impl<'s> Change<'s> {
             if let Some(default) = &column.default {
                 // Checked when the file was loaded.
                 if let Ok(text) = column.kind.check(&column.bounds, default) {
-                    self.sets.push((column, Some(text)));
+                    self.set(column, Some(text));
                 }
             } else if column.required && column.write != Write::System && !is_faulty {
                 self.faults.push(Fault::new("required", format!("`{}` is required.", column.name)).at(attributes));

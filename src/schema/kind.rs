@@ -8,6 +8,8 @@ mod markup;
 use regex::Regex;
 use serde_json::Value as Json;
 
+use crate::cost::{self, Dear};
+
 /// A column's type.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // the table in the documentation of schema files
@@ -183,6 +185,11 @@ impl Kind {
         !matches!(self, Kind::Json | Kind::Boolean) && !self.is_secret()
     }
 
+    /// Whether a value is more work to make than to check.
+    pub fn is_dear(&self) -> bool {
+        self.is_secret() || matches!(self, Kind::Html { clean: true })
+    }
+
     /// Whether values are one short line.
     pub fn is_line(&self) -> bool {
         matches!(self, Kind::Label | Kind::Name | Kind::Email | Kind::Url | Kind::Color | Kind::Enum { .. })
@@ -294,9 +301,28 @@ impl Kind {
             Kind::Email => email(text).ok_or_else(wrong)?,
             Kind::Url => url(text).ok_or_else(wrong)?,
             Kind::Color => color(text).ok_or_else(wrong)?,
-            Kind::Html { clean: true } => ammonia::clean(&markup::bounded(text)?),
+            Kind::Html { clean: true } => return Ok(text.to_owned()), // it is measured once it is clean
             _ => text.to_owned(),
         };
+        self.measured(bounds, clean)
+    }
+
+    /// Cleans markup, which is dear: only of a change that is allowed. Other values are as they were checked.
+    ///
+    /// # Errors
+    /// As [`Kind::check`].
+    pub fn clean(&self, bounds: &Bounds, text: &str) -> Result<String, String> {
+        match self {
+            Kind::Html { clean: true } => {
+                cost::count(Dear::Cleaning, 1);
+                self.measured(bounds, ammonia::clean(&markup::bounded(text)?))
+            }
+            _ => Ok(text.to_owned()),
+        }
+    }
+
+    /// A text within its bounds.
+    fn measured(&self, bounds: &Bounds, clean: String) -> Result<String, String> {
         let count = clean.chars().count();
         if let Some(length) = bounds.length.filter(|l| *l != count) {
             return Err(format!("must have exactly {length} characters"));

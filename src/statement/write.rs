@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::query::{Guarded, Internal, Sql, any, array, count, done, first, ids, literal, one, values};
 use super::who::{gate, who};
 use crate::permission::{Actor, Right, Subject};
-use crate::plan::change::{Target, Verb};
+use crate::plan::change::{Finished, Target, Verb};
 use crate::schema::{ADMINISTRATORS, Column, Entity, Link, Relation, quote};
 
 /// What goes into a row.
@@ -18,7 +18,7 @@ pub struct Parts<'a> {
     /// Which row.
     pub id: Uuid,
     /// Columns.
-    pub sets: &'a [(&'a Column, Option<String>)],
+    pub sets: Finished<'a, 'a>,
     /// To-one links.
     pub ones: &'a [(&'a str, Option<Uuid>)],
 }
@@ -32,8 +32,8 @@ fn sent(sql: &mut Sql, rows: &[Parts<'_>]) -> (String, Vec<(String, String)>) {
     let rows_ids = sql.bind(array(rows.iter().map(|row| Some(row.id.to_string()))));
     arrays.push(format!("{rows_ids}::uuid[]"));
     let Some(first) = rows.first() else { return (String::new(), named) };
-    for (at, (column, _)) in first.sets.iter().enumerate() {
-        let bound = sql.bind(array(rows.iter().map(|row| row.sets.get(at).and_then(|(_, v)| v.as_ref()))));
+    for (at, (column, _)) in first.sets.values().iter().enumerate() {
+        let bound = sql.bind(array(rows.iter().map(|row| row.sets.values().get(at).and_then(|(_, v)| v.as_ref()))));
         arrays.push(format!("{bound}::text[]"));
         names.push(format!("c{at}"));
         let kind = if column.name == "permission" { "integer".to_owned() } else { column.kind.sql() };

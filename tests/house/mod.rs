@@ -1,11 +1,12 @@
 //! The house that tests live in: a world (server and database of its own), someone who asks, what is answered, the wire
-//! to PostgreSQL, and SQL beside it.
+//! to PostgreSQL, and SQL beside it; and how long a test may take.
 
 pub mod answer;
 pub mod beside;
 pub mod hostile;
 pub mod process;
 pub mod smtp;
+pub mod watch;
 pub mod web;
 pub mod wire;
 
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 use answer::Answer;
 use beside::{Beside, Row};
+use watch::Watched;
 use wire::Wire;
 
 /// The word that rows carry which somebody may not see. Whoever hears it has heard too much.
@@ -143,6 +145,7 @@ pub struct World {
     beside: Beside,
     client: reqwest::Client,
     _stop: oneshot::Sender<()>,
+    _watched: Watched,
 }
 
 impl World {
@@ -218,7 +221,7 @@ impl World {
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(listen::serve(app.clone(), listener, Door::Public, async move { _ = stopped.await }));
         let beside = Beside::of(&database.0);
-        World { url, app, wire, database, beside, client: reqwest::Client::new(), _stop: stop }
+        World { url, app, wire, database, beside, client: reqwest::Client::new(), _stop: stop, _watched: Watched::new() }
     }
 
     /// Runs scheduled actions from now on, as a server does; else nobody looks for them while statements are counted.

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use rowhouse::config::{Config, load};
 use rowhouse::permission::Right;
+use rowhouse::plan::change::Change;
 use rowhouse::plan::{Pick, Plan, Planner};
 use rowhouse::request::Query;
 use rowhouse::request::aggregate::Aggregate;
@@ -141,8 +142,10 @@ fn the_others() {
     golden("lock", of(&verdict::lock(&asked, lock, Some(ROW))));
     golden("verdict", of(&verdict::judge(&asked, Some(ROW))));
     let title = article.column("title").expect("there");
-    let sets = [(title, Some("x".to_owned()))];
-    let parts = [Parts { id: ROW, sets: &sets, ones: &[("section", Some(ROW))] }];
+    let nothing = Change::nothing(article, ROW);
+    let change = Change { sets: vec![(title, Some("x".to_owned()))], ..nothing.clone() };
+    let (sets, none) = (change.finished().expect("plain"), nothing.finished().expect("plain"));
+    let parts = [Parts { id: ROW, sets, ones: &[("section", Some(ROW))] }];
     golden("update", of(&write::update(article, &parts, Lifts::default(), Some(ROW))));
     let insert = Insert { entity: article, owner: None, is_lifted: false, rows: &parts, callers: &["author"] };
     golden("create", of(&write::insert(&insert, Some(ROW))));
@@ -150,11 +153,11 @@ fn the_others() {
     let shown = plan(planner(), article, "one");
     let section = article.relation("section").expect("there");
     for act in [Act::Create, Act::Update, Act::Delete] {
-        let changed = if act == Act::Delete { &[][..] } else { &sets };
+        let sets = if act == Act::Delete { none } else { sets };
         let links = if act == Act::Delete { vec![] } else { vec![(section, "section", ROW)] };
         let callers = if act == Act::Create { vec!["author"] } else { vec![] };
         let versions = (act != Act::Create).then_some(&[7][..]);
-        let brief = Brief { act, entity: article, id: ROW, sets: changed, links, callers, versions };
+        let brief = Brief { act, entity: article, id: ROW, sets, links, callers, versions };
         let shown = (act != Act::Delete).then_some(&shown);
         let shape = Arc::new(read::change::change(&SCHEMA, &brief, shown, &known));
         golden(&format!("{} in one message", act.right().word()), of(&shape.change(&brief, &known)));

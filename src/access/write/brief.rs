@@ -12,7 +12,6 @@ use crate::permission::Right;
 use crate::plan::Plan;
 use crate::plan::change::Change;
 use crate::request::precondition::Expected;
-use crate::schema::kind::Kind;
 use crate::schema::{Column, LinkRule, Relation, Schema, Write};
 pub use crate::statement::read::change::Act;
 use crate::statement::read::change::Brief;
@@ -83,7 +82,7 @@ pub const LONG: &[(Long, Asks)] = &[
     (Long::Nothing, |way, _| way.act == Act::Update && way.change.sets.is_empty() && way.change.links.is_empty()),
     // What the system sets was sent back: whether it is as it was, is told only to who may read the row.
     (Long::Echo, |way, _| !way.change.echoes.is_empty()),
-    // Not everybody's to set or to read who may change the row, or dear to check.
+    // Not everybody's to set or to read who may change the row, or dear to make.
     (Long::Column, |way, _| way.change.sets.iter().any(|(c, _)| way.change.sent.contains(&c.name) && !is_plain(c))),
     // Whom it leads to no more may be hidden from the caller: then it stays.
     (Long::Null, |way, _| way.change.links.iter().any(|link| !link.relation.is_many() && link.targets.len() != 1)),
@@ -105,10 +104,10 @@ pub const LONG: &[(Long, Asks)] = &[
     }),
 ];
 
-/// Whether a column is everybody's who may change the row, and its values cost little to check.
+/// Whether a column is everybody's who may change the row, and its values cost little to make.
 fn is_plain(column: &Column) -> bool {
     let is_open = column.write == Write::Anyone && column.readers.is_none() && column.writers.is_none();
-    is_open && !column.kind.is_secret() && !matches!(column.kind, Kind::Html { .. })
+    is_open && !column.kind.is_dear()
 }
 
 impl<'s> Way<'_, 's> {
@@ -117,15 +116,16 @@ impl<'s> Way<'_, 's> {
         LONG.iter().find(|(_, asks)| asks(self, known)).map(|(long, _)| *long)
     }
 
-    fn brief(&self) -> Brief<'_, 's> {
-        let Change { entity, id, ref sets, ref links, .. } = *self.change;
+    fn brief(&self) -> Result<Brief<'_, 's>> {
+        let Change { entity, id, ref links, .. } = *self.change;
         let link = |link: &super::LinkChange<'s>| Some((link.relation, link.relation.foreign_key()?, link.targets.first()?.id));
         let versions = match self.expected {
             Expected::Versions(versions) if self.act != Act::Create => Some(versions.as_slice()),
             Expected::Versions(_) | Expected::Whichever | Expected::Unsaid | Expected::Any => None,
         };
         let callers = unsaid_callers(self.change).filter_map(Relation::foreign_key).collect();
-        Brief { act: self.act, entity, id, sets, links: links.iter().filter_map(link).collect(), callers, versions }
+        let links = links.iter().filter_map(link).collect();
+        Ok(Brief { act: self.act, entity, id, sets: self.change.finished()?, links, callers, versions })
     }
 }
 
@@ -158,7 +158,7 @@ pub async fn brief<'s>(store: &Store, caller: Caller, way: &Way<'_, 's>) -> Resu
         if !is_shown || way.long(&known).is_some() {
             return Ok(None);
         }
-        let changed = match asking.change(&way.brief(), way.shown, &known).await {
+        let changed = match asking.change(&way.brief()?, way.shown, &known).await {
             Err(Error::Again) => return Ok(None),
             changed => changed.map_err(|error| explain(way.schema, way.change.entity, error))?,
         };

@@ -37,6 +37,16 @@ pub enum Step<'s> {
     Nothing(Option<&'s Entity>),
 }
 
+impl<'s> Step<'s> {
+    /// The row that it makes or changes, with all that it is to be.
+    pub fn change(&mut self) -> Option<&mut Change<'s>> {
+        match self {
+            Step::Create(change) | Step::Update(change, _) => Some(change),
+            Step::Delete(..) | Step::Link { .. } | Step::Nothing(_) => None,
+        }
+    }
+}
+
 /// Whether neighbours may share their statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -64,6 +74,21 @@ impl<'s> Deed<'s> {
             };
             done.map_err(|error| (at, error))?;
             group.into_iter().for_each(|at| is_done[at] = true);
+        }
+        Ok(())
+    }
+
+    /// Does all steps as far as that tells whether they are allowed: nothing stands for what is dear to make.
+    ///
+    /// # Errors
+    /// What a step ran into, and its number.
+    pub async fn rehearse(&mut self, steps: &[Step<'s>]) -> Result<(), (usize, Error)> {
+        for (at, step) in steps.iter().enumerate() {
+            let mut step = step.clone();
+            if let Some(change) = step.change() {
+                *change = change.rehearsal();
+            }
+            self.one(step).await.map_err(|error| (at, error))?;
         }
         Ok(())
     }
@@ -114,10 +139,11 @@ impl<'s> Deed<'s> {
             self.refer(&link).await?;
         }
         let callers = self.default_callers(&held, changes[0])?;
+        let changes = cleaned(changes.iter().copied())?;
         let ones: Vec<Vec<_>> = changes.iter().map(|change| ones(&change.links).collect()).collect();
-        let parts = changes.iter().zip(&ones).map(|(change, ones)| Parts { id: change.id, sets: &change.sets, ones });
+        let parts = changes.iter().zip(&ones).map(|(change, ones)| Ok(Parts { id: change.id, sets: change.finished()?, ones }));
         let is_lifted = self.lifted.entity(entity, Right::Create);
-        let rows = parts.collect::<Vec<_>>();
+        let rows = parts.collect::<Result<Vec<_>>>()?;
         let insert = Insert { entity, owner: None, is_lifted, rows: &rows, callers: &callers };
         let statement = write::insert(&insert, self.caller.counts()?);
         self.all_or_none(&statement, changes.len(), &held).await
@@ -132,7 +158,9 @@ impl<'s> Deed<'s> {
             held.require(change.id, Right::Update)?;
             held.require_version(entity, change.id, expected)?;
         }
-        let parts: Vec<_> = changes.iter().map(|(change, _)| Parts { id: change.id, sets: &change.sets, ones: &[] }).collect();
+        let changes = cleaned(changes.iter().map(|(change, _)| *change))?;
+        let parts = changes.iter().map(|change| Ok(Parts { id: change.id, sets: change.finished()?, ones: &[] }));
+        let parts = parts.collect::<Result<Vec<_>>>()?;
         let statement = write::update(entity, &parts, self.lifted.of(entity, None, Right::Update), self.caller.counts()?);
         self.all_or_none(&statement, ids.len(), &held).await
     }
@@ -154,6 +182,15 @@ impl<'s> Deed<'s> {
         let changed = self.scope.run(statement).await?;
         if changed == wanted { Ok(()) } else { Err(self.refusal(held).await) }
     }
+}
+
+/// Changes that are allowed, with their markup cleaned.
+fn cleaned<'a, 's: 'a>(changes: impl Iterator<Item = &'a Change<'s>>) -> Result<Vec<Change<'s>>> {
+    let cleaned = changes.cloned().map(|mut change| {
+        change.clean();
+        change.check().map(|()| change)
+    });
+    cleaned.collect()
 }
 
 /// The links of many rows as one change for each relation, for what all of them ask.

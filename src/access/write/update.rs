@@ -61,6 +61,7 @@ impl<'s> Deed<'s> {
         }
         change.forbidden = self.echoed(&held, &change).await?.or(change.forbidden);
         held.require_version(entity, id, expected)?;
+        change.clean();
         change.check()?;
         if entity.name == "user_account" {
             self.renew_address(&mut change, by_action).await?;
@@ -71,7 +72,7 @@ impl<'s> Deed<'s> {
         let mut ones: Vec<_> = ones(&change.links).collect();
         self.keep_hidden(entity, id, &change.links, &mut ones).await?;
         if !change.sets.is_empty() || !ones.is_empty() {
-            let parts = [write::Parts { id, sets: &change.sets, ones: &ones }];
+            let parts = [write::Parts { id, sets: change.finished()?, ones: &ones }];
             let lifts = self.lifted.of(entity, Some(id), Right::Update);
             let statement = write::update(entity, &parts, lifts, self.caller.counts()?);
             let changed = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
@@ -177,6 +178,9 @@ impl<'s> Deed<'s> {
             Write::Anyone | Write::System => true,
         };
         let may_set = |c: &Column| is_theirs(c.write) && held.is_of(id, c.writers.as_ref());
+        if !change.sets.iter().all(|(c, _)| may_set(c)) {
+            change.clean(); // whether a value is as it was, is told by what is made of it
+        }
         let (kept, doubted): (Vec<_>, Vec<_>) = change.sets.drain(..).partition(|(c, _)| may_set(c));
         change.sets = kept;
         if doubted.is_empty() {

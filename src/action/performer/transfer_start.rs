@@ -29,7 +29,7 @@ async fn start(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     if let Some(entity) = entity {
         // Told at once, and asked again of every row.
         let right = if kind == "import" { Right::Create } else { Right::Read };
-        run.deed.require_entity(entity, right).await?;
+        run.deed.require_named_entity(entity, right).await?;
     }
     if let Some(content) = with.get("content").and_then(Json::as_str) {
         let wrong = |_| Error::Invalid(vec![Fault::new("invalid", "`content` is the file in base64.").at("/attributes/content")]);

@@ -85,6 +85,8 @@ pub fn told(number: i64, fault: &Fault) -> Json {
 /// # Errors
 /// What concerns the whole: the entity's refusal, a file that can't be read, 503.
 pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
+    // Before anything of the file is read; whoever began it might do it then.
+    begin(transfer).await?.require_entity(transfer.entity, Right::Create).await?;
     let mut tally = if transfer.is_each { resumed(transfer).await? } else { Tally::default() };
     if transfer.is_each {
         each(transfer, &mut tally).await?;
@@ -138,9 +140,9 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     let mut is_asked = false;
     while let Some(batch) = rows.recv().await {
         for line in batch? {
-            let change = change(transfer, &line, Uuid::nil(), transfer.key.is_none());
+            let mut change = change(transfer, &line, Uuid::nil(), transfer.key.is_none());
             if !is_asked {
-                // Whoever may not so much as use the entity is told nothing of the form.
+                // Whoever may not so much as use the entities is told nothing of the form.
                 begin(transfer).await?.require_entities(&change).await?;
                 is_asked = true;
                 let unknown = unknown(transfer, &line);
@@ -149,6 +151,7 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
                     return Ok(());
                 }
             }
+            change.clean();
             if let Some(faults) = wrong(&change) {
                 tally.fail(line.number, &faults);
             }
@@ -259,8 +262,6 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
         if let Some(line) = lines.first().filter(|_| !is_asked) {
             let unknown = unknown(transfer, line);
             if !unknown.is_empty() {
-                let change = change(transfer, line, Uuid::nil(), transfer.key.is_none());
-                begin(transfer).await?.require_entities(&change).await?;
                 tally.is_broken = true;
                 tally.fail(line.number, &unknown);
                 return Ok(());

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::write::{keep_secrets, no_parameters, readable};
+use super::write::{judge_passwords, keep_secrets, no_parameters, readable, rehearse};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::access::{self, Answer, Source};
@@ -18,6 +18,7 @@ use crate::plan::change::{Change, Verb};
 use crate::plan::{Pick, Plan};
 use crate::request::Query;
 use crate::request::media::Form;
+use crate::request::once::Once;
 use crate::request::operation::{self, Does, Op, Operation};
 use crate::schema::Entity;
 use crate::store::twice;
@@ -34,10 +35,11 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
     let operations = read.map_err(Error::Unreadable)?;
     let (mut steps, mut shown) = (vec![], vec![]);
     for operation in &operations {
-        let (step, row) = step(app, asked, operation).await.map_err(|error| error.within(&operation.at))?;
+        let (step, row) = step(app, operation);
         steps.push(step);
         shown.push(row);
     }
+    keep_all_secrets(app, asked, &operations, &mut steps, once.as_ref()).await?;
     let (operations, steps, shown, once) = (&operations, &steps, &shown, &once);
     let (means, call) = (&app.means(), &asked.call());
     let mut pace = Pace::Batches;
@@ -72,6 +74,26 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
     }
 }
 
+/// Makes the passwords and secrets of all operations, once all of it was rehearsed: what one does may depend on another.
+async fn keep_all_secrets<'s>(
+    app: &'s App,
+    asked: &Asked,
+    operations: &[Operation],
+    steps: &mut [Step<'s>],
+    once: Option<&Once>,
+) -> Result<()> {
+    let changes = steps.iter_mut().filter_map(Step::change).filter(|change| change.has_secrets());
+    if changes.map(judge_passwords).count() == 0 {
+        return Ok(());
+    }
+    let rehearsed = rehearse(app, asked, steps, once).await?;
+    rehearsed.map_err(|(at, error)| error.within(&operations[at].at))?;
+    for change in steps.iter_mut().filter_map(Step::change) {
+        keep_secrets(app, change).await?;
+    }
+    Ok(())
+}
+
 /// What is kept of the answer under an idempotency key: which rows it showed.
 fn kept(shown: &[Shown<'_>]) -> Json {
     shown.iter().map(|row| row.map_or(Json::Null, |(entity, id)| json!([entity.name, id]))).collect()
@@ -86,28 +108,24 @@ fn rows<'s>(app: &'s App, kept: &Json) -> Vec<Shown<'s>> {
 }
 
 /// An operation as the same request by itself would be planned.
-async fn step<'s>(app: &'s App, asked: &Asked, operation: &Operation) -> Result<(Step<'s>, Shown<'s>)> {
+fn step<'s>(app: &'s App, operation: &Operation) -> (Step<'s>, Shown<'s>) {
     let planner = app.planner();
-    Ok(match &operation.does {
+    match &operation.does {
         Does::Create { id, resource } => {
-            let Some(entity) = app.schema.entity(&resource.kind) else { return Ok((Step::Nothing(None), None)) };
-            let mut change = planner.change(entity, *id, true, resource);
-            keep_secrets(app, asked, &mut change).await?;
-            (Step::Create(change), Some((entity, *id)))
+            let Some(entity) = app.schema.entity(&resource.kind) else { return (Step::Nothing(None), None) };
+            (Step::Create(planner.change(entity, *id, true, resource)), Some((entity, *id)))
         }
         Does::Update { kind, id, resource, expected } => {
-            let Some(entity) = app.schema.entity(kind) else { return Ok((Step::Nothing(None), None)) };
-            let mut change = planner.change(entity, *id, false, resource);
-            keep_secrets(app, asked, &mut change).await?;
-            (Step::Update(change, expected.clone()), Some((entity, *id)))
+            let Some(entity) = app.schema.entity(kind) else { return (Step::Nothing(None), None) };
+            (Step::Update(planner.change(entity, *id, false, resource), expected.clone()), Some((entity, *id)))
         }
         Does::Delete { kind, id, expected } => match app.schema.entity(kind) {
             Some(entity) => (Step::Delete(entity, *id, expected.clone()), None),
             None => (Step::Nothing(None), None),
         },
         Does::Link { kind, id, relation, op, linkage, expected } => {
-            let Some(entity) = app.schema.entity(kind) else { return Ok((Step::Nothing(None), None)) };
-            let Some(relation) = entity.relation(relation) else { return Ok((Step::Nothing(Some(entity)), None)) };
+            let Some(entity) = app.schema.entity(kind) else { return (Step::Nothing(None), None) };
+            let Some(relation) = entity.relation(relation) else { return (Step::Nothing(Some(entity)), None) };
             let verb = match op {
                 Op::Add => Verb::Add,
                 Op::Update => Verb::Replace,
@@ -125,7 +143,7 @@ async fn step<'s>(app: &'s App, asked: &Asked, operation: &Operation) -> Result<
             };
             (step, None)
         }
-    })
+    }
 }
 
 /// The document of results: each row as the caller may read it; none where there is nothing to say (AO5).

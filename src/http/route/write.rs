@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Route, relation};
 use crate::access::write::Deed;
 use crate::access::write::brief::{Act, Done, Way, brief};
+use crate::access::write::many::Step;
 use crate::access::{self, Answer, Source};
 use crate::account::password::policy;
 use crate::action::event::settle;
@@ -22,6 +23,7 @@ use crate::plan::change::{Change, Verb};
 use crate::plan::{Pick, Plan};
 use crate::request::body::{self, uuid};
 use crate::request::media::{self, Form};
+use crate::request::once::Once;
 use crate::request::precondition::Expected;
 use crate::request::{self, Query};
 use crate::schema::Entity;
@@ -52,8 +54,8 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     if !faults.is_empty() {
         return Err(Error::Unreadable(faults));
     }
-    let mut change = app.planner().change(entity, id, true, &resource);
-    keep_secrets(app, asked, &mut change).await?;
+    let change = app.planner().change(entity, id, true, &resource);
+    let change = with_secrets(app, asked, change, Step::Create, once.as_ref()).await?;
     let query = &Query::read(&asked.query);
     let way = (Act::Create, &Expected::Any, once.is_some());
     if let Some(shown) = brief_shown(app, asked, query, &change, way).await? {
@@ -118,9 +120,10 @@ pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         return Err(Error::Unreadable(faults));
     }
     let id = uuid(&route.id).unwrap_or_default();
-    let mut change = app.planner().change(entity, id, false, &resource);
-    keep_secrets(app, asked, &mut change).await?;
-    let (change, expected, means, call) = (&change, &asked.expected(), &app.means(), &asked.call());
+    let expected = &asked.expected();
+    let change = app.planner().change(entity, id, false, &resource);
+    let change = with_secrets(app, asked, change, |change| Step::Update(change, expected.clone()), None).await?;
+    let (change, means, call) = (&change, &app.means(), &asked.call());
     let query = &Query::read(&asked.query);
     if let Some(shown) = brief_shown(app, asked, query, change, (Act::Update, expected, false)).await? {
         return Ok(shown.reply(StatusCode::OK));
@@ -144,28 +147,66 @@ fn resource<'a>(app: &'a App, asked: &Asked, route: &Route, body: &Bytes) -> Res
     Ok((entity, body::resource(&document).map_err(Error::Unreadable)?))
 }
 
-/// Hashes passwords and seals secrets, before a connection is taken.
-pub async fn keep_secrets(app: &App, asked: &Asked, change: &mut Change<'_>) -> Result<()> {
-    if change.sets.iter().any(|(c, v)| c.kind == Kind::Password && v.is_some()) {
-        // Hashing costs much: only for those who may create or update at all.
-        Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?.require_entities(change).await?;
-    }
-    let texts: Vec<String> =
-        change.sets.iter().filter(|(c, _)| c.kind != Kind::Password).filter_map(|(_, v)| v.clone()).take(20).collect();
-    let context: Vec<&str> = texts.iter().map(String::as_str).collect();
-    for (column, value) in change.sets.iter().filter(|(c, _)| c.kind == Kind::Password) {
-        if let Some(Err(words)) = value.as_ref().map(|text| policy(text, &context)) {
-            let at = format!("/data/attributes{}", body::step(&column.name));
-            change.faults.push(Fault::new("weak-password", format!("`{}` {words}.", column.name)).at(at));
+/// What is wrong with new passwords. Told, as all faults, to who may do what they ask.
+pub fn judge_passwords(change: &mut Change<'_>) {
+    let texts = change.sets.iter().filter(|(column, _)| !column.kind.is_secret()).filter_map(|(_, value)| value.as_deref());
+    let context: Vec<&str> = texts.take(20).collect();
+    let passwords = change.unfinished.iter().filter(|(column, _)| column.kind == Kind::Password);
+    let weak = passwords.filter_map(|(column, text)| Some((column, policy(text, &context).err()?)));
+    let faults = weak.map(|(column, words)| {
+        let at = format!("/data/attributes{}", body::step(&column.name));
+        Fault::new("weak-password", format!("`{}` {words}.", column.name)).at(at)
+    });
+    let faults: Vec<Fault> = faults.collect();
+    change.faults.extend(faults);
+}
+
+/// Does what is to be done as far as that tells whether it is allowed, and undoes it. Gives which step is refused, and why.
+pub async fn rehearse<'s>(
+    app: &'s App,
+    asked: &Asked,
+    steps: &[Step<'s>],
+    once: Option<&Once>,
+) -> Result<Result<(), (usize, Error)>> {
+    let rehearsal = || async {
+        let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
+        if deed.done_before(once).await?.is_some() {
+            return Ok(Ok(()));
         }
+        match deed.rehearse(steps).await {
+            Err((_, Error::Again)) => Err(Error::Again),
+            rehearsed => Ok(rehearsed),
+        }
+    };
+    twice(rehearsal).await
+}
+
+/// A change with its passwords and secrets made, where it is allowed. `step`: what is done with it.
+async fn with_secrets<'s>(
+    app: &'s App,
+    asked: &Asked,
+    mut change: Change<'s>,
+    step: impl FnOnce(Change<'s>) -> Step<'s>,
+    once: Option<&Once>,
+) -> Result<Change<'s>> {
+    if !change.has_secrets() {
+        return Ok(change);
     }
-    for (column, value) in &mut change.sets {
-        let Some(text) = value.take() else { continue };
-        *value = Some(match column.kind {
-            Kind::Password if change.faults.is_empty() => app.hasher.hash(text).await?,
-            Kind::Encrypted => app.seal.seal_text("column", &text),
-            _ => text,
-        });
+    judge_passwords(&mut change);
+    rehearse(app, asked, &[step(change.clone())], once).await?.map_err(|(_, error)| error)?;
+    keep_secrets(app, &mut change).await?;
+    Ok(change)
+}
+
+/// Hashes passwords and seals secrets of a change that was rehearsed: it costs much, so only for who may do what they ask,
+/// and while no connection is held.
+pub async fn keep_secrets(app: &App, change: &mut Change<'_>) -> Result<()> {
+    for (column, text) in change.take_secrets() {
+        let value = match column.kind {
+            Kind::Password => app.hasher.hash(text).await?,
+            _ => app.seal.seal_text("column", &text),
+        };
+        change.finish(column, value);
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use super::shape::{Found, Param, Shape, Writer};
 use super::{Root, Speller};
 use crate::permission::Right;
 use crate::plan::Plan;
+use crate::plan::change::Finished;
 use crate::schema::{Column, Entity, Relation, Schema, Unique, quote};
 use crate::statement::query::{Guarded, Value, array, literal};
 use crate::statement::row::Place;
@@ -51,7 +52,7 @@ pub struct Brief<'a, 's> {
     /// Which.
     pub id: Uuid,
     /// Columns and their values.
-    pub sets: &'a [(&'s Column, Option<String>)],
+    pub sets: Finished<'a, 's>,
     /// To-one relations, their foreign keys, and the rows that they lead to.
     pub links: Vec<(&'s Relation, &'s str, Uuid)>,
     /// Foreign keys that lead to the caller, where nothing else was said.
@@ -75,7 +76,7 @@ const IS_DONE: Place<bool> = Place::new(super::layout::TARGET);
 pub fn key_of_change(schema: &Schema, brief: &Brief<'_, '_>, shown: Option<&Plan<'_>>, known: &Known) -> String {
     let mut writer = Writer::new(brief.act.right().word(), known, schema);
     writer.entity(brief.entity);
-    brief.sets.iter().for_each(|(column, _)| writer.put(',', &column.name));
+    brief.sets.values().iter().for_each(|(column, _)| writer.put(',', &column.name));
     brief.links.iter().for_each(|(relation, ..)| writer.put(';', &relation.name));
     brief.callers.iter().for_each(|column| writer.put('=', column));
     writer.put(if brief.versions.is_some() { 'v' } else { '-' }, "");
@@ -138,7 +139,7 @@ impl Speller<'_> {
             let value = if column.kind.sql() == "text" { sent } else { format!("{sent}::{}", column.kind.sql()) };
             (quote(&column.name), value)
         };
-        let mut sent: Vec<_> = brief.sets.iter().enumerate().map(value).collect();
+        let mut sent: Vec<_> = brief.sets.values().iter().enumerate().map(value).collect();
         sent.extend(brief.links.iter().enumerate().map(|(at, (_, column, _))| (quote(column), format!("l{at}.id"))));
         sent
     }
@@ -153,7 +154,7 @@ impl Speller<'_> {
             None => String::new(),
         };
         // Links to a row don't wait for its change, unless that is of a column by which a row may be linked to.
-        let is_key = brief.act == Act::Delete || brief.sets.iter().any(|(column, _)| column.unique != Unique::No);
+        let is_key = brief.act == Act::Delete || brief.sets.values().iter().any(|(column, _)| column.unique != Unique::No);
         let lock = if is_key { "update" } else { "no key update" };
         self.ctes.push(format!(
             "locked as materialized (
@@ -226,7 +227,7 @@ impl Shape {
         let mut values = known.values();
         values.extend(self.params.iter().map(|param| match param {
             Param::Named => brief.id.into(),
-            Param::Set(at) => brief.sets.get(*at).and_then(|(_, value)| value.as_deref()).into(),
+            Param::Set(at) => brief.sets.values().get(*at).and_then(|(_, value)| value.as_deref()).into(),
             Param::Link(at) => brief.links.get(*at).map(|(.., id)| *id).into(),
             Param::Versions => array(brief.versions.unwrap_or_default().iter().map(|version| Some(version.to_string()))),
             // Of lists, which a change is not.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{AWAY, Line, Stop};
 use crate::action::transfer::PART;
+use crate::cost::{self, Dear};
 use crate::error::{Error, Fault};
 use crate::statement::query::Internal;
 use crate::statement::transfer;
@@ -47,6 +48,7 @@ impl Read for Parts {
         let count = bytes.len().min(into.len());
         into[..count].copy_from_slice(&bytes[..count]);
         self.at += count as u64;
+        cost::count(Dear::FileByte, count as u64);
         Ok(count)
     }
 }
