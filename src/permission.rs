@@ -217,6 +217,12 @@ impl Actor<'_> {
         any(self.lines(right, subject))
     }
 
+    /// The same by more than the guests' bit, which says nothing of whom it is that asks.
+    pub fn beyond_guest(&self, right: Right, subject: Subject<'_>) -> String {
+        let [administrator, _, owner, group] = self.lines(right, subject);
+        any([administrator, owner, group])
+    }
+
     /// The number of the first line that holds, from 1; null where none does.
     pub fn line(&self, right: Right, subject: Subject<'_>) -> String {
         let lines = self.lines(right, subject);

@@ -19,6 +19,9 @@ const OF_HOST: usize = 2;
 /// So many hosts' worth of anything has a site, which may give itself as many IPv6 networks as it likes.
 pub const HOSTS_OF_SITE: u32 = 8;
 
+/// One client of a proxy that isn't trusted has this part of what the proxy has.
+const OF_CLIENT: u32 = 2;
+
 /// The bits of an IPv6 address that tell networks apart, and sites: who has one has all below.
 const HOST_BITS: u32 = 64;
 const SITE_BITS: u32 = 48;
@@ -33,6 +36,23 @@ pub fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => network(address, HOST_BITS),
         address => address,
+    }
+}
+
+/// The networks that attempts from an address are counted for, each with its most, where one address has `most`. `behind`: what a
+/// proxy says that isn't trusted. It widens nothing; but of what that proxy's clients have together, one has no more than half.
+pub fn networks(address: IpAddr, behind: Option<IpAddr>, most: u32) -> Vec<(String, i64)> {
+    let own = host(address);
+    let behind = behind.map(|behind| (format!("{own} {}", host(behind)), i64::from((most / OF_CLIENT).max(1))));
+    let site = site(address).map(|site| (format!("{site}/{SITE_BITS}"), i64::from(most) * i64::from(HOSTS_OF_SITE)));
+    [behind, Some((own.to_string(), i64::from(most))), site].into_iter().flatten().collect()
+}
+
+/// The same with its bits, as PostgreSQL's `cidr` spells it.
+pub fn prefix(address: IpAddr) -> String {
+    match host(address) {
+        IpAddr::V4(address) => format!("{address}/32"),
+        IpAddr::V6(network) => format!("{network}/{HOST_BITS}"),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::action::schedule::Schedule;
 use crate::action::{task, transfer};
 use crate::config::Config;
 use crate::error::Error;
+use crate::http::client_address::Warned;
 use crate::http::metrics::Metrics;
 use crate::http::outflow::Outflow;
 use crate::http::{App, Door, listen};
@@ -30,7 +31,7 @@ use crate::schema::Schema;
 use crate::share::{OF_CALLER, Shares};
 use crate::statement::account::NewUser;
 use crate::statement::outbox::{TASKS, TRANSFERS};
-use crate::statement::{account, schedule as ticks, write};
+use crate::statement::{account, schedule as ticks, sweep, write};
 use crate::store::Store;
 use crate::store::local::{Cluster, Options};
 use crate::store::migrate::{self, DeclaredAction, Report};
@@ -187,6 +188,7 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
         outgoing,
         metrics: Metrics::default(),
         outflow,
+        warned: Warned::default(),
         uploads,
     }))
 }
@@ -254,8 +256,10 @@ pub async fn act(
         id: request,
         caller,
         address,
+        behind: None,
         agent,
         request: request.to_string(),
+        sent_request: None,
         subject,
         attributes,
         is_rehearsal: false,
@@ -309,12 +313,36 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
             tokio::select! { _ = worked => {}, () = late => tracing::warn!("some letters or tasks did not finish in time") }
         };
         let served = async { tokio::join!(listen::serve(app.clone(), listener, Door::Public, stop.clone()), counted, worked) };
-        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = schedule(&app) => {} }
+        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = schedule(&app) => {}, () = sweeps(&app) => {} }
         Ok(())
     };
     let result = served.await;
     opened.close().await;
     result
+}
+
+/// How often what is over is taken away.
+const SWEEP: std::time::Duration = std::time::Duration::from_hours(1);
+
+/// Takes away what is over, for ever.
+async fn sweeps(app: &App) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        if let Err(error) = sweep(app).await {
+            tracing::warn!(?error, "what is over could not be taken away");
+        }
+    }
+}
+
+/// Takes away what is over: sessions, tokens, attempts, files that nobody came for, parts of uploads that broke off.
+///
+/// # Errors
+/// 503.
+pub async fn sweep(app: &App) -> crate::error::Result<()> {
+    for statement in sweep::all() {
+        while app.store.read(&statement).await? > 0 {}
+    }
+    Ok(())
 }
 
 /// Runs scheduled actions when they are due, for ever: each tick on one node, what was missed once.

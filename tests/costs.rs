@@ -182,12 +182,11 @@ async fn who_takes_nothing_of_an_answer_is_let_go() {
     first.write_all(asked.as_bytes()).await.expect("sent");
     let mut second = TcpStream::connect(address(&world)).await.expect("connected");
     second.write_all(&greedy(path, &token)).await.expect("sent");
-    let waits = async || {
-        while world.app.outflow.waiting() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    waits().await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while world.app.outflow.waiting() == 0 {
+        assert!(Instant::now() < deadline, "nothing waits");
+        tokio::task::yield_now().await;
+    }
     // Their bytes are nobody's any more: what waited is gone.
     let deadline = Instant::now() + Duration::from_secs(30);
     while world.app.outflow.waiting() > 0 {
@@ -279,14 +278,9 @@ async fn what_breaks_off_is_kept_by_nobody() {
     );
     stream.write_all(head.as_bytes()).await.expect("sent");
     stream.write_all(&vec![b'x'; 3_000_000]).await.expect("sent");
-    let parts = async || world.sql("select count(*) from rowhouse.part").await[0].int(0).expect("a number");
-    while parts().await < 5 {
-        tokio::task::yield_now().await;
-    }
+    world.until("select 1 from rowhouse.part having count(*) >= 5").await;
     drop(stream);
-    while parts().await > 0 {
-        tokio::task::yield_now().await;
-    }
+    world.until("select 1 where not exists (select from rowhouse.part)").await;
 }
 
 #[tokio::test]

@@ -201,3 +201,79 @@ async fn links_stand_under_the_public_url() {
         ada.get("/api/tag").await.json["links"]["self"].as_str().expect("a link").starts_with("https://news.example/api/tag")
     );
 }
+
+#[tokio::test]
+async fn one_client_of_a_proxy_that_nobody_declared_keeps_no_other_out() {
+    let world = World::with(|config| config.limits.signin_per_address = 10).await;
+    let guest = world.guest();
+    let try_from = async |name: &'static str, from: &str| {
+        let request = guest.request(Method::POST, "/action/user_account/signin").header(name, from);
+        let body = json!({"email": format!("x{from}@example.org").replace(['"', '=', ':', '[', ']'], ""), "password": "x"});
+        guest.send(request.header("Content-Type", "application/json").body(body.to_string())).await.status
+    };
+    for n in 0..20 {
+        let status = try_from("X-Forwarded-For", "203.0.113.7:4711").await;
+        assert_eq!(status, if n < 5 { 401 } else { 429 });
+    }
+    assert_eq!(try_from("X-Forwarded-For", "203.0.113.8").await, 401, "another one");
+    assert_eq!(try_from("Forwarded", "for=\"[2001:db8::1]:80\"").await, 401);
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let world = World::new().await;
+    let ask = async |hosts: &str| {
+        let mut stream = TcpStream::connect(world.url.trim_start_matches("http://")).await.expect("connected");
+        let head = format!("GET /healthz HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("read");
+        answer.split(' ').nth(1).expect("a status").to_owned()
+    };
+    assert_eq!(ask("Host: x\r\n").await, "200");
+    for hosts in ["", "Host: x\r\nHost: x\r\n", "Host: x\r\nhost: y\r\n"] {
+        assert_eq!(ask(hosts).await, "400", "{hosts:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_depends_on_who_asks_says_so() {
+    let world = World::new().await;
+    let (ada, guest) = (world.user("ada", &[]).await, world.guest());
+    for path in ["/actions", "/schema/directive/client.notify", "/schema/entity/tag", "/openapi.json"] {
+        for who in [&ada, &guest] {
+            let answer = who.get(path).await.is(200);
+            assert_eq!(answer.header("cache-control"), "private, no-cache", "{path}");
+            assert!(answer.header("vary").contains("Authorization") && !answer.header("etag").is_empty(), "{path}");
+            let again = who.request(Method::GET, path).header("If-None-Match", answer.header("etag"));
+            who.send(again).await.is(304);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_over_is_swept_and_nothing_else() {
+    let world = World::new().await;
+    let ada = world.user("ada", &[]).await;
+    let made =
+        "insert into session (id, permission, \"user\", device, created_at, expires_at, ended_at) select gen_random_uuid(), 0";
+    for (device, expires, ended) in [
+        ("long over", "- interval '31 days'", "null"),
+        ("ended long ago", "+ interval '1 hour'", "now() - interval '31 days'"),
+        ("over", "- interval '29 days'", "null"),
+    ] {
+        world.sql(&format!("{made}, '{}', '{device}', now() - interval '40 days', now() {expires}, {ended}", ada.id)).await;
+    }
+    let part = "insert into rowhouse.part (transfer, number, bytes, at) values (gen_random_uuid(), 0, 'x'";
+    for at in ["now()", "now() - interval '2 days'"] {
+        world.sql(&format!("{part}, {at})")).await;
+    }
+    world
+        .sql("insert into rowhouse.attempt (key, tries, since) values ('x', 1, now() - interval '2 days'), ('y', 1, now())")
+        .await;
+    rowhouse::start::sweep(&world.app).await.expect("swept");
+    let left = "select (select string_agg(device, ',') from session where device is not null), (select count(*)::text from rowhouse.part), (select string_agg(key, ',') from rowhouse.attempt)";
+    let row = &world.sql(left).await[0];
+    assert_eq!([row.text(0), row.text(1), row.text(2)], [Some("over"), Some("1"), Some("y")]);
+    ada.get("/api/user_account/mine").await.is(200);
+}

@@ -148,7 +148,7 @@ async fn writes_that_lock_each_other_are_done_once_more() {
         let waits =
             "select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()";
         let ring = async {
-            while world.sql(waits).await.is_empty() {}
+            world.until(waits).await;
             let is_request_broken = other.batch_execute(&lock(&one)).await.is_ok();
             drop(other);
             is_request_broken
@@ -167,9 +167,9 @@ async fn what_nobody_waits_for_is_cancelled_and_the_pool_is_whole() {
     let running = "select 1 from pg_stat_activity where state = 'active' and query like 'select 7::bigint from (select pg_sleep(60)%' and datname = current_database()";
     let (store, other) = (world.app.store.clone(), world.twin().await);
     let reader = tokio::spawn(async move { _ = store.read(&slow).await });
-    while other.sql(running).await.is_empty() {}
+    other.until(running).await;
     reader.abort(); // as a request whose client went away
-    while !other.sql(running).await.is_empty() {}
+    other.until(&format!("select 1 where not exists ({running})")).await;
     let ada = world.user("ada", &[]).await;
     let all = (0..8).map(|_| ada.get("/api/tag"));
     for answer in futures_util::future::join_all(all).await {

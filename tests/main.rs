@@ -14,6 +14,7 @@ mod openapi;
 mod permission;
 mod process;
 mod readme;
+mod refused;
 mod schema;
 mod statement;
 mod tidy;

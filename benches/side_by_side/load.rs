@@ -3,11 +3,11 @@
 //! In charge of: requests, whole answers, their latencies. An answer that isn't 200 or 201 ends the bench with its text.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 
 type Body = Box<dyn Fn(&str, u64) -> String>;
@@ -76,7 +76,14 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(target: &Target) -> Connection {
-        let stream = TcpStream::connect(target.address).await.unwrap_or_else(|e| panic!("{}: {e}", target.address));
+        Connection::open_from(target, 1).await
+    }
+
+    /// From one of this machine's own addresses, 127.0.0.1 and on: of each the server takes so many connections.
+    pub async fn open_from(target: &Target, host: u8) -> Connection {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::new(127, 0, 0, host), 0).into()).unwrap();
+        let stream = socket.connect(target.address).await.unwrap_or_else(|e| panic!("{}: {e}", target.address));
         stream.set_nodelay(true).unwrap();
         Connection { stream, request: vec![], answer: vec![] }
     }
@@ -217,6 +224,9 @@ pub fn paced(
     measured(latencies.into_inner(), seconds)
 }
 
+/// From so many addresses: one has half of what a server takes.
+const HOSTS: u8 = 4;
+
 /// Very many connections, each of which asks once in `period`, as often as fits into `seconds`.
 pub fn rarely(runtime: &Runtime, target: &Target, ask: &Ask, (connections, period): (usize, Duration), seconds: f64) -> Measured {
     let latencies = RefCell::new(Vec::<u32>::new());
@@ -233,8 +243,8 @@ pub fn rarely(runtime: &Runtime, target: &Target, ask: &Ask, (connections, perio
     };
     runtime.block_on(async {
         let mut open = vec![];
-        for _ in 0..connections {
-            open.push(Connection::open(target).await);
+        for host in (1..=HOSTS).cycle().take(connections) {
+            open.push(Connection::open_from(target, host).await);
         }
         let began = Instant::now();
         let all = open.into_iter().enumerate().map(|(place, connection)| one(began, place, connection));

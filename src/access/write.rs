@@ -26,7 +26,7 @@ use crate::schema::diff::field_of;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema};
 use crate::statement::event::Origin;
 use crate::statement::query::Internal;
-use crate::statement::verdict::{self, Lock, Strength};
+use crate::statement::verdict::{self, Lock};
 use crate::statement::write::{self, Insert};
 use crate::store::{Scope, Store};
 pub use held::Lifted;
@@ -131,9 +131,7 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403, 404.
     pub async fn require(&mut self, entity: &Entity, id: Uuid, right: Right) -> Result<()> {
-        self.judge(entity, &[id], &[(entity, right)], Some(Lock { strength: Strength::Linked, asks: right }))
-            .await?
-            .require(id, right)
+        self.judge(entity, &[id], &[(entity, right)], Some(Lock::linked(right))).await?.require(id, right)
     }
 
     /// Asks the entities of a change, before anything is done that costs much.
@@ -152,6 +150,17 @@ impl<'s> Deed<'s> {
     /// 401, 403.
     pub async fn require_entity(&mut self, entity: &Entity, right: Right) -> Result<()> {
         self.judge(entity, &[], &[(entity, right)], None).await.map(|_| ())
+    }
+
+    /// Asks that the caller may peek a row by more than the guests' bit.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn require_beyond_guest(&mut self, entity: &Entity, id: Uuid) -> Result<()> {
+        match self.scope.run(&verdict::is_peeked_beyond_guest(entity, id, self.caller.counts()?)).await? {
+            true => Ok(()),
+            false => Err(Error::NotFound),
+        }
     }
 
     /// Asks a right on an entity that an input names: what an action declares isn't meant for it.
@@ -184,7 +193,7 @@ impl<'s> Deed<'s> {
     async fn create_as(&mut self, mut change: Change<'s>, owner: Option<Uuid>, expected: &Expected) -> Result<()> {
         let entity = change.entity;
         let gates = gates(self.schema(), entity, CREATE.entity, &change.links);
-        self.keep_caller(&change).await?;
+        self.keep_caller(&change, &gates).await?;
         let held = self.judge(entity, &[], &gates, None).await?;
         // A row that links to itself is asked when it is there.
         let (own, others): (Vec<_>, Vec<_>) =
@@ -228,12 +237,11 @@ impl<'s> Deed<'s> {
         Ok(())
     }
 
-    /// Locks the caller's row where a new row leads to it by itself: before the verdict, which is on what the lock waited for.
-    async fn keep_caller(&mut self, change: &Change<'s>) -> Result<()> {
-        match self.caller.session {
-            Some(session) if unsaid_callers(change).next().is_some() => self.scope.run(&verdict::lock_caller(session)).await,
-            _ => Ok(()),
-        }
+    /// Locks the caller's row where a new row leads to it by itself, for who passes the entities: before the verdict, which is
+    /// on what the lock waited for.
+    async fn keep_caller(&mut self, change: &Change<'s>, gates: &[(&Entity, Right)]) -> Result<()> {
+        let Some(session) = self.caller.session.filter(|_| unsaid_callers(change).next().is_some()) else { return Ok(()) };
+        self.scope.run(&verdict::lock_caller(&self.unlifted(gates), session)).await
     }
 
     /// The columns that link a new row to the caller, where nothing else was sent.
@@ -276,11 +284,27 @@ impl<'s> Deed<'s> {
     /// # Errors
     /// 401, 403, 404, 409, 412, 428, in the order of `permissions.md` §5.
     pub async fn delete(&mut self, entity: &'s Entity, id: Uuid, expected: &Expected) -> Result<()> {
-        let lock = Lock { strength: Strength::Keyed, asks: Right::Delete };
+        self.delete_as(entity, id, expected, false).await
+    }
+
+    /// Deletes a row for an action.
+    ///
+    /// # Errors
+    /// As [`Deed::delete`].
+    pub async fn delete_by_action(&mut self, entity: &'s Entity, id: Uuid) -> Result<()> {
+        self.delete_as(entity, id, &Expected::Whichever, true).await
+    }
+
+    async fn delete_as(&mut self, entity: &'s Entity, id: Uuid, expected: &Expected, by_action: bool) -> Result<()> {
+        let lock = Lock::keyed(Right::Delete);
         let held = self.judge(entity, &[id], &[(entity, DELETE.entity)], Some(lock)).await?;
         held.require(id, DELETE.row.unwrap_or(Right::Delete))?;
         if entity.name == "usergroup" && self.is_declared(id).await? {
             return Err(Error::Forbidden(Some(Fault::new("declared", "A group that a schema file names can't be deleted."))));
+        }
+        if entity.name == "user_account" && held.caller == Some(id) && !by_action {
+            let words = "One's own account goes by the action delete_me, which asks for the password.";
+            return Err(Error::Forbidden(Some(Fault::new("own-account", words))));
         }
         held.require_version(entity, id, expected)?;
         if entity.name == "user_account" {

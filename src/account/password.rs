@@ -3,7 +3,7 @@
 //! In charge of: the stored form. bcrypt sees the base64 of a SHA-256, so that every character of a long password counts;
 //! the prefix `rh1` names this scheme.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,6 +28,8 @@ const NICE: i32 = 10;
 /// Hashes with a bounded number of threads and a bounded queue.
 pub struct Hasher {
     cost: u32,
+    /// What the dearest of those costs that were verified.
+    dearest: AtomicU32,
     threads: Sender<Job>,
     permits: Arc<Semaphore>,
     /// Places to wait for one of them.
@@ -69,6 +71,7 @@ impl Hasher {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Hasher {
             cost: config.password_cost,
+            dearest: AtomicU32::new(config.password_cost),
             threads: threads(cores)?,
             permits: Arc::new(Semaphore::new(cores)),
             queue: Arc::new(Semaphore::new(config.limits.hash_queue)),
@@ -95,11 +98,23 @@ impl Hasher {
     pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool> {
         let is_known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.dummy.clone());
+        // Every password costs as much as the dearest that was met.
+        let cost = cost_of(&stored);
+        let most = self.dearest.fetch_max(cost, Ordering::Relaxed).max(cost);
         let matches = self.run(move || {
             let hash = stored.strip_prefix(SCHEME).unwrap_or_default();
-            bcrypt::verify(prehash(&password), hash).unwrap_or(false)
+            let matches = bcrypt::verify(prehash(&password), hash).unwrap_or(false);
+            for cost in cost..most {
+                _ = bcrypt::hash(prehash(&password), cost); // twice the work each: together with the first, as much as `most`
+            }
+            matches
         });
         Ok(matches.await? && is_known)
+    }
+
+    /// Whether a stored form cost something else than one that is made now.
+    pub fn is_outdated(&self, stored: &str) -> bool {
+        cost_of(stored) != self.cost
     }
 
     /// How many passwords were hashed or verified so far.
@@ -125,6 +140,11 @@ impl Hasher {
         self.threads.send(Box::new(job)).map_err(|_| Error::internal("the hashing threads are gone"))?;
         done.await.map_err(Error::internal)
     }
+}
+
+/// What a stored form costs, as bcrypt counts it: `rh1$2b$12$…`; 0 where it is none.
+fn cost_of(stored: &str) -> u32 {
+    stored.split('$').nth(2).and_then(|cost| cost.parse().ok()).unwrap_or(0)
 }
 
 /// So many characters of a password are judged by how they may be guessed, at its beginning and at its end: what that takes
@@ -209,6 +229,25 @@ fn hash(password: &str, cost: u32) -> Result<String, bcrypt::BcryptError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_check_costs_the_same_whatever_the_stored_form_cost() {
+        let mut config = crate::config::load(&std::collections::BTreeMap::new(), &[]).expect("good").config;
+        config.password_cost = 9;
+        let hasher = Hasher::new(&config).expect("threads");
+        let cheap = hash("x", 5).expect("hashed");
+        let mut quickest = [Duration::MAX; 2];
+        for _ in 0..8 {
+            for (at, stored) in [Some(cheap.clone()), None].into_iter().enumerate() {
+                let began = std::time::Instant::now();
+                assert!(!hasher.verify("wrong".to_owned(), stored).await.expect("verified"));
+                quickest[at] = quickest[at].min(began.elapsed());
+            }
+        }
+        let ratio = quickest[0].as_secs_f64() / quickest[1].as_secs_f64();
+        assert!((0.7..1.4).contains(&ratio), "{quickest:?}");
+        assert!(hasher.is_outdated(&cheap) && hasher.verify("x".to_owned(), Some(cheap)).await.expect("verified"));
+    }
 
     fn hasher(queue: usize) -> Hasher {
         let mut config = Config { password_cost: 4, ..Config::default() };

@@ -150,7 +150,7 @@ pub async fn run(
     let name = format!("{}/{}", action.entity, action.name);
     let name = &name;
     let done = twice(|| async move {
-        let origin = Origin { request: &call.request, action: name, depth };
+        let origin = Origin { action: name, depth, ..call.origin() };
         let mut deed = Deed::begin(means.store, planner, call.caller, &origin).await?;
         let known = Run::known(&mut deed, user).await?;
         let mut run = Run::new(means, action, call, deed, (user, known))?;

@@ -49,6 +49,7 @@ const INPUT_KEYS: &[&str] = &[
     "trim",
     "lower",
     "new",
+    "beyond_guest",
 ];
 /// Reads and checks all files, `actions/<entity>/<name>.yaml`.
 ///
@@ -375,6 +376,7 @@ fn read_input(reader: &mut Reader, schema: &Schema, key: &Key, tree: &Tree) -> I
         trim: false,
         lower: false,
         is_new: false,
+        beyond_guest: false,
     };
     if let Some(words) = misnamed(&key.name) {
         reader.complain(key.mark, words);
@@ -388,6 +390,7 @@ fn read_input(reader: &mut Reader, schema: &Schema, key: &Key, tree: &Tree) -> I
             "trim" => input.trim = reader.bool(value),
             "lower" => input.lower = reader.bool(value),
             "new" => input.is_new = reader.bool(value),
+            "beyond_guest" => input.beyond_guest = reader.bool(value),
             _ => {}
         }
     }

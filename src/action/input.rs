@@ -81,8 +81,11 @@ fn check(input: &Input, sent: Option<&Json>) -> Result<Json, String> {
         }
     }
     let text = kind.check(&input.bounds, &value)?;
-    // Text comes back cleaned; other types as they were sent.
-    let value = if value.is_string() { Json::String(text) } else { value };
+    // What was checked is what goes on: text cleaned, a number as a number of its type.
+    let value = match value {
+        Json::String(_) => Json::String(text),
+        value => serde_json::from_str(&text).unwrap_or(value),
+    };
     if !input.one_of.is_empty() && !input.one_of.contains(&value) {
         let known: Vec<_> = input.one_of.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
         return Err(format!("must be one of {}", known.join(", ")));

@@ -96,6 +96,8 @@ pub struct Input {
     pub lower: bool,
     /// A password that is being chosen: the policy applies.
     pub is_new: bool,
+    /// Of a row: that the caller may peek it by more than the guests' bit.
+    pub beyond_guest: bool,
 }
 
 /// What kind of value an input is.
@@ -151,6 +153,8 @@ pub enum Deed {
     Perform {
         performer: &'static performer::Performer,
         with: Vec<(String, Template)>,
+        /// Whether the file says that it may be told what the caller may only peek (`tells: true`).
+        by_peek: bool,
     },
     Respond {
         directive: &'static directive::Directive,
@@ -197,6 +201,11 @@ impl Action {
     /// Whether it works on subjects that the caller may peek but not execute.
     pub fn lifts_execute(&self) -> bool {
         self.rights.iter().any(|(lift, rights)| *lift == Lift::Subject && rights.contains(&Right::Execute))
+    }
+
+    /// Whether it checks a password.
+    pub fn checks_password(&self) -> bool {
+        self.outcomes().any(|o| matches!(&o.deed, Deed::Perform { performer, .. } if performer.gives == performer::Gives::Proof))
     }
 
     /// Whether it checks or hands out secrets.

@@ -42,6 +42,7 @@ const OUTCOME_KEYS: &[&str] = &[
     "owner",
     "one",
     "else_fail",
+    "tells",
 ];
 /// An outcome that is being read: its keys, what stands behind the deed's word, and what its result is to be called.
 struct Item<'r, 't, 's> {
@@ -193,8 +194,14 @@ impl<'t, 's> Item<'_, 't, 's> {
         };
         let with = self.with();
         check_performer(self.reader, self.what.mark, performer, self.scope, &with);
-        if performer.tells {
-            with.iter().for_each(|(_, template)| self.scope.check_told(self.reader, self.what.mark, template));
+        let tells = self.find("tells").map(|tells| (tells.mark, self.reader.bool(tells)));
+        if let Some((mark, _)) = tells.filter(|_| !performer.tells) {
+            self.reader.complain(mark, format!("`tells` means nothing for {text}: it needs no more than peek anyway"));
+        }
+        let by_peek = tells.is_some_and(|(_, tells)| tells);
+        if performer.tells && !by_peek {
+            let told = with.iter().filter(|(name, _)| !performer.by_peek.contains(&name.as_str()));
+            told.for_each(|(_, template)| self.scope.check_told(self.reader, self.what.mark, template));
         }
         if performer.takes_proof {
             let proof = with.iter().find(|(n, _)| n == "user").map(|(_, t)| t);
@@ -223,7 +230,7 @@ impl<'t, 's> Item<'_, 't, 's> {
             (Gives::Proof, Some(entity)) => Meaning::Known(entity, vec!["id", "email", "name"]),
             (_, None) => Meaning::Anything,
         };
-        Some((Deed::Perform { performer, with }, meaning))
+        Some((Deed::Perform { performer, with, by_peek }, meaning))
     }
 
     /// A password is checked once, and before the transaction: of what is known then.

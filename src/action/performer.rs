@@ -58,8 +58,11 @@ pub struct Performer {
     pub gives: Gives,
     /// Whether its parameter `user` must be a proof.
     pub takes_proof: bool,
-    /// Whether its result may go into an answer: then it sees of rows only what the caller may read.
+    /// Whether what it is told goes further, into an answer, a letter or to another server: then it sees of rows only what the
+    /// caller may read, unless the outcome says `tells: true`.
     pub tells: bool,
+    /// Parameters for which peek is enough all the same.
+    pub by_peek: &'static [&'static str],
     /// Whether it checks or hands out secrets: then it is neither rehearsed, nor kept, nor called by other actions.
     pub is_secret: bool,
     /// Whether what it does outlives a rollback.
@@ -103,6 +106,7 @@ const fn plain(name: &'static str, parameters: &'static [(&'static str, bool)], 
         gives: Gives::Values(&[]),
         takes_proof: false,
         tells: false,
+        by_peek: &[],
         is_secret: false,
         outlives: false,
         run,

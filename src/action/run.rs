@@ -33,10 +33,11 @@ use crate::plan::change::Change;
 use crate::request::body::uuid;
 use crate::request::once::Once;
 use crate::schema::{Entity, Schema};
+use crate::share::networks;
 use crate::statement::event::Origin;
 use crate::statement::outbox::Task;
 use crate::statement::query::Internal;
-use crate::statement::{account, action as statement, outbox};
+use crate::statement::{action as statement, outbox};
 use crate::store::{Store, twice};
 
 mod bind;
@@ -101,10 +102,14 @@ pub struct Call {
     pub caller: Caller,
     /// From where.
     pub address: IpAddr,
+    /// Where it comes from by the word of a proxy that isn't trusted.
+    pub behind: Option<IpAddr>,
     /// With what, as the browser says.
     pub agent: String,
-    /// The request's id.
+    /// The request's id: ours.
     pub request: String,
+    /// What its sender calls it.
+    pub sent_request: Option<String>,
     /// The row that the path names.
     pub subject: Option<String>,
     /// What was sent.
@@ -116,6 +121,16 @@ pub struct Call {
 }
 
 impl Call {
+    /// The networks that its attempts are counted for, each with its most, where one address has `most`.
+    pub fn networks(&self, most: u32) -> Vec<(String, i64)> {
+        networks(self.address, self.behind, most)
+    }
+
+    /// What is noted with its changes.
+    pub fn origin(&self) -> Origin<'_> {
+        Origin { request: &self.request, sent_request: self.sent_request.as_deref(), ..Origin::default() }
+    }
+
     /// What the session's row says of the device.
     pub fn device(&self) -> String {
         self.agent.chars().filter(|c| !c.is_control()).take(500).collect()
@@ -140,6 +155,8 @@ pub struct Checked {
     pub hash: String,
     /// The user's address.
     pub email: String,
+    /// The password hashed as it is hashed now, where it was hashed otherwise.
+    pub renewed: Option<String>,
 }
 
 /// An action while it runs.
@@ -172,6 +189,8 @@ pub struct Run<'a> {
     kept: Vec<Json>,
     /// The rows of which the answer that is being made tells.
     told: Vec<(&'a Entity, Uuid)>,
+    /// Results that were made of rows.
+    made_of: HashMap<String, MadeOf<'a>>,
     /// Texts that may be kept nowhere in the clear.
     pub secrets: Vec<String>,
     /// Whether a letter waits to be sent.
@@ -192,6 +211,15 @@ struct Bound<'a> {
     entity: &'a Entity,
     /// Whether the action made the row: then its values may be told.
     is_made: bool,
+}
+
+/// What a result was made of.
+#[derive(Debug, Default, Clone)]
+struct MadeOf<'a> {
+    /// Rows whose values went into it.
+    rows: Vec<(&'a Entity, Uuid)>,
+    /// Whether values that the caller may only peek may be among them: then it is told to who may read these rows.
+    by_peek: bool,
 }
 
 /// Runs an action.
@@ -219,9 +247,8 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         return Err(Error::Failed { status: 409, message });
     }
     let mut scope = input::inputs(action, &call.attributes)?;
-    if call.is_rehearsal && (action.is_secret() || action.outlives()) {
-        let words = "This action checks passwords, opens sessions, uses tokens or asks other servers: it can't be rehearsed.";
-        return Err(Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")]));
+    if call.is_rehearsal && (action.checks_password() || action.outlives()) {
+        return Err(unrehearsable());
     }
     let hashes = hashes(means, action, &scope).await?;
     scope.extend(known(means, caller).await?);
@@ -232,7 +259,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     let name = format!("{}/{}", action.entity, action.name);
     let name = &name;
     let done = twice(|| async move {
-        let origin = Origin { request: &call.request, action: name, depth: 0 };
+        let origin = Origin { action: name, ..call.origin() };
         let mut deed = match action.is_safe {
             true => Deed::begin_reading(means.store, planner, call.caller).await?,
             false => Deed::begin(means.store, planner, call.caller, &origin).await?,
@@ -268,9 +295,15 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     };
     if let Some(checked) = checked {
         // It is done; that the counter stays is no failure of it.
-        _ = means.store.read(&account::forget(&password_check::account_key(&checked.email, call.address))).await;
+        _ = password_check::forget(means, call, &checked.email).await;
     }
     Ok(done)
+}
+
+/// The refusal of a rehearsal of what a rollback doesn't undo, or of what tells of secrets.
+fn unrehearsable() -> Error {
+    let words = "This action checks passwords, opens sessions, uses tokens or asks other servers: it can't be rehearsed.";
+    Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")])
 }
 
 /// What every action knows, beside its inputs.
@@ -287,7 +320,7 @@ async fn known(means: &Means<'_>, caller: Option<Uuid>) -> Result<[(String, Json
 /// What is kept of an attempt that failed.
 fn records(config: &Config, action: &Action, scope: &Map<String, Json>) -> Vec<Internal<()>> {
     let performed = action.outcomes().filter_map(|o| match &o.deed {
-        Does::Perform { performer, with } => Some((performer.failed?, with)),
+        Does::Perform { performer, with, .. } => Some((performer.failed?, with)),
         _ => None,
     });
     performed.filter_map(|(failed, with)| Some(failed(&render(with, scope, &work(config)).ok()?))).collect()
@@ -356,6 +389,7 @@ impl<'a> Run<'a> {
             directives: vec![],
             kept: vec![],
             told: vec![],
+            made_of: HashMap::new(),
             secrets: vec![],
             has_mail: false,
             has_tasks: false,
@@ -441,6 +475,11 @@ impl<'a> Run<'a> {
         let event = self.scope.get("event").map(|event| event["id"].to_string()).unwrap_or_default();
         let all = format!("{} {} {event} {} {request:?}", self.asked.id, self.name(), self.requests);
         URL_SAFE_NO_PAD.encode(hash(&all))
+    }
+
+    /// Whether it hears of an event: nobody waits for what it answers.
+    pub fn is_listening(&self) -> bool {
+        self.scope.contains_key("event")
     }
 
     /// The action's name, for the log.

@@ -103,8 +103,19 @@ async fn as_user(
     let request = task.to_string();
     let (address, agent) = (Ipv4Addr::LOCALHOST.into(), "task".to_owned());
     let id = Uuid::now_v7();
-    let call =
-        Call { id, caller, address, agent, request, subject: None, attributes: Map::new(), is_rehearsal: false, once: None };
+    let call = Call {
+        id,
+        caller,
+        address,
+        behind: None,
+        agent,
+        request,
+        sent_request: None,
+        subject: None,
+        attributes: Map::new(),
+        is_rehearsal: false,
+        once: None,
+    };
     let done = does(&call).await;
     if user.is_some() {
         means.store.read(&account::close(session, false)).await.map_err(told)?;

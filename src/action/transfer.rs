@@ -12,6 +12,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::run::{Call, Means};
+use table::Format;
+
 use crate::access::write::Deed;
 use crate::error::{Error, Fault, Result};
 use crate::schema::Entity;
@@ -38,8 +40,8 @@ pub struct Transfer<'a> {
     claim: Claim,
     /// Whose rows.
     pub entity: &'a Entity,
-    /// csv, json or xlsx.
-    pub format: String,
+    /// How its rows stand in the file.
+    pub format: Format,
     /// Whether each row stands on its own; else all or nothing.
     pub is_each: bool,
     /// The column by which rows that are there already are known.
@@ -56,7 +58,8 @@ pub async fn run(means: &Means<'_>, call: &Call, claim: Claim, id: Uuid) -> Resu
     let found = means.store.read(&statement::find(id)).await?;
     let Some(row) = found.filter(|row| row.state == "running") else { return Ok(()) }; // deleted, or done
     let entity = means.schema.entity(&row.entity).ok_or_else(|| Error::internal("a transfer of nothing"))?;
-    let (is_each, format) = (row.mode.as_deref() == Some("each"), row.format.unwrap_or_default());
+    let is_each = row.mode.as_deref() == Some("each");
+    let format = Format::of(row.format.as_deref().unwrap_or_default(), row.is_verbatim);
     let transfer = Transfer { means, call, id, claim, entity, format, is_each, key: row.key, done: row.done };
     let ended = match row.kind.as_str() {
         "export" => export::run(&transfer).await,

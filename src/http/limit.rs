@@ -1,21 +1,19 @@
 //! Limits that action files set: calls per minute, per action and address, in this process.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::error::{Error, Result};
-use crate::share::{HOSTS_OF_SITE, host, site};
 
 /// Fewest keys that are looked through for those of which nothing is to be known any more.
 const SWEPT: usize = 10_000;
 
 /// A limiter, whose keys are action and network, and how many of these there are before it is swept again.
 struct Limiter {
-    keys: DefaultKeyedRateLimiter<(String, IpAddr)>,
+    keys: DefaultKeyedRateLimiter<(String, String)>,
     room: usize,
 }
 
@@ -24,16 +22,17 @@ struct Limiter {
 pub struct Limiters(Mutex<HashMap<u32, Limiter>>);
 
 impl Limiters {
-    /// Counts a call; of IPv6 by its network, and by the sum of its site's networks.
+    /// Counts a call for each of the networks that it comes from, of which each may have so many a minute.
     ///
     /// # Errors
     /// 429.
-    pub fn count(&self, action: &str, address: IpAddr, per_minute: u32) -> Result<()> {
-        self.network(action, host(address), per_minute)?;
-        site(address).map_or(Ok(()), |site| self.network(action, site, per_minute.saturating_mul(HOSTS_OF_SITE)))
+    pub fn count(&self, action: &str, networks: Vec<(String, i64)>) -> Result<()> {
+        networks
+            .into_iter()
+            .try_for_each(|(network, per_minute)| self.network(action, network, u32::try_from(per_minute).unwrap_or(u32::MAX)))
     }
 
-    fn network(&self, action: &str, network: IpAddr, per_minute: u32) -> Result<()> {
+    fn network(&self, action: &str, network: String, per_minute: u32) -> Result<()> {
         let Some(quota) = NonZeroU32::new(per_minute) else { return Ok(()) };
         let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Limiter { keys: RateLimiter::keyed(Quota::per_minute(quota)), room: SWEPT };
@@ -49,17 +48,25 @@ impl Limiters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::share::networks;
 
     #[test]
     fn a_network_has_one_limit_and_a_site_some() {
         let limiters = Limiters::default();
-        let calls = |address: &str, times: usize| {
-            (0..times).filter(|_| limiters.count("a/b", address.parse().expect("an address"), 10).is_ok()).count()
+        let calls = |address: &str, behind: Option<&str>, times: usize| {
+            let [address, behind] = [Some(address), behind].map(|text| text.map(|text| text.parse().expect("an address")));
+            let networks = networks(address.expect("one"), behind, 10);
+            (0..times).filter(|_| limiters.count("a/b", networks.clone()).is_ok()).count()
         };
-        assert_eq!(calls("192.0.2.1", 30), 10);
-        assert_eq!(calls("::ffff:192.0.2.1", 5), 0, "it is the same");
-        assert_eq!((0..30).map(|n| calls(&format!("2001:db8:1:2::{n}"), 1)).sum::<usize>(), 10);
-        let site: usize = (0..30).map(|n| calls(&format!("2001:db8:7:{n}::1"), 10)).sum();
+        assert_eq!(calls("192.0.2.1", None, 30), 10);
+        assert_eq!(calls("::ffff:192.0.2.1", None, 5), 0, "it is the same");
+        assert_eq!((0..30).map(|n| calls(&format!("2001:db8:1:2::{n}"), None, 1)).sum::<usize>(), 10);
+        let site: usize = (0..30).map(|n| calls(&format!("2001:db8:7:{n}::1"), None, 10)).sum();
         assert_eq!(site, 80);
+        // Behind a proxy that nobody trusts one client keeps nobody else out; and who makes them up has no end of them.
+        assert_eq!(calls("192.0.2.9", Some("198.51.100.1"), 30), 5);
+        assert_eq!(calls("192.0.2.9", Some("198.51.100.2"), 30), 5);
+        let made_up: usize = (0..30).map(|n| calls("192.0.2.10", Some(&format!("203.0.113.{n}")), 10)).sum();
+        assert_eq!(made_up, 10);
     }
 }

@@ -4,6 +4,7 @@
 //! long or takes nothing, and draining.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tower::ServiceExt as _;
 
+use super::client_address::Peer;
 use super::outflow::{Pulse, State, Taken, Watched};
-use super::{App, Door, Peer, service};
+use super::{App, Door, service};
 use crate::share::{Asker, Shares};
 
 /// How HTTP/2 begins.
@@ -63,7 +65,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, door: Door, stop: impl 
         open.push(Arc::downgrade(&pulse));
         let (app, service, running) = (app.clone(), service.clone(), running.clone());
         tokio::spawn(async move {
-            connection(&app, stream, Peer(peer.ip()), &pulse, service).await;
+            connection(&app, stream, peer.ip(), &pulse, service).await;
             drop((place, share, running));
         });
     }
@@ -75,7 +77,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, door: Door, stop: impl 
 }
 
 /// One connection, to its end.
-async fn connection<S, B>(app: &App, stream: TcpStream, peer: Peer, pulse: &Arc<Pulse>, service: S)
+async fn connection<S, B>(app: &App, stream: TcpStream, address: IpAddr, pulse: &Arc<Pulse>, service: S)
 where
     S: tower::Service<http::Request<hyper::body::Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
     S::Future: Send,
@@ -92,7 +94,8 @@ where
     let io = TokioIo::new(Watched { stream, pulse: pulse.clone() });
     let of = pulse.clone();
     let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer);
+        let names_host = request.version() == http::Version::HTTP_11;
+        request.extensions_mut().insert(Peer { address, names_host });
         if request.uri().path_and_query().is_none() {
             *request.uri_mut() = http::Uri::from_static("/"); // CONNECT names no path, and warp's filter wants one
         }

@@ -3,6 +3,7 @@
 //! In charge of: one warp filter that takes a request apart, the time and size limits around it, and the layers. Routes are
 //! in [`route`], answers in [`reply`], connections in [`listen`].
 
+pub mod client_address;
 pub mod limit;
 pub mod listen;
 pub mod metrics;
@@ -47,6 +48,7 @@ use crate::share::{self, Asker, Shares};
 use crate::statement::event::Origin;
 use crate::statement::outbox::Task;
 use crate::store::Store;
+use client_address::{ClientAddress, Peer, Warned, client_address};
 use metrics::Metrics;
 use outflow::Outflow;
 use reply::{Content, Response};
@@ -83,6 +85,8 @@ pub struct App {
     pub outflow: Arc<Outflow>,
     /// Of the files that may be sent at once.
     pub uploads: Shares,
+    /// Whether somebody was warned of a proxy that isn't trusted.
+    pub warned: Warned,
 }
 
 impl App {
@@ -134,8 +138,12 @@ pub struct Asked {
     pub caller: Caller,
     /// From where it comes: the socket's address, or what a trusted proxy says.
     pub address: IpAddr,
-    /// Its id.
+    /// Where it comes from by the word of a proxy that isn't trusted: tells clients apart in counts, and nothing else.
+    pub behind: Option<IpAddr>,
+    /// Its id: ours.
     pub id: String,
+    /// What its sender calls it.
+    pub sent_id: Option<String>,
 }
 
 impl Asked {
@@ -166,8 +174,10 @@ impl Asked {
             id: Uuid::now_v7(),
             caller: self.caller,
             address: self.address,
+            behind: self.behind,
             agent: self.header(header::USER_AGENT).unwrap_or_default().to_owned(),
             request: self.id.clone(),
+            sent_request: self.sent_id.clone(),
             subject: None,
             attributes: serde_json::Map::new(),
             is_rehearsal: false,
@@ -177,7 +187,7 @@ impl Asked {
 
     /// What is noted with its changes.
     pub fn origin(&self) -> Origin<'_> {
-        Origin { request: &self.id, ..Origin::default() }
+        Origin { request: &self.id, sent_request: self.sent_id.as_deref(), ..Origin::default() }
     }
 
     /// The version of the row that a change is made for.
@@ -213,10 +223,12 @@ pub fn service(
         .and(warp::body::stream())
         .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, peer: Option<Peer>, body| {
             let app = inner.clone();
-            let address = address(&app.config, &headers, peer);
+            let from = client_address(&app.config, &headers, peer, &app.warned);
+            let hosts = headers.get_all(header::HOST).iter().count();
+            let is_hosted = if peer.is_some_and(|peer| peer.names_host) { hosts == 1 } else { hosts <= 1 };
             // What answers is large, and every layer around it moves what it is given: a pointer.
             Box::pin(async move {
-                reply::sent(edge(&app, door, (method, path.as_str().to_owned(), query, headers, address), body).await)
+                reply::sent(edge(&app, door, (method, path.as_str().to_owned(), query, headers, from), is_hosted, body).await)
             })
         });
     ServiceBuilder::new()
@@ -273,28 +285,30 @@ fn cors(origins: &[String]) -> CorsLayer {
 async fn edge<B: bytes::Buf>(
     app: &App,
     door: Door,
-    (method, path, query, headers, address): (Method, String, String, HeaderMap, IpAddr),
+    (method, path, query, headers, from): (Method, String, String, HeaderMap, ClientAddress),
+    is_hosted: bool,
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
 ) -> Response {
     let started = std::time::Instant::now();
-    let id = request_id(&headers);
+    let (id, sent_id) = (Uuid::now_v7().to_string(), sent_id(&headers));
     let caller = caller(app, &headers);
     let method = if method == Method::HEAD { Method::GET } else { method };
-    let asked = Asked { door, method, path, query, headers, caller, address, id };
+    let asked = Asked { door, method, path, query, headers, caller, address: from.address, behind: from.behind, id, sent_id };
     let longest = if route::is_upload(&asked) { app.config.limits.file_time } else { app.config.limits.request };
-    let asker = Asker { session: asked.caller.session, address };
-    let answered = tokio::time::timeout(longest, caught(share::on_behalf(asker, answer(app, &asked, body)))).await;
+    let asker = Asker { session: asked.caller.session, address: asked.address };
+    let answered = tokio::time::timeout(longest, caught(share::on_behalf(asker, answer(app, &asked, is_hosted, body)))).await;
     let answered = answered.map(|answered| answered.and_then(|response| counted(app, &asked, asker, response)));
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => refuse(app, &error, &asked),
         Err(_) => refuse(app, &Error::Unavailable(2), &asked),
     };
-    if let Ok(value) = HeaderValue::from_str(&asked.id) {
+    // Who sends an id of their own finds their answer by it; what is noted and logged has both.
+    if let Ok(value) = HeaderValue::from_str(asked.sent_id.as_ref().unwrap_or(&asked.id)) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     app.metrics.count(&asked.method, response.status(), started.elapsed());
-    tracing::info!(id = asked.id, method = %asked.method, path = asked.path, status = response.status().as_u16(), ms = started.elapsed().as_secs_f64() * 1000.0, "request");
+    tracing::info!(id = asked.id, sent_id = asked.sent_id, method = %asked.method, path = asked.path, status = response.status().as_u16(), ms = started.elapsed().as_secs_f64() * 1000.0, "request");
     response
 }
 
@@ -333,8 +347,12 @@ fn refuse(app: &App, error: &Error, asked: &Asked) -> Response {
 async fn answer<B: bytes::Buf>(
     app: &App,
     asked: &Asked,
+    is_hosted: bool,
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
 ) -> Result<Response> {
+    if !is_hosted {
+        return Err(Error::Unreadable(vec![Fault::new("bad-host", "A request names its host, once.")]));
+    }
     if asked.path.len() + asked.query.len() > app.config.limits.url {
         return Err(Error::TooLarge(format!("A URL has at most {} bytes.", app.config.limits.url)));
     }
@@ -369,29 +387,12 @@ async fn read<B: bytes::Buf>(body: impl Stream<Item = Result<B, warp::Error>> + 
     Ok(whole.freeze())
 }
 
-/// The socket that a request came through.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
-
-/// Where a request comes from: the last address that no trusted proxy has.
-fn address(config: &Config, headers: &HeaderMap, peer: Option<Peer>) -> IpAddr {
-    let mut address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0.to_canonical());
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
-    let hops: Vec<Option<IpAddr>> = forwarded.map(|hop| hop.trim().parse().ok().map(|hop: IpAddr| hop.to_canonical())).collect();
-    for hop in hops.into_iter().rev() {
-        match hop {
-            Some(hop) if config.trusted_proxies.iter().any(|net| net.contains(&address)) => address = hop,
-            _ => break,
-        }
-    }
-    address
-}
-
-fn request_id(headers: &HeaderMap) -> String {
+/// What a request's sender calls it, where that is an id.
+fn sent_id(headers: &HeaderMap) -> Option<String> {
     let sent = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
     let good =
         |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    sent.filter(good).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+    sent.filter(good).map(str::to_owned)
 }
 
 /// What keys of ours begin with.

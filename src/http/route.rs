@@ -161,7 +161,7 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         What::Keys => Ok(reply::with_type(StatusCode::OK, "application/json", app.tokens.jwks().to_string().into_bytes())),
         What::OpenApi => description::openapi(app, asked).await,
         What::EntitySchema => description::entity(app, asked, route).await,
-        What::DirectiveSchema => description::directive(route),
+        What::DirectiveSchema => description::directive(asked, route),
         What::Docs => Ok(description::docs()),
         What::DocsScript => Ok(description::script(asked)),
         What::Operations => Box::pin(operation::run(app, asked, body)).await,

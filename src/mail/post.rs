@@ -86,8 +86,8 @@ impl Post {
 
     /// The statement that puts a letter into the outbox. `secrets`: texts that may stand nowhere in the clear.
     pub fn put(&self, seal: &Seal, letter: &Letter, secrets: &[String]) -> Internal<()> {
-        let is_secret = |value: &Json| value.as_str().is_some_and(|text| secrets.iter().any(|secret| text.contains(secret)));
-        let (hidden, shown): (Vec<_>, Vec<_>) = letter.values.clone().into_iter().partition(|(_, value)| is_secret(value));
+        let (hidden, shown): (Vec<_>, Vec<_>) =
+            letter.values.clone().into_iter().partition(|(_, value)| is_secret(value, secrets));
         let sealed =
             (!hidden.is_empty()).then(|| seal.seal_text(PURPOSE, &Json::Object(hidden.iter().cloned().collect()).to_string()));
         let shown: Map<String, Json> =
@@ -150,6 +150,18 @@ impl Post {
                 })
             }
         }
+    }
+}
+
+/// Whether a secret stands in a value, however deep: also as a name in it.
+fn is_secret(value: &Json, secrets: &[String]) -> bool {
+    let has = |text: &str| secrets.iter().any(|secret| text.contains(secret.as_str()));
+    match value {
+        Json::String(text) => has(text),
+        Json::Array(items) => items.iter().any(|item| is_secret(item, secrets)),
+        Json::Object(map) => map.iter().any(|(name, value)| has(name) || is_secret(value, secrets)),
+        Json::Number(number) => has(&number.to_string()),
+        Json::Null | Json::Bool(_) => false,
     }
 }
 

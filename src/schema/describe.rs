@@ -10,7 +10,7 @@ use super::{Entity, LinkRule, Schema, Unique, Write};
 impl Entity {
     /// What dashboards draw themselves from: columns and relations as JSON.
     pub fn describe(&self, schema: &Schema) -> (Json, Json) {
-        let columns = self.columns.iter().filter(|c| !c.hidden && c.kind != Kind::Encrypted).map(|c| {
+        let columns = self.columns.iter().filter(|c| !c.hidden).map(|c| {
             let mut column = json!({
                 "name": c.name, "label": c.label, "type": c.kind.word(), "required": c.required, "read_only": c.write != Write::Anyone,
                 "unique": c.unique != Unique::No,

@@ -246,14 +246,11 @@ impl Kind {
                 self.check(&open, &value)
             }
             // What can't be stored is not found, which is no error: only what PostgreSQL can't compare is refused.
-            Kind::Label
-            | Kind::Name
-            | Kind::Text
-            | Kind::Markdown
-            | Kind::Html { .. }
-            | Kind::Email
-            | Kind::Url
-            | Kind::Color => no_nul(text).map(|()| text.to_owned()),
+            Kind::Label | Kind::Name | Kind::Text | Kind::Markdown | Kind::Html { .. } => no_nul(text).map(|()| text.to_owned()),
+            // A whole one is compared as it would be stored, a part of one as it is.
+            Kind::Email | Kind::Url | Kind::Color => {
+                no_nul(text).map(|()| self.check_text(&free, text).unwrap_or_else(|_| text.to_owned()))
+            }
             _ => self.check_text(&free, text),
         }
     }

@@ -4,9 +4,11 @@
 
 use uuid::Uuid;
 
-use super::query::{Guarded, Internal, Sql, all, any, done, first, one, values};
+use super::query::{Guarded, Internal, Sql, all, any, done, first, values};
+use super::row::Row;
 use super::who::{gate, who};
 use crate::permission::{Actor, Right};
+use crate::schema::kind::Kind;
 use crate::schema::{ADMINISTRATORS, Entity};
 
 /// A user whose password may be checked.
@@ -17,25 +19,60 @@ pub struct Credentials {
     /// None where they have no password.
     pub hash: Option<String>,
     pub email: String,
+    /// Whether whoever asks is known by more than the address: by a live session or a refresh token of the account, or because
+    /// somebody signed in rightly from there.
+    pub is_known: bool,
 }
 
+/// How somebody says who they are, before their password is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The address that they sign in with.
+    pub email: &'a str,
+    /// The session that the request is sent in.
+    pub session: Option<Uuid>,
+    /// The network that it comes from, as `cidr` spells it.
+    pub network: &'a str,
+    /// The hash of a refresh token that was sent along; or nothing.
+    pub refresh: &'a [u8],
+}
+
+/// For so long an address is known from which somebody signed in.
+const KNOWN: &str = "interval '30 days'";
+
 /// The user of an address with the stored hash, if the caller may peek the entity and that row.
-pub fn credentials(user: &Entity, email: &str, session: Option<Uuid>) -> Guarded<Option<Credentials>> {
+pub fn credentials(user: &Entity, claim: &Claim<'_>, session: Option<Uuid>) -> Guarded<Option<Credentials>> {
     let mut sql = Sql::new();
     let who = who(&mut sql, session);
-    let email = sql.bind(email);
+    let (email, live) = (sql.bind(claim.email), sql.bind(claim.session));
+    let (network, refresh) = (sql.bind(claim.network), sql.bind(claim.refresh));
     let text = format!(
         "with {who}
-select t.id, t.password, t.email
+select t.id, t.password, t.email,
+  exists (
+    select from session s where s.\"user\" = t.id and (
+      s.id = {live}::uuid and s.ended_at is null and s.expires_at > now()
+      or s.created_at > now() - {KNOWN}
+        and network(set_masklen(s.ip::inet, case family(s.ip::inet) when 6 then 64 else 32 end)) = {network}::cidr))
+  or exists (
+    select from rowhouse.refresh r join session s on s.id = r.session
+    where r.hash = {refresh}::bytea and r.spent_at is null and r.expires_at > now() and s.\"user\" = t.id)
 from who a, user_account t
-where lower(t.email) = lower({email}) and t.active and {} and {}",
+where {} = {} and t.active and {} and {}",
+        Kind::Email.folded("t.email"),
+        Kind::Email.folded(&format!("{email}::text")),
         gate(user, Right::Peek),
         Actor::Row.rule(Right::Peek, user.subject("t")),
     );
-    Guarded::new(
-        sql.with(text),
-        first(|row| Ok(Credentials { user: row.column(0)?, hash: row.optional(1)?, email: row.column(2)? })),
-    )
+    let credentials = |row: &Row| {
+        Ok(Credentials { user: row.column(0)?, hash: row.optional(1)?, email: row.column(2)?, is_known: row.column(3)? })
+    };
+    Guarded::new(sql.with(text), first(credentials))
+}
+
+/// Keeps the same password hashed anew, where it is still the one that was verified.
+pub fn renew(user: Uuid, old: &str, new: &str) -> Internal<()> {
+    Internal::new("update user_account set password = $3 where id = $1 and password = $2", values![user, old, new], done)
 }
 
 /// A user's address and name.
@@ -72,10 +109,14 @@ from world w where w.name = 'session'";
 
 /// Opens a session of a minute for the active user of an address, for the terminal. Gives whether there is one.
 pub fn open_for(session: Uuid, email: &str) -> Internal<bool> {
-    let text = "insert into session (id, owner, permission, expires_at, \"user\", device)
+    let text = format!(
+        "insert into session (id, owner, permission, expires_at, \"user\", device)
 select $1::uuid, u.id, 0, now() + interval '1 minute', u.id, 'terminal'
-from user_account u where lower(u.email) = lower($2) and u.active
-returning id";
+from user_account u where {} = {} and u.active
+returning id",
+        Kind::Email.folded("u.email"),
+        Kind::Email.folded("$2"),
+    );
     Internal::new(text, values![session, email], any)
 }
 
@@ -217,26 +258,6 @@ pub fn end_family(hash: &[u8]) -> Internal<()> {
 from rowhouse.refresh was join rowhouse.refresh r on r.family = was.family
 where was.hash = $1::bytea and was.spent_at is not null and s.id = r.session and s.ended_at is null";
     Internal::new(text, values![hash], done)
-}
-
-/// Counts an attempt and gives how many there were in the window, this one included. Sweeps some that are over.
-pub fn attempt(key: &str, seconds: u64) -> Internal<i64> {
-    let text = "with old as (
-  delete from rowhouse.attempt where key in (
-    select key from rowhouse.attempt
-    where since < now() - make_interval(secs => $2::double precision) and key <> $1
-    limit 10 for update skip locked))
-insert into rowhouse.attempt as t (key, tries, since) values ($1, 1, now())
-on conflict (key) do update set
-  tries = case when t.since < now() - make_interval(secs => $2::double precision) then 1 else t.tries + 1 end,
-  since = case when t.since < now() - make_interval(secs => $2::double precision) then now() else t.since end
-returning tries::bigint";
-    Internal::new(text, values![key, seconds], one(|row| row.column(0)))
-}
-
-/// Forgets the attempts of a key.
-pub fn forget(key: &str) -> Internal<()> {
-    Internal::new("delete from rowhouse.attempt where key = $1", values![key], done)
 }
 
 /// Keeps a sealed claim code, where there is none yet.

@@ -4,18 +4,20 @@
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::query::{Guarded, Internal, Sql, all, any, values};
+use super::query::{Guarded, Internal, Sql, all, any, array, values};
 use super::row::Row;
 use super::who::{gate, who};
 use crate::error::{Error, Result};
-use crate::permission::{Actor, Right};
+use crate::permission::{Actor, Right, Subject};
 use crate::schema::{Column, Entity};
 
 /// What changes come from, as it is noted with them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Origin<'a> {
-    /// The request's id.
+    /// The request's id: ours.
     pub request: &'a str,
+    /// What its sender calls it.
+    pub sent_request: Option<&'a str>,
     /// The action, `<entity>/<name>`; empty where it is none.
     pub action: &'a str,
     /// How many events led to each other before it.
@@ -27,6 +29,9 @@ pub fn begin(session: Option<Uuid>, origin: &Origin<'_>) -> String {
     let mut call = json!({"request": origin.request, "depth": origin.depth});
     if let Some(session) = session {
         call["session"] = json!(session);
+    }
+    if let Some(sent) = origin.sent_request {
+        call["sent_request"] = sent.into();
     }
     if !origin.action.is_empty() {
         call["action"] = json!(origin.action);
@@ -72,7 +77,7 @@ returning id";
     Internal::new(text, values![session, user, seconds], any)
 }
 
-/// One change of a row.
+/// One change of a row, as far as it is the caller's to be told.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Change {
@@ -81,12 +86,14 @@ pub struct Change {
     pub at: String,
     /// create, update, delete, link or unlink.
     pub verb: String,
-    /// Columns and ids of links that changed: as they were, and as they became; as far as they are the caller's to be served.
+    /// Columns and ids of links that changed: as they were, and as they became.
     pub before: Map<String, Json>,
     pub after: Map<String, Json>,
     /// Whose change it was; none: a guest's, or the server's own.
     pub user: Option<Uuid>,
     pub request: Option<String>,
+    /// What the request's sender calls it.
+    pub sent_request: Option<String>,
     pub action: Option<String>,
 }
 
@@ -99,56 +106,93 @@ pub struct Window {
     pub size: i64,
 }
 
-/// What happened to a row, newest first. Only for who may read the row, and of what is gone for administrators.
+/// What happened to a row, newest first: for who may read the row now, each change that they might have read then; of what is
+/// gone, for administrators. Of changes of which nobody noted who might have read them, verb and time alone.
+///
+/// Aliases: `c` a change · `n` the row's rights as they were after it · `o` the same before it.
 pub fn history(entity: &Entity, id: Uuid, session: Option<Uuid>, window: Window) -> Guarded<Vec<Change>> {
     let mut sql = Sql::new();
     let who = who(&mut sql, session);
     let t = entity.subject("t");
-    let limited: Vec<&Column> = entity.columns.iter().filter(|c| c.is_limited()).collect();
-    let served = limited.iter().map(|column| Actor::Row.belongs(column.readers.as_deref().unwrap_or_default(), t));
-    let served = served.collect::<Vec<_>>().join(", ");
+    let [after, before] = ["n", "o"].map(|row| Subject { row, ..t });
+    let limited: Vec<&Column> = entity.columns.iter().filter(|c| c.is_served() && c.is_limited()).collect();
+    let served = |then: Subject<'_>| {
+        let of = |column: &&Column| {
+            let readers = column.readers.as_deref().unwrap_or_default();
+            [t, then].map(|subject| Actor::Row.belongs(readers, subject)).join(" and ")
+        };
+        limited.iter().map(of).collect::<Vec<_>>().join(", ")
+    };
+    let unserved: Vec<String> = entity.columns.iter().filter(|c| !c.is_served()).map(|c| c.name.clone()).collect();
     let (name, id) = (sql.bind(entity.name.as_str()), sql.bind(id));
     let (below, size) = (sql.bind(window.below), sql.bind(window.size));
+    let never = sql.bind(array(unserved.iter().map(Some)));
+    let was = |column: &str, kind: &str| {
+        let list = format!("array(select jsonb_array_elements_text(c.before -> '{column}')::{kind})");
+        format!(
+            "case jsonb_typeof(c.before -> '{column}') when 'array' then {list} when 'null' then null else c.{column} end as {column}"
+        )
+    };
     let text = format!(
         "with {who}
 select c.id::bigint, to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), c.verb, c.before::text, c.after::text,
-  c.caller, c.request, c.action, a.admin, case when t.id is not null then array[{served}]::boolean[] end
-from who a cross join rowhouse.change c left join {} t on t.id = c.row
+  c.caller, c.request, c.sent_request, c.action, a.admin,
+  case when t.id is not null then array[{}]::boolean[] end,
+  case when t.id is not null then array[{}]::boolean[] end,
+  a.admin or c.permission is not null, coalesce({}, false)
+from who a
+cross join rowhouse.change c
+cross join lateral (select c.row as id, c.owner, c.permission, c.groups, c.group_bits) n
+cross join lateral (
+  select c.row as id, case when c.before ? 'owner' then (c.before ->> 'owner')::uuid else c.owner end as owner,
+    coalesce((c.before ->> 'permission')::integer, c.permission) as permission,
+    {},
+    {}) o
+left join {} t on t.id = c.row
 where c.entity = {name} and c.row = {id}::uuid and ({below}::bigint is null or c.id < {below}::bigint) and {}
-  and (case when t.id is null then a.admin else {} end)
+  and (case when t.id is null then a.admin else {} and (c.permission is null or {}) end)
+  and (c.verb <> 'update' or exists (select from jsonb_object_keys(c.before || c.after) k where k <> all({never}::text[])))
 order by c.id desc limit {size}::bigint",
+        served(after),
+        served(before),
+        Actor::Row.rule(Right::Read, before),
+        was("groups", "uuid"),
+        was("group_bits", "integer"),
         entity.table(),
         gate(entity, Right::Read),
         Actor::Row.rule(Right::Read, t),
+        Actor::Row.rule(Right::Read, after),
     );
     let limited: Vec<String> = limited.into_iter().map(|c| c.name.clone()).collect();
-    let open: Vec<String> = entity.columns.iter().filter(|c| !c.hidden).map(|c| c.name.clone()).collect();
-    let hidden: Vec<String> = entity.columns.iter().filter(|c| c.hidden).map(|c| c.name.clone()).collect();
+    let open: Vec<String> = entity.columns.iter().filter(|c| c.is_served()).map(|c| c.name.clone()).collect();
     Guarded::new(
         sql.with(text),
         all(move |row| {
-            let is_administrator: bool = row.column(8)?;
-            // Of what is gone only administrators are told.
-            let served: Option<Vec<bool>> = row.optional(9)?;
-            let is_shown = |name: &String| match limited.iter().position(|column| column == name) {
-                Some(at) => served.as_ref().is_none_or(|served| served.get(at).copied().unwrap_or(false)),
-                None if hidden.contains(name) => false,
-                // Where a link leads is told by `/api`, by the rule of the other row; here to administrators alone.
-                None => open.contains(name) || is_administrator,
-            };
-            let values = |at: usize| -> Result<Map<String, Json>> {
+            let is_administrator: bool = row.column(9)?;
+            let is_whole: bool = row.column(12)?;
+            let values = |at: usize, served: usize, is_told: bool| -> Result<Map<String, Json>> {
+                // Of what is gone only administrators are told.
+                let served: Option<Vec<bool>> = row.optional(served)?;
+                let is_shown = |name: &String| match limited.iter().position(|column| column == name) {
+                    Some(at) => served.as_ref().is_none_or(|served| served.get(at).copied().unwrap_or(false)),
+                    None if unserved.contains(name) => false,
+                    // Where a link leads is told by `/api`, by the rule of the other row; here to administrators alone.
+                    None => open.contains(name) || is_administrator,
+                };
                 let all: Map<String, Json> = serde_json::from_str(row.column(at)?).map_err(Error::internal)?;
-                Ok(all.into_iter().filter(|(name, _)| is_shown(name)).collect())
+                Ok(all.into_iter().filter(|(name, _)| is_told && is_shown(name)).collect())
             };
+            let told = |at: usize| if is_whole { row.optional::<String>(at) } else { Ok(None) };
             Ok(Change {
                 id: row.column(0)?,
                 at: row.column(1)?,
                 verb: row.column(2)?,
-                before: values(3)?,
-                after: values(4)?,
-                user: row.optional(5)?,
-                request: row.optional(6)?,
-                action: row.optional(7)?,
+                before: values(3, 11, is_whole && row.column(13)?)?,
+                after: values(4, 10, is_whole)?,
+                user: if is_whole { row.optional(5)? } else { None },
+                request: told(6)?,
+                sent_request: told(7)?,
+                action: told(8)?,
             })
         }),
     )

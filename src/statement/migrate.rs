@@ -42,7 +42,10 @@ create table rowhouse.part (transfer uuid not null, number bigint not null, byte
 ", include_str!("note.sql"), include_str!("note_link.sql"), include_str!("note.sql") /* once more, for it has changed since */, "
 create table rowhouse.stamp (only_one boolean primary key default true check (only_one), value uuid not null default gen_random_uuid(), schema text not null default '', facts jsonb not null default '{}');
 insert into rowhouse.stamp (only_one) values (true);
-", include_str!("stamp.sql"), GRANTED_FUNCTION];
+", include_str!("stamp.sql"), GRANTED_FUNCTION, "
+alter table rowhouse.change add column permission integer, add column owner uuid, add column groups uuid[], add column group_bits integer[], add column sent_request text;
+alter table rowhouse.attempt add column last timestamptz not null default now();
+", include_str!("note.sql"), include_str!("note_link.sql") /* once more */];
 
 /// Begins a migration: however long it takes, and one at a time.
 pub fn begin() -> [Internal<()>; 3] {

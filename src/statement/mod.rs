@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod action;
+pub mod attempt;
 pub mod event;
 pub mod explain;
 pub mod migrate;
@@ -14,6 +15,7 @@ pub mod query;
 pub mod read;
 pub mod row;
 pub mod schedule;
+pub mod sweep;
 pub mod transfer;
 mod value;
 pub mod verdict;

@@ -1,6 +1,6 @@
 -- Notes what happens to rows. A table's trigger says for whom: entity, hidden columns, masked columns, columns of the history
 -- ('*' for all), listeners after the commit (verb:action), verbs that somebody hears before it.
--- A history keeps what changed; listeners are told the whole row.
+-- A history keeps what changed, and the row's rights as they were after it; listeners are told the whole row.
 -- Who changes, by which request and action, stands in the transaction's setting rowhouse.call.
 create or replace function rowhouse.note() returns trigger language plpgsql as $note$
 declare
@@ -14,14 +14,17 @@ declare
   id uuid;
   who uuid;
   history text[];
+  is_row record;
 begin
   if tg_op <> 'INSERT' then
     was := to_jsonb(old) - hidden;
     id := old.id;
+    is_row := old;
   end if;
   if tg_op <> 'DELETE' then
     becomes := to_jsonb(new) - hidden;
     id := new.id;
+    is_row := new;
   end if;
   changed := array(select k from jsonb_object_keys(was || becomes) k where was -> k is distinct from becomes -> k and k not in ('version', 'updated_at'));
   if tg_op = 'UPDATE' and changed = '{}' then
@@ -34,11 +37,12 @@ begin
   end if;
   history := case tg_argv[3] when '*' then changed else array(select c from unnest(changed) c where c = any(string_to_array(tg_argv[3], ','))) end;
   if history <> '{}' then
-    insert into rowhouse.change (entity, row, verb, before, after, caller, request, action)
+    insert into rowhouse.change (entity, row, verb, before, after, caller, request, sent_request, action, permission, owner, groups, group_bits)
     values (tg_argv[0], id, verb,
       was - array(select k from jsonb_object_keys(was) k where k <> all(history)),
       becomes - array(select k from jsonb_object_keys(becomes) k where k <> all(history)),
-      who, call ->> 'request', call ->> 'action');
+      who, call ->> 'request', call ->> 'sent_request', call ->> 'action',
+      is_row.permission, is_row.owner, is_row.groups, is_row.group_bits);
   end if;
   if verb = any(string_to_array(tg_argv[5], ',')) and call <> '{}' then
     insert into rowhouse.unheard (entity, row, verb, before, after) values (tg_argv[0], id, verb, was, becomes);

@@ -2,18 +2,20 @@
 create or replace function rowhouse.note_link() returns trigger language plpgsql as $note$
 declare
   call constant jsonb := coalesce(nullif(current_setting('rowhouse.call', true), ''), '{}')::jsonb;
+  source constant uuid := case tg_op when 'INSERT' then new.source else old.source end;
+  target constant jsonb := jsonb_build_object(tg_argv[1], case tg_op when 'INSERT' then new.target else old.target end);
   who uuid;
+  is_row record;
 begin
   if call ? 'session' then
     select s."user" into who from public.session s where s.id = (call ->> 'session')::uuid;
   end if;
-  if tg_op = 'INSERT' then
-    insert into rowhouse.change (entity, row, verb, before, after, caller, request, action)
-    values (tg_argv[0], new.source, 'link', '{}', jsonb_build_object(tg_argv[1], new.target), who, call ->> 'request', call ->> 'action');
-  else
-    insert into rowhouse.change (entity, row, verb, before, after, caller, request, action)
-    values (tg_argv[0], old.source, 'unlink', jsonb_build_object(tg_argv[1], old.target), '{}', who, call ->> 'request', call ->> 'action');
-  end if;
+  execute format('select permission, owner, groups, group_bits from public.%I where id = $1', tg_argv[0]) into is_row using source;
+  insert into rowhouse.change (entity, row, verb, before, after, caller, request, sent_request, action, permission, owner, groups, group_bits)
+  values (tg_argv[0], source, case tg_op when 'INSERT' then 'link' else 'unlink' end,
+    case tg_op when 'INSERT' then '{}' else target end, case tg_op when 'INSERT' then target else '{}' end,
+    who, call ->> 'request', call ->> 'sent_request', call ->> 'action',
+    is_row.permission, is_row.owner, is_row.groups, is_row.group_bits);
   return null;
 end
 $note$

@@ -8,6 +8,7 @@ use super::query::{Internal, all, done as is_done, values};
 use super::row::Row;
 use super::transfer::FAILED;
 use crate::error::{Error, Result};
+use crate::schema::kind::Kind;
 
 /// A table of what waits, with the columns `state` (`waiting`, `dead`, and what is done), `tries`, `next_at`, `error`.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ fn sealed(row: &Row, column: usize) -> Result<Option<Vec<u8>>> {
 /// Letters: a line for each address.
 pub const MAIL: Queue<Letter> = Queue {
     table: "mail",
-    line: |t| format!("lower({t}.\"to\")"),
+    line: |t| Kind::Email.folded(&format!("{t}.\"to\"")),
     columns: "m.\"to\", m.letter, m.values::text, m.sealed, m.message_id, m.language",
     which: |_| "true".to_owned(),
     done: "sent",

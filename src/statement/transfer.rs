@@ -24,11 +24,13 @@ pub struct Transfer {
     pub state: String,
     /// How far it is.
     pub done: i64,
+    /// Whether texts stand in its file as they are.
+    pub is_verbatim: bool,
 }
 
 /// A transfer.
 pub fn find(id: Uuid) -> Internal<Option<Transfer>> {
-    let text = "select kind, entity, format, mode, key, state, done::bigint from transfer where id = $1";
+    let text = "select kind, entity, format, mode, key, state, done::bigint, verbatim from transfer where id = $1";
     let transfer = first(|row| {
         Ok(Transfer {
             kind: row.column(0)?,
@@ -38,6 +40,7 @@ pub fn find(id: Uuid) -> Internal<Option<Transfer>> {
             key: row.optional(4)?,
             state: row.column(5)?,
             done: row.optional(6)?.unwrap_or(0),
+            is_verbatim: row.optional(7)?.unwrap_or(false),
         })
     });
     Internal::new(text, values![id], transfer)

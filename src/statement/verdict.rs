@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::query::{Guarded, Internal, Sql, all, done, ids, one, values};
+use super::query::{Guarded, Internal, Sql, all, any, done, ids, one};
 use super::row::Row;
 use super::who::{gate, who};
 use crate::error::Result;
@@ -33,7 +33,16 @@ pub struct Lock {
     /// How.
     pub strength: Strength,
     /// What is asked of a row before it is locked.
-    pub asks: Right,
+    pub asks: LockAsks,
+}
+
+/// What is asked of a row before it is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockAsks {
+    /// A right.
+    Right(Right),
+    /// That its permission, owner and grants are the caller's to change.
+    Chmod,
 }
 
 /// How rows are locked.
@@ -48,6 +57,26 @@ pub enum Strength {
 }
 
 impl Lock {
+    /// So that a row stays, for who has a right to it.
+    pub fn linked(right: Right) -> Lock {
+        Lock { strength: Strength::Linked, asks: LockAsks::Right(right) }
+    }
+
+    /// So that nobody else changes it.
+    pub fn changed(right: Right) -> Lock {
+        Lock { strength: Strength::Changed, asks: LockAsks::Right(right) }
+    }
+
+    /// So that nobody links to it either.
+    pub fn keyed(right: Right) -> Lock {
+        Lock { strength: Strength::Keyed, asks: LockAsks::Right(right) }
+    }
+
+    /// So that nobody else changes it, for who may change its permission, owner and grants.
+    pub fn chmod() -> Lock {
+        Lock { strength: Strength::Changed, asks: LockAsks::Chmod }
+    }
+
     fn sql(self) -> &'static str {
         match self.strength {
             Strength::Linked => "for key share",
@@ -95,11 +124,15 @@ pub fn lock(verdict: &Verdict<'_>, lock: Lock, session: Option<Uuid>) -> Guarded
     let who = who(&mut sql, session);
     let rows = sql.bind(ids(rows));
     let t = entity.subject("t");
-    let mut held = [Right::Peek, lock.asks].map(|right| Actor::Row.rule(right, t)).join(" and ");
+    let asks = match lock.asks {
+        LockAsks::Right(right) => Actor::Row.rule(right, t),
+        LockAsks::Chmod => Actor::Row.chmod("t"),
+    };
+    let mut held = format!("{} and {asks}", Actor::Row.rule(Right::Peek, t));
     if !lifted.is_empty() {
         held = format!("({held} or t.id = any({}::uuid[]))", sql.bind(ids(lifted)));
     }
-    let open: String = gates.iter().map(|(entity, right)| format!(" and {}", gate(entity, *right))).collect();
+    let open = granted(gates);
     let text = format!(
         "with {who}
 select t.id from who a cross join lateral (
@@ -110,10 +143,36 @@ select t.id from who a cross join lateral (
     Guarded::new(sql.with(text), all(|row| row.column(0)))
 }
 
-/// Locks the caller's own row so that it stays, for what will lead to it.
-pub fn lock_caller(session: Uuid) -> Internal<()> {
-    let text = "select from session s join user_account u on u.id = s.\"user\" where s.id = $1::uuid for key share of u";
-    Internal::new(text, values![session], done)
+/// Locks the caller's own row so that it stays, for what will lead to it, where entities grant what is asked of them.
+pub fn lock_caller(gates: &[(&Entity, Right)], session: Uuid) -> Guarded<()> {
+    let mut sql = Sql::new();
+    let who = who(&mut sql, Some(session));
+    let text = format!(
+        "with {who}
+select from who a cross join lateral (
+  select from user_account t where t.id = a.id{} for key share) t",
+        granted(gates),
+    );
+    Guarded::new(sql.with(text), done)
+}
+
+/// That entities grant what is asked of each, as more conditions.
+fn granted(gates: &[(&Entity, Right)]) -> String {
+    gates.iter().map(|(entity, right)| format!(" and {}", gate(entity, *right))).collect()
+}
+
+/// Whether the caller may peek a row by more than the guests' bit.
+pub fn is_peeked_beyond_guest(entity: &Entity, id: Uuid, session: Option<Uuid>) -> Guarded<bool> {
+    let mut sql = Sql::new();
+    let who = who(&mut sql, session);
+    let id = sql.bind(id);
+    let text = format!(
+        "with {who}
+select t.id from who a, {} t where t.id = {id}::uuid and ({})",
+        entity.table(),
+        Actor::Row.beyond_guest(Right::Peek, entity.subject("t")),
+    );
+    Guarded::new(sql.with(text), any)
 }
 
 /// Whether row `t` is one that the caller may peek, or works with for an action.

@@ -10,6 +10,7 @@ use super::query::{Guarded, Internal, Sql, any, array, count, done, first, ids, 
 use super::who::{gate, who};
 use crate::permission::{Actor, Right, Subject};
 use crate::plan::change::{Finished, Target, Verb};
+use crate::schema::kind::Kind;
 use crate::schema::{ADMINISTRATORS, Column, Entity, Link, Relation, quote};
 
 /// What goes into a row.
@@ -407,9 +408,11 @@ pub struct Declared {
 
 /// Whether a group is declared, and whether its name is that of another declared one.
 pub fn group_name(id: Uuid) -> Internal<Declared> {
-    let text = "select g.declared,
-  exists (select from usergroup d where d.declared and d.name = g.name and d.id <> g.id)
-from usergroup g where g.id = $1";
+    let [own, other] = ["g.name", "d.name"].map(|name| Kind::Name.folded(name)); // twins for the eye are one name
+    let text = format!(
+        "select g.declared, exists (select from usergroup d where d.declared and {other} = {own} and d.id <> g.id)
+from usergroup g where g.id = $1"
+    );
     let declared = first(|row| Ok(Declared { is_declared: row.column(0)?, is_taken: row.column(1)? }));
     Internal::new(text, values![id], move |rows| Ok(declared(rows)?.unwrap_or_default()))
 }

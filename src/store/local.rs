@@ -14,6 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+/// Who made the cluster, and may do anything in it.
+const SUPERUSER: &str = "rowhouse";
+/// Whom the server connects as.
+const ROLE: &str = "rowhouse_server";
+
 /// A running cluster that this process uses.
 pub struct Cluster {
     folder: PathBuf,
@@ -64,6 +69,7 @@ impl Cluster {
             cluster.init(&data)?;
         }
         if !cluster.is_running() {
+            cluster.make_role()?;
             cluster.launch()?;
         }
         Ok(cluster)
@@ -97,10 +103,50 @@ impl Cluster {
         pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
     }
 
-    /// Where to connect.
+    /// Where to connect, as a role that owns its database and may do nothing else.
     pub fn url(&self) -> String {
+        self.url_of(ROLE)
+    }
+
+    /// Where to connect as the cluster's superuser: for who tends clusters.
+    pub fn superuser_url(&self) -> String {
+        self.url_of(SUPERUSER)
+    }
+
+    fn url_of(&self, role: &str) -> String {
         let path = self.socket.display().to_string().replace('/', "%2F");
-        format!("postgres://rowhouse:{}@{path}/postgres", self.password)
+        format!("postgres://{role}:{}@{path}/postgres", self.password)
+    }
+
+    /// Makes the role that the server connects as, and gives it what older releases made as superuser. PostgreSQL is not running:
+    /// it is asked alone.
+    fn make_role(&self) -> Result<(), String> {
+        let marker = self.folder.with_file_name("role");
+        if marker.exists() {
+            return Ok(());
+        }
+        let mut command = Command::new(self.binaries.join("postgres"));
+        command.arg("--single").arg("-j").arg("-D").arg(&self.folder).arg("postgres");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").current_dir("/").stdin(Stdio::piped());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("postgres --single: {error}"))?;
+        if let Some(mut input) = child.stdin.take() {
+            // The password is hexadecimal, and of our making.
+            let script = include_str!("role.sql").replace("{role}", ROLE).replace("{password}", &self.password);
+            input.write_all(script.as_bytes()).map_err(|error| format!("postgres --single: {error}"))?;
+        }
+        let output = child.wait_with_output().map_err(|error| format!("postgres --single: {error}"))?;
+        let said = text(&output);
+        if !output.status.success() || said.contains("ERROR:") {
+            return Err(format!("the local cluster's role can't be made:\n{said}"));
+        }
+        fs::write(&marker, ROLE).map_err(|error| format!("{}: {error}", marker.display()))
     }
 
     /// Leaves the cluster, and stops it if nobody else uses it.
@@ -128,7 +174,7 @@ impl Cluster {
         let pwfile = format!("--pwfile={}", data.join("password").display());
         let mut said = String::new();
         for locale in ["--locale=C.UTF-8", "--locale=en_US.UTF-8", "--locale=C"] {
-            let arguments = ["-U", "rowhouse", "-A", "scram-sha-256", "-E", "UTF8", "--data-checksums", locale, pwfile.as_str()];
+            let arguments = ["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--data-checksums", locale, pwfile.as_str()];
             let output = self.command("initdb", &fresh).args(arguments).output().map_err(|e| format!("initdb: {e}"))?;
             if output.status.success() {
                 return fs::rename(&fresh, &self.folder).map_err(|e| format!("{}: {e}", self.folder.display()));
@@ -139,7 +185,12 @@ impl Cluster {
     }
 
     fn launch(&self) -> Result<(), String> {
-        let mut options = format!("-c listen_addresses='' -k {}", self.socket.display());
+        // A week of logs, in which no values of rows stand.
+        let mut options = format!(
+            "-c listen_addresses='' -k {} -c log_error_verbosity=terse -c logging_collector=on -c log_directory=log \
+             -c log_filename=server-%a.log -c log_truncate_on_rotation=on -c log_rotation_age=1d -c log_rotation_size=0",
+            self.socket.display()
+        );
         for setting in &self.settings {
             options += &format!(" -c {setting}");
         }

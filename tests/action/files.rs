@@ -334,7 +334,9 @@ fn the_actions_that_lift_anything() {
                 format!("{whom}: {}", rights.iter().map(|r| r.word()).collect::<Vec<_>>().join(" "))
             });
             let performers = action.outcomes.iter().filter_map(|o| match &o.deed {
-                rowhouse::action::Deed::Perform { performer, .. } => Some(format!("performs {}", performer.name)),
+                rowhouse::action::Deed::Perform { performer, by_peek, .. } => {
+                    Some(format!("performs {}{}", performer.name, if *by_peek { " (tells)" } else { "" }))
+                }
                 _ => None,
             });
             let all: Vec<_> = rights.chain(performers).collect();

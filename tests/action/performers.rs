@@ -50,8 +50,8 @@ async fn rows_become_a_file_of_what_the_caller_may_read() {
     lines.sort();
     assert_eq!(
         lines,
-        ["\"größe, \"\"x\"\"\",,geheim\n", "'-2,-2,geheim\n", "'=1+1,7,geheim\n", "title,weight,secret\n"],
-        "what a spreadsheet would run begins with an apostrophe"
+        ["\"größe, \"\"x\"\"\",,geheim\n", "'=1+1,7,geheim\n", "-2,-2,geheim\n", "title,weight,secret\n"],
+        "what a spreadsheet would run begins with an apostrophe, and a number isn't run"
     );
     let json: serde_json::Value =
         serde_json::from_str(&text(&ada.act("ticket/export", json!({"format": "json"})).await.json)).expect("JSON");

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rowhouse::config::Secret;
 use serde_json::json;
 
 use crate::house::World;
-use crate::mail::outbox::with_mail_to_come;
+use crate::house::smtp::Smtp;
 
 const FLOW: &str = "tests/projects/flow";
 
@@ -27,18 +28,15 @@ async fn what_was_begun_so_often_and_never_came_to_an_end_is_dead() {
     for tries in 1..=2 {
         let app = world.app.clone();
         let node = tokio::spawn(async move { rowhouse::start::tasks(&app, std::future::pending()).await });
-        while world.sql("select tries from task").await[0].int(0) < Some(tries) {
-            tokio::task::yield_now().await;
-        }
+        world.until(&format!("select 1 from task where tries >= {tries}")).await;
         node.abort(); // killed, in the middle of it
         _ = node.await;
         world.sql("update task set next_at = now() - interval '1 second'").await;
     }
     world.run_tasks();
-    while world.sql("select 1 from task where state = 'dead'").await.is_empty() {
-        // A claim may have been on its way when its node was killed: that is one more which never ends.
-        world.sql("update task set next_at = now() - interval '1 second' where state = 'waiting'").await;
-    }
+    // A claim may have been on its way when its node was killed: that is one more which never ends.
+    let due = "update task set next_at = now() - interval '1 second' where state = 'waiting'";
+    world.until(&format!("with due as ({due}) select 1 from task where state = 'dead'")).await;
     let row = ada.get(&format!("/api/transfer/{id}")).await.is(200).json["data"]["attributes"].take();
     assert_eq!(row["state"], "failed", "{row}");
     assert!(row["faults"][0]["message"].as_str().is_some_and(|words| words.contains("never came to an end")), "{row}");
@@ -53,13 +51,14 @@ async fn what_was_begun_so_often_and_never_came_to_an_end_is_dead() {
 
 #[tokio::test]
 async fn a_letter_that_ends_whoever_sends_it_is_dead_too() {
-    let (world, smtp) = with_mail_to_come().await;
+    let world = World::new().await; // it sends nothing
     let ada = world.user("ada", &[]).await;
     ada.act("user_account/request_email_verification", json!({})).await.is(200);
     world.sql("update mail set begun = 12, tries = 12").await; // as of twelve who were killed
-    world.run_tasks();
-    while world.sql("select 1 from mail where state = 'dead'").await.is_empty() {}
-    assert!(smtp.is_empty() && world.sql("select 1 from mail where error like '%begun 12 times%'").await.len() == 1);
+    let smtp = Smtp::new().await;
+    let _node = world.twin_with(|config| config.mail.smtp = Some(Secret::new(smtp.url()))).await;
+    world.until("select 1 from mail where state = 'dead' and error like '%begun 12 times%'").await;
+    assert!(smtp.is_empty());
 }
 
 #[tokio::test]
@@ -80,7 +79,8 @@ async fn one_person_s_imports_hold_up_nobody_else_s() {
     let begun = bob.act("world/import_data", order("tag", "name")).await.is(200);
     let id = begun.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
     let path = format!("/api/transfer/{id}");
-    while bob.get(&path).await.is(200).json["data"]["attributes"]["state"] != "done" {}
+    world.until(&format!("select 1 from transfer where id = '{id}' and state = 'done'")).await;
+    bob.get(&path).await.is(200);
     holder.batch_execute("commit").await.expect("let go");
     world.settled().await;
     assert_eq!(world.sql("select 1 from ticket").await.len(), 3, "and hers are done one after the other");

@@ -1,5 +1,7 @@
 //! Actions that run by themselves.
 
+use std::time::{Duration, Instant};
+
 use rowhouse::statement::schedule;
 use serde_json::json;
 
@@ -17,13 +19,12 @@ async fn a_tick_is_one_nodes_alone_and_missed_ones_are_caught_up_once() {
     let mut runs = 0;
     for years in [1, 7] {
         // The tick that all nodes know of lies far back: however many were missed, it runs once.
-        while world
-            .sql(&format!("update rowhouse.tick set last = now() - interval '{years} years 1 day' returning 1"))
-            .await
-            .is_empty()
-        {}
+        world.until(&format!("update rowhouse.tick set last = now() - interval '{years} years 1 day' returning 1")).await;
         runs += 1;
-        while made().await < runs {}
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while made().await < runs {
+            assert!(Instant::now() < deadline, "it never ran");
+        }
         for _ in 0..30 {
             assert_eq!(made().await, runs, "once, on {} nodes", twins.len() + 1);
         }
@@ -35,7 +36,7 @@ async fn a_tick_is_one_nodes_alone_and_missed_ones_are_caught_up_once() {
     // Whom it runs as decides what it may: barred, it does nothing.
     admin.act(&format!("user_account/{}/deactivate", clock.id), json!({})).await.is(200);
     world.sql("update rowhouse.tick set last = now() - interval '2 years'").await;
-    while world.sql("select 1 from rowhouse.tick where last > now() - interval '1 day'").await.is_empty() {}
+    world.until("select 1 from rowhouse.tick where last > now() - interval '1 day'").await;
     assert_eq!(made().await, runs);
 }
 

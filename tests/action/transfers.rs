@@ -341,7 +341,7 @@ async fn an_import_is_done_in_the_transaction_of_its_rows() {
         "who dies afterwards has done it"
     );
     world.sql("update task set state = 'waiting', done_at = null, next_at = now() where kind = 'transfer'").await;
-    while world.sql("select 1 from task where kind = 'transfer' and state = 'done'").await.is_empty() {}
+    world.until("select 1 from task where kind = 'transfer' and state = 'done'").await;
     assert_eq!(world.sql("select 1 from tag").await.len(), 3, "and nobody does it again");
 }
 
@@ -357,7 +357,7 @@ async fn what_a_node_left_undone_another_does_to_its_end_and_no_row_twice() {
     // A node takes it, and is gone in the middle.
     let app = world.app.clone();
     let node = tokio::spawn(async move { rowhouse::start::tasks(&app, std::future::pending()).await });
-    while world.sql("select 1 from transfer where done > 0").await.is_empty() {}
+    world.until("select 1 from transfer where done > 0").await;
     node.abort();
     _ = node.await;
     world.sql("update task set next_at = now()").await;
@@ -390,4 +390,81 @@ async fn a_claim_that_ran_out_notes_nothing_and_a_failure_says_why() {
     assert_eq!(failed["faults"][0]["message"], "größe 'x' \u{fffd} {}", "{failed}");
     world.app.store.read(&transfer::fail(id, "again")).await.expect("nothing");
     assert_eq!(over(&ada, &id.to_string()).await["faults"], failed["faults"], "what is over stays as it is");
+}
+
+#[tokio::test]
+async fn what_a_spreadsheet_would_run_is_harmless_and_comes_back_as_it_went() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    let texts = [
+        "=1+1",
+        "'=1+1",
+        "''=1",
+        "+49 (170) 123-45",
+        "-12.5",
+        "-1+cmd|'x'!A0",
+        "@SUM(A1)",
+        "\t=1",
+        "'quoted'",
+        "＝1",
+        "+",
+        "- item",
+        "größe, \"x\"",
+        "a\nb",
+        "'-5",
+        "-",
+    ];
+    for text in texts {
+        ada.make("ticket", json!({"title": "x", "aside": text}), json!({})).await;
+    }
+    let export = async |more: Json| {
+        let mut order = json!({"entity": "ticket"});
+        order.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+        let begun = ada.act("world/export_data", order).await.is(200);
+        let id = begun.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
+        over(&ada, &id).await;
+        ada.get(&format!("/file/{id}")).await.is(200).text
+    };
+    for verbatim in [false, true] {
+        let file = export(json!({"verbatim": verbatim})).await;
+        let marked = |text: &str| file.contains(&format!("'{text}"));
+        assert_eq!(marked("=1+1") && marked("@SUM") && marked("-1+cmd") && marked("＝1"), !verbatim, "{file}");
+        assert!(!marked("+49") && !marked("-12.5") && file.contains("-12.5"), "{file}");
+        world.sql("delete from ticket").await;
+        let row = import(&ada, json!({"verbatim": verbatim}), &file).await;
+        assert_eq!(row["state"], "done", "{row}");
+        let found = world.sql("select aside from ticket order by created_at, id").await;
+        let mut back: Vec<&str> = found.iter().filter_map(|row| row.text(0)).collect();
+        let mut went = texts.to_vec();
+        back.sort_unstable();
+        went.sort_unstable();
+        assert_eq!(back, went, "{file}");
+    }
+    // Names of columns, too.
+    let row = import(&ada, json!({}), "title,'=x\na,b\n").await;
+    assert!(row["faults"][0]["message"].as_str().is_some_and(|words| words.contains("`=x`")), "{row}");
+}
+
+#[tokio::test]
+async fn an_import_ends_when_its_user_is_deactivated() {
+    let world = flow().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    let holder = world.hold("lock table ticket in share mode").await;
+    let rows: String = (0..400).map(|n| format!("t{n}\n")).collect();
+    let order =
+        json!({"entity": "ticket", "format": "csv", "mode": "each", "content": STANDARD.encode(format!("title\n{rows}"))});
+    let begun = ada.act("world/import_data", order).await.is(200);
+    let id = begun.json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
+    world.held_up().await;
+    admin.act(&format!("user_account/{}/deactivate", ada.id), json!({})).await.is(200);
+    holder.batch_execute("commit").await.expect("let go");
+    let row = over(&admin, &id).await;
+    let faults = row["faults"].as_array().map_or(0, Vec::len);
+    assert!(row["state"] == "failed" || row["done"].as_i64() < Some(400), "{row}");
+    assert!(faults <= 1, "each row would say the same: {row}");
+    assert!(world.sql("select 1 from ticket").await.len() <= 100);
+    for entity in ["user_account", "usergroup", "world", "transfer", "mail"] {
+        let refused = admin.act("world/import_data", json!({"entity": entity, "format": "csv"})).await.is(403);
+        assert!(refused.text.contains("the system's"), "{}", refused.text);
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use bolero::check;
-use rowhouse::action::transfer::table;
+use rowhouse::action::transfer::table::{self, Format};
 use rowhouse::config::{Config, load};
 use rowhouse::error::{Fault, Source};
 use rowhouse::plan::{Pick, Plan, Planner};
@@ -403,7 +403,7 @@ fn tables() {
             }
         };
         let mut number = 0;
-        let read = table::rows(std::io::Cursor::new(bytes), format, &mut |lines| {
+        let read = table::rows(std::io::Cursor::new(bytes), Format::of(format, false), &mut |lines| {
             assert!(!lines.is_empty());
             for line in lines {
                 number += 1;

@@ -65,6 +65,7 @@ fn settings(url: &str) -> Config {
     config.database.lock = Duration::from_secs(60); // who holds a row for a test lets it go, however slow the machine is
     config.secret_key = Some(Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
     config.password_cost = 4;
+    (config.mail.per_recipient, config.mail.per_sender) = (1000, 1000); // fifty at once are no flood
     config.schedule_poll = std::time::Duration::from_millis(100);
     config.mail.link_base = Some("https://front.example".to_owned());
     config
@@ -83,7 +84,7 @@ pub fn limits() -> config::Database {
 
 /// The way to the cluster itself, in which databases are made and dropped.
 fn administration() -> Beside {
-    Beside::of(&cluster().url())
+    Beside::of(&cluster().superuser_url())
 }
 
 /// A database of a world and its twins, by its URL. It goes with the last of them: hundreds of worlds fill a disk.
@@ -101,7 +102,7 @@ impl Drop for Database {
 /// A new empty database; gives its URL.
 pub async fn empty_database() -> String {
     let name = format!("w{}", Uuid::now_v7().simple());
-    administration().sql(&format!("create database {name}")).await;
+    administration().sql(&format!("create database {name} owner rowhouse_server")).await;
     database_url(&name)
 }
 
@@ -121,7 +122,7 @@ fn template() -> &'static str {
         apart(async move {
             let admin = administration();
             sweep(&admin).await;
-            admin.sql(&format!("create database {made}")).await;
+            admin.sql(&format!("create database {made} owner rowhouse_server")).await;
             let config = settings(&database_url(&made));
             let project = start::project(&config).expect("a project");
             let store = Store::open(&database_url(&made), &config.database).expect("a store");
@@ -158,7 +159,7 @@ impl World {
     pub async fn with(change: impl FnOnce(&mut Config)) -> World {
         let name = format!("w{}", Uuid::now_v7().simple());
         let template = tokio::task::spawn_blocking(template).await.expect("no panic");
-        administration().sql(&format!("create database {name} template {template}")).await;
+        administration().sql(&format!("create database {name} owner rowhouse_server template {template}")).await;
         World::on(Arc::new(Database(database_url(&name))), change).await
     }
 
@@ -247,9 +248,22 @@ impl World {
         panic!("tasks wait for ever: {:?}", self.sql("select error from task where state = 'waiting'").await[0].text(0));
     }
 
+    /// Waits until a statement gives rows, by asking.
+    pub async fn until(&self, sql: &str) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while self.sql(sql).await.is_empty() {
+            assert!(std::time::Instant::now() < deadline, "it never came to that: {sql}");
+        }
+    }
+
     /// Runs SQL past all permissions, and past the server: for setting scenes, and for looking at what became of them.
     pub async fn sql(&self, sql: &str) -> Vec<Row> {
         self.beside.sql(sql).await
+    }
+
+    /// Runs SQL as the cluster's superuser, which the server isn't.
+    pub async fn as_superuser(&self, sql: &str) -> Vec<Row> {
+        Beside::of(&self.database.0.replace("rowhouse_server:", "rowhouse:")).sql(sql).await
     }
 
     /// Holds what a statement locks, until what it gives goes.

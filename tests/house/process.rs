@@ -19,7 +19,12 @@ impl Folder {
 
     /// Runs a command on the newsroom, with this data folder, to its end.
     pub fn run(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = command(&self.0, NEWSROOM, arguments)
+        self.run_on(NEWSROOM, arguments, input)
+    }
+
+    /// Runs a command on a project.
+    pub fn run_on(&self, project: &str, arguments: &[&str], input: &str) -> Output {
+        let mut child = command(&self.0, project, arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

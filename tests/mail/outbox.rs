@@ -15,17 +15,6 @@ pub async fn with_mail() -> (World, Smtp) {
 }
 
 async fn with_timeout(timeout: Duration) -> (World, Smtp) {
-    let (world, smtp) = waiting(timeout).await;
-    world.run_tasks();
-    (world, smtp)
-}
-
-/// A world that sends no letters yet.
-pub async fn with_mail_to_come() -> (World, Smtp) {
-    waiting(Duration::from_secs(30)).await
-}
-
-async fn waiting(timeout: Duration) -> (World, Smtp) {
     let smtp = Smtp::new().await;
     let url = smtp.url();
     let world = World::with(|config| {
@@ -35,6 +24,7 @@ async fn waiting(timeout: Duration) -> (World, Smtp) {
         config.mail.timeout = timeout;
     })
     .await;
+    world.run_tasks();
     (world, smtp)
 }
 

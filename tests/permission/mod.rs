@@ -16,3 +16,4 @@ mod proof;
 mod properties;
 mod scene;
 mod sharing;
+mod told;

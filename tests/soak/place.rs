@@ -50,9 +50,9 @@ impl Place {
         let settings = ["fsync=off", "max_connections=100"];
         let options = Options { data: &folder.0, binaries: None, user: "postgres", settings: &settings };
         let cluster = Cluster::start(&options).expect("a cluster");
-        let (client, connection) = tokio_postgres::connect(&cluster.url(), NoTls).await.expect("connected");
+        let (client, connection) = tokio_postgres::connect(&cluster.superuser_url(), NoTls).await.expect("connected");
         tokio::spawn(connection);
-        client.batch_execute("create database soak").await.expect("made");
+        client.batch_execute("create database soak owner rowhouse_server").await.expect("made");
         let url = cluster.url().replace("/postgres", "/soak");
         let ports = [0, 1].map(|_| [free_port(), free_port()]);
         let nodes = [0, 1].map(|at| Mutex::new(start(&folder.0, at, ports[at], &url)));

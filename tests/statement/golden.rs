@@ -14,7 +14,7 @@ use rowhouse::schema::{Entity, Schema};
 use rowhouse::statement::query::Guarded;
 use rowhouse::statement::read::change::{Act, Brief};
 use rowhouse::statement::read::{self, Part};
-use rowhouse::statement::verdict::{self, Lock, Strength, Verdict};
+use rowhouse::statement::verdict::{self, Lock, Verdict};
 use rowhouse::statement::who::{self, Known, Standing};
 use rowhouse::statement::write::{self, Insert, Lifts, Parts};
 use rowhouse::statement::{action, explain};
@@ -138,7 +138,7 @@ fn the_others() {
     golden("learn", of(&who::learn(Some(ROW))));
     let gates = [(article, Right::Update)];
     let asked = Verdict { entity: article, ids: &[ROW], lifted: &[], gates: &gates, lock: None };
-    let lock = Lock { strength: Strength::Changed, asks: Right::Update };
+    let lock = Lock::changed(Right::Update);
     golden("lock", of(&verdict::lock(&asked, lock, Some(ROW))));
     golden("verdict", of(&verdict::judge(&asked, Some(ROW))));
     let title = article.column("title").expect("there");

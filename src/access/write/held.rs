@@ -12,7 +12,7 @@ use crate::error::{Error, Fault, Over, Reason, Result};
 use crate::permission::{Class, Right};
 use crate::request::precondition::Expected;
 use crate::schema::{Column, Entity};
-use crate::statement::verdict::{self, Judged, JudgedRow, Lock, Verdict};
+use crate::statement::verdict::{self, Judged, JudgedRow, Lock, LockAsks, Verdict};
 use crate::statement::write::Lifts;
 
 /// Rights beyond the caller's own, of one action's one run.
@@ -119,8 +119,7 @@ impl Deed<'_> {
         gates: &[(&Entity, Right)],
         lock: Option<Lock>,
     ) -> Result<Held> {
-        let mut asked: Vec<_> = gates.iter().filter(|(e, r)| !self.lifted.entity(e, *r)).copied().collect();
-        asked.sort_by_key(|(e, r)| (e.at, *r)); // one shape, whatever the order of the request
+        let asked = self.unlifted(gates);
         let lifted: Vec<Uuid> = ids.iter().filter(|id| self.lifted.rows.iter().any(|(row, _)| row == *id)).copied().collect();
         let lock = lock.filter(|_| !self.scope.is_reading && !ids.is_empty());
         let asks = Verdict { entity, ids, lifted: &lifted, gates: &asked, lock };
@@ -151,12 +150,23 @@ impl Deed<'_> {
         let rows: HashMap<Uuid, JudgedRow> = rows.collect();
         if let Some(lock) = lock {
             // It became the caller's to lock between lock and verdict: once more.
-            let is_unlocked = |row: &JudgedRow| row.rights & i64::from(lock.asks.bit()) != 0 && !locked.contains(&row.id);
+            let passes = |row: &JudgedRow| match lock.asks {
+                LockAsks::Right(right) => row.rights & i64::from(right.bit()) != 0,
+                LockAsks::Chmod => row.may_chmod,
+            };
+            let is_unlocked = |row: &JudgedRow| passes(row) && !locked.contains(&row.id);
             if rows.values().any(is_unlocked) {
                 return Err(Error::Again);
             }
         }
         Ok(Held { entity: entity.name.clone(), caller, is_administrator, refused, rows })
+    }
+
+    /// Of what is asked of entities what no action lifts: in one order, whatever the request's was.
+    pub(super) fn unlifted<'e>(&self, gates: &[(&'e Entity, Right)]) -> Vec<(&'e Entity, Right)> {
+        let mut asked: Vec<_> = gates.iter().filter(|(e, r)| !self.lifted.entity(e, *r)).copied().collect();
+        asked.sort_by_key(|(e, r)| (e.at, *r));
+        asked
     }
 
     /// The rows that were locked for a verdict, and the verdict, on what the lock waited for.

@@ -15,7 +15,7 @@ use crate::request::Query;
 use crate::request::body::step;
 use crate::request::precondition::Expected;
 use crate::schema::{ADMINISTRATORS, Entity, Link, LinkRule, Relation};
-use crate::statement::verdict::{Lock, Strength};
+use crate::statement::verdict::Lock;
 use crate::statement::write::{self, Asks, Links};
 
 /// When the row was made whose links change: a new row is asked no update.
@@ -51,9 +51,7 @@ impl<'s> Deed<'s> {
         }
         let target = self.schema().target(link.relation);
         let ids: Vec<Uuid> = link.targets.iter().map(|t| t.id).collect();
-        let held = self
-            .judge(target, &ids, &[(target, Right::Refer)], Some(Lock { strength: Strength::Linked, asks: Right::Refer }))
-            .await?;
+        let held = self.judge(target, &ids, &[(target, Right::Refer)], Some(Lock::linked(Right::Refer))).await?;
         let at = format!("/data/relationships{}", step(&link.relation.name));
         ids.iter().try_for_each(|id| held.require(*id, Right::Refer)).map_err(|error| error.within(&at))
     }
@@ -110,7 +108,8 @@ impl<'s> Deed<'s> {
             (_, Link::Inverse { .. }) => &[(target, Right::Update)],
             _ => &[(entity, Right::Update)],
         };
-        let held = self.judge(entity, &[id], gates, Some(Lock { strength: Strength::Changed, asks: Right::Peek })).await?;
+        let verb = link.as_ref().map_or(Verb::Add, |link| link.verb);
+        let held = self.judge(entity, &[id], gates, own_lock(entity, relation, verb)).await?;
         held.require(id, Right::Peek)?;
         let Some(link) = link.filter(|_| faults.is_empty()) else {
             self.require_link(id, relation, &held)?;
@@ -141,7 +140,7 @@ impl<'s> Deed<'s> {
         made: Made,
         expected: &Expected,
     ) -> Result<()> {
-        let held = self.judge(entity, &[id], &[], Some(Lock { strength: Strength::Changed, asks: Right::Peek })).await?;
+        let held = self.judge(entity, &[id], &[], None).await?; // it was made here, or locked before
         self.change_judged(entity, id, (link, made), &held, expected).await
     }
 
@@ -243,14 +242,7 @@ impl<'s> Deed<'s> {
         match (relation.rule, &relation.link) {
             (LinkRule::Membership, _) => self.judge_membership(entity, id, target, is_added, &ids, held).await,
             (LinkRule::Declared, Link::Inverse { column }) => {
-                let others = self
-                    .judge(
-                        target,
-                        &ids,
-                        &[(target, Right::Update)],
-                        Some(Lock { strength: Strength::Changed, asks: Right::Update }),
-                    )
-                    .await?;
+                let others = self.judge(target, &ids, &[(target, Right::Update)], Some(Lock::changed(Right::Update))).await?;
                 ids.iter().try_for_each(|i| others.require(*i, Right::Update))?;
                 if is_added {
                     held.require(id, Right::Refer)?;
@@ -265,8 +257,7 @@ impl<'s> Deed<'s> {
                 Ok(if is_lifted { Asks::Judged } else { Asks::Update })
             }
             (rule, _) => {
-                let others =
-                    self.judge(target, &ids, refer, Some(Lock { strength: Strength::Linked, asks: Right::Peek })).await?;
+                let others = self.judge(target, &ids, refer, is_added.then(|| Lock::linked(Right::Refer))).await?;
                 if is_added {
                     ids.iter().try_for_each(|i| others.require(*i, Right::Refer))?;
                 }
@@ -298,7 +289,11 @@ impl<'s> Deed<'s> {
             (_, true) => &[(groups, Right::Update), (users, Right::Refer)],
             (_, false) => &[(groups, Right::Update)],
         };
-        let others = self.judge(target, ids, gates, Some(Lock { strength: Strength::Linked, asks: Right::Peek })).await?;
+        let lock = match from_group {
+            true => is_added.then(|| Lock::linked(Right::Refer)),
+            false => Some(Lock::changed(Right::Update)),
+        };
+        let others = self.judge(target, ids, gates, lock).await?;
         for other in ids {
             let (group, person) = if from_group { (id, *other) } else { (*other, id) };
             let leaves = !is_added && Some(person) == held.caller;
@@ -313,11 +308,23 @@ impl<'s> Deed<'s> {
             }
             let (groups, people) = if from_group { (held, &others) } else { (&others, held) };
             groups.require(group, Right::Update)?;
-            match is_added {
-                true => people.require(person, Right::Refer)?,
-                false => people.require(person, Right::Peek)?,
+            if is_added {
+                people.require(person, Right::Refer)?; // removing asks nothing of them, and tells nothing
             }
         }
         Ok(Asks::Judged)
+    }
+}
+
+/// How the row in the path is locked while its links change: for who passes what that asks of it.
+pub(super) fn own_lock(entity: &Entity, relation: &Relation, verb: Verb) -> Option<Lock> {
+    match (relation.rule, &relation.link) {
+        (LinkRule::Grant | LinkRule::Owner, _) => Some(Lock::chmod()),
+        (LinkRule::Membership, _) if entity.name == "usergroup" => Some(Lock::changed(Right::Update)),
+        (LinkRule::Membership | LinkRule::Declared, Link::Inverse { .. }) | (LinkRule::Membership, _) => {
+            (verb != Verb::Remove).then(|| Lock::linked(Right::Refer))
+        }
+        (LinkRule::Declared, _) => Some(Lock::changed(Right::Update)),
+        (LinkRule::System, _) => None,
     }
 }

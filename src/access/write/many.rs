@@ -15,7 +15,7 @@ use crate::plan::change::{Change, LinkChange};
 use crate::request::precondition::Expected;
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Unique, Write};
 use crate::statement::query::Guarded;
-use crate::statement::verdict::{Lock, Strength};
+use crate::statement::verdict::Lock;
 use crate::statement::write::{self, Insert, Parts};
 
 /// One change of many.
@@ -133,8 +133,9 @@ impl<'s> Deed<'s> {
 
     async fn create_all(&mut self, entity: &'s Entity, changes: &[&Change<'s>]) -> Result<()> {
         let links: Vec<LinkChange<'s>> = changes.iter().flat_map(|change| change.links.iter().cloned()).collect();
-        self.keep_caller(changes[0]).await?;
-        let held = self.judge(entity, &[], &gates(self.schema(), entity, Right::Create, &links), None).await?;
+        let gates = gates(self.schema(), entity, Right::Create, &links);
+        self.keep_caller(changes[0], &gates).await?;
+        let held = self.judge(entity, &[], &gates, None).await?;
         for link in together(&links) {
             self.refer(&link).await?;
         }
@@ -151,9 +152,7 @@ impl<'s> Deed<'s> {
 
     async fn update_all(&mut self, entity: &'s Entity, changes: &[(&Change<'s>, &Expected)]) -> Result<()> {
         let ids: Vec<Uuid> = changes.iter().map(|(change, _)| change.id).collect();
-        let held = self
-            .judge(entity, &ids, &[(entity, UPDATE.entity)], Some(Lock { strength: Strength::Changed, asks: Right::Update }))
-            .await?;
+        let held = self.judge(entity, &ids, &[(entity, UPDATE.entity)], Some(Lock::changed(Right::Update))).await?;
         for (change, expected) in changes {
             held.require(change.id, Right::Update)?;
             held.require_version(entity, change.id, expected)?;
@@ -167,9 +166,7 @@ impl<'s> Deed<'s> {
 
     async fn delete_all(&mut self, entity: &'s Entity, rows: &[(Uuid, &Expected)]) -> Result<()> {
         let ids: Vec<Uuid> = rows.iter().map(|(id, _)| *id).collect();
-        let held = self
-            .judge(entity, &ids, &[(entity, Right::Delete)], Some(Lock { strength: Strength::Keyed, asks: Right::Delete }))
-            .await?;
+        let held = self.judge(entity, &ids, &[(entity, Right::Delete)], Some(Lock::keyed(Right::Delete))).await?;
         for (id, expected) in rows {
             held.require(*id, Right::Delete)?;
             held.require_version(entity, *id, expected)?;

@@ -3,14 +3,14 @@
 use futures_util::future::BoxFuture;
 
 use super::held::Held;
-use super::link::Made;
+use super::link::{Made, own_lock};
 use super::{Deed, UPDATE, explain, gates, ones};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
 use crate::plan::change::Change;
 use crate::request::precondition::Expected;
 use crate::schema::{Column, LinkRule, Unique, Write};
-use crate::statement::verdict::{Lock, Strength};
+use crate::statement::verdict::Lock;
 use crate::statement::{account, write};
 
 impl<'s> Deed<'s> {
@@ -38,8 +38,12 @@ impl<'s> Deed<'s> {
         // A change of links alone asks what its links ask; anything else asks update.
         let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
         let is_key = change.sets.iter().any(|(column, _)| column.unique != Unique::No);
-        let strength = if is_key { Strength::Keyed } else { Strength::Changed };
-        let held = self.judge(entity, &[id], &gates, Some(Lock { strength, asks: right })).await?;
+        let lock = match change.links.first().filter(|_| only_links) {
+            Some(link) => own_lock(entity, link.relation, link.verb),
+            None if is_key => Some(Lock::keyed(right)),
+            None => Some(Lock::changed(right)),
+        };
+        let held = self.judge(entity, &[id], &gates, lock).await?;
         held.require(id, right)?;
         self.drop_unchanged(&mut change, by_action, &held).await?;
         self.require_writers(&held, id, &change.sent, &change.sets)?;

@@ -121,7 +121,8 @@ pub(super) fn check_performer(
 pub(super) fn unused(reader: &mut Reader, entries: &[(Key, Tree)], deed: &str) {
     let known: &[&str] = match deed {
         "create" => &["with", "owner"],
-        "update" | "perform" | "respond" => &["with"],
+        "perform" => &["with", "tells"],
+        "update" | "respond" => &["with"],
         "read" => &["where", "sort", "limit", "one"],
         "link" | "unlink" => &["to", "permission"],
         "each" => &["do"],

@@ -6,16 +6,24 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Gives, Performer, plain, text};
 use crate::action::run::Run;
+use crate::action::transfer::table::csv::{self, Texts};
 use crate::error::{Error, Fault, Result};
 
 /// Gives `name`, `contentType` and `content` (base64). Of rows that the caller may not read only the ids are in it.
 pub static PERFORMER: Performer = Performer {
     gives: Gives::Values(&["name", "contentType", "content"]),
     tells: true,
-    properties: || json!({"format": {"enum": ["csv", "json"]}, "columns": {"type": "array"}, "rows": {"type": "array"}}),
-    ..plain("file.make", &[("name", true), ("format", true), ("rows", true), ("columns", false)], |_: &mut Run<'_>, with| {
-        Box::pin(async move { make(with) })
-    })
+    properties: || {
+        json!({
+            "format": {"enum": ["csv", "json"]}, "columns": {"type": "array"}, "rows": {"type": "array"},
+            "verbatim": {"type": "boolean", "description": "Whether what a spreadsheet would run has no apostrophe before it"},
+        })
+    },
+    ..plain(
+        "file.make",
+        &[("name", true), ("format", true), ("rows", true), ("columns", false), ("verbatim", false)],
+        |_: &mut Run<'_>, with| Box::pin(async move { make(with) }),
+    )
 };
 
 fn make(with: &Map<String, Json>) -> Result<Json> {
@@ -32,7 +40,14 @@ fn make(with: &Map<String, Json>) -> Result<Json> {
         }
     }
     let (kind, content) = match text(with, "format").as_str() {
-        "csv" => ("text/csv; charset=utf-8", csv(&columns, &rows)?),
+        "csv" => {
+            let texts = if with.get("verbatim") == Some(&Json::Bool(true)) { Texts::Verbatim } else { Texts::Harmless };
+            let mut file = csv::head(&columns, texts)?;
+            for row in &rows {
+                file.extend(csv::record(columns.iter().map(|name| row.get(*name)), texts)?);
+            }
+            ("text/csv; charset=utf-8", file)
+        }
         _ => {
             let picked = |row: &&Map<String, Json>| -> Map<String, Json> {
                 columns.iter().filter_map(|name| Some(((*name).to_owned(), row.get(*name)?.clone()))).collect()
@@ -41,23 +56,4 @@ fn make(with: &Map<String, Json>) -> Result<Json> {
         }
     };
     Ok(json!({"name": text(with, "name"), "contentType": kind, "content": STANDARD.encode(content)}))
-}
-
-fn csv(columns: &[&str], rows: &[&Map<String, Json>]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(vec![]);
-    writer.write_record(columns).map_err(Error::internal)?;
-    for row in rows {
-        let cells = columns.iter().map(|name| match row.get(*name) {
-            None | Some(Json::Null) => String::new(),
-            Some(Json::String(text)) => harmless(text),
-            Some(other) => other.to_string(),
-        });
-        writer.write_record(cells).map_err(Error::internal)?;
-    }
-    writer.into_inner().map_err(|e| Error::internal(e.to_string()))
-}
-
-/// What a spreadsheet would take for a formula begins with an apostrophe.
-fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }

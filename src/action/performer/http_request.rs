@@ -11,6 +11,7 @@ use crate::outgoing::Request;
 pub static PERFORMER: Performer = Performer {
     gives: Gives::Values(&["status", "body"]),
     outlives: true,
+    tells: true,
     properties: || {
         json!({
             "url": {"type": "string"}, "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]}, "headers": {"type": "object"},

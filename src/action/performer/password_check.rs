@@ -1,31 +1,41 @@
 //! `password.check`: who somebody is, by address and password.
 
-use std::net::IpAddr;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value as Json, json};
 
 use super::{Gives, Performer, plain, text};
+use crate::account::token::hash;
 use crate::action::run::{Call, Checked, Means, Run};
 use crate::action::{Action, Deed, value};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::share::{HOSTS_OF_SITE, host, site};
-use crate::statement::account::{self, Credentials};
+use crate::share::prefix;
+use crate::statement::account::{self, Claim, Credentials};
+use crate::statement::attempt::{self, Attempts, Delay};
 
 /// Gives the user, as a proof that `session.open` takes.
 pub static PERFORMER: Performer = Performer {
     gives: Gives::Proof,
     is_secret: true,
-    ..plain("password.check", &[("email", true), ("password", true)], |run, _| Box::pin(again(run)))
+    ..plain("password.check", &[("email", true), ("password", true), ("refresh_token", false)], |run, _| Box::pin(again(run)))
 };
 
-/// Under which key the attempts on an account from an address are counted.
-pub fn account_key(email: &str, address: IpAddr) -> String {
-    let digest =
-        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{} {}", email.to_lowercase(), host(address)).as_bytes());
-    format!("account:{}", URL_SAFE_NO_PAD.encode(digest))
+/// Wrong passwords for an account from one network, and from anywhere.
+fn attempts<'a>(email: &'a str, network: &'a str) -> [Attempts<'a>; 2] {
+    [Attempts { what: "account", of: email, from: network }, Attempts { what: "person", of: email, from: "" }]
+}
+
+/// What is counted for one account from anywhere is counted for so many seconds.
+const DAY: u64 = 24 * 60 * 60;
+
+/// Forgets what was counted before a right password.
+///
+/// # Errors
+/// 503.
+pub async fn forget(means: &Means<'_>, call: &Call, email: &str) -> Result<()> {
+    for attempts in attempts(email, &prefix(call.address)) {
+        means.store.read(&attempt::forget(attempts)).await?;
+    }
+    Ok(())
 }
 
 /// The first half: counted before it is verified, verified holding no connection, and the same time and answer for an
@@ -35,28 +45,40 @@ pub fn account_key(email: &str, address: IpAddr) -> String {
 /// 401 with the same words for every reason; 429 for an address that tries too often.
 pub async fn before(means: &Means<'_>, action: &Action, call: &Call, scope: &Map<String, Json>) -> Result<Option<Checked>> {
     let check = action.outcomes().find_map(|o| match &o.deed {
-        Deed::Perform { performer, with } if performer.gives == Gives::Proof => Some(with),
+        Deed::Perform { performer, with, .. } if performer.gives == Gives::Proof => Some(with),
         _ => None,
     });
     let Some(with) = check else { return Ok(None) };
     let rendered = value::render(with, scope, &Budget::new("what is checked", means.config.limits.body))?;
-    let (email, password) = (text(&rendered, "email"), text(&rendered, "password"));
+    let [email, password, refresh] = ["email", "password", "refresh_token"].map(|name| text(&rendered, name));
     let limits = &means.config.limits;
     let window = limits.signin_window.as_secs();
-    let count = async |key: &str| means.store.read(&account::attempt(key, window)).await;
-    let most = i64::from(limits.signin_per_address);
-    let site = site(call.address).map(|site| (site, most.saturating_mul(i64::from(HOSTS_OF_SITE))));
-    for (network, most) in [(host(call.address), most)].into_iter().chain(site) {
-        if count(&format!("address:{network}")).await? > most {
+    for (network, most) in call.networks(limits.signin_per_address) {
+        let attempts = Attempts { what: "address", of: &network, from: "" };
+        if means.store.read(&attempt::count(attempts, window)).await? > most {
             return Err(Error::TooMany(window));
         }
     }
-    let is_barred = count(&account_key(&email, call.address)).await? > i64::from(limits.signin_per_account);
-    let credentials = account::credentials(means.schema.system("user_account"), &email, call.caller.counts()?);
+    let network = prefix(call.address);
+    let [near, anywhere] = attempts(&email, &network);
+    let is_barred = means.store.read(&attempt::count(near, window)).await? > i64::from(limits.signin_per_account);
+    let refresh = if refresh.is_empty() { vec![] } else { hash(&refresh) };
+    let claim = Claim { email: &email, session: call.caller.session, network: &network, refresh: &refresh };
+    let credentials = account::credentials(means.schema.system("user_account"), &claim, call.caller.counts()?);
     let found = means.store.read(&credentials).await?;
-    let stored = found.as_ref().filter(|_| !is_barred).and_then(|found| found.hash.clone());
-    match (means.hasher.verify(password, stored).await?, found) {
-        (true, Some(Credentials { user, hash: Some(hash), email })) => Ok(Some(Checked { user, hash, email })),
+    // Whoever is known by more than the address isn't kept from their account by others who guess.
+    let delay = Delay { free: i64::from(limits.signin_per_person), seconds: DAY, most: window };
+    let is_early = means.store.read(&attempt::is_too_early(anywhere, delay)).await?;
+    let is_early = is_early && !found.as_ref().is_some_and(|found| found.is_known);
+    let stored = found.as_ref().filter(|_| !is_barred && !is_early).and_then(|found| found.hash.clone());
+    match (means.hasher.verify(password.clone(), stored).await?, found) {
+        (true, Some(Credentials { user, hash: Some(hash), email, .. })) => {
+            let renewed = match means.hasher.is_outdated(&hash) {
+                true => Some(means.hasher.hash(password).await?),
+                false => None,
+            };
+            Ok(Some(Checked { user, hash, email, renewed }))
+        }
         (true | false, _) => Err(Error::WrongPassword),
     }
 }
@@ -65,5 +87,8 @@ pub async fn before(means: &Means<'_>, action: &Action, call: &Call, scope: &Map
 async fn again(run: &mut Run<'_>) -> Result<Json> {
     let checked = run.checked.clone().ok_or(Error::WrongPassword)?;
     let person = run.deed.scope.run(&account::still(checked.user, &checked.hash)).await?.ok_or(Error::WrongPassword)?;
+    if let Some(renewed) = &checked.renewed {
+        run.deed.scope.run(&account::renew(checked.user, &checked.hash, renewed)).await?;
+    }
     Ok(json!({"id": checked.user.to_string(), "email": person.email, "name": person.name}))
 }

@@ -6,8 +6,9 @@ use super::{Performer, plain, text};
 use crate::action::run::Run;
 use crate::error::{Error, Result};
 
-/// Gives the text. It counts as a secret: a letter that waits carries it sealed.
+/// Gives the text. It counts as a secret: a letter that waits carries it sealed, and no answer with it is kept.
 pub static PERFORMER: Performer = Performer {
+    is_secret: true,
     properties: || json!({"length": {"type": "integer", "minimum": 1, "maximum": 1000}, "of": {"enum": ["digits", "hex", "letters"]}}),
     ..plain("random", &[("length", true), ("of", false)], |run, with| Box::pin(random(run, with)))
 };

@@ -32,6 +32,9 @@ impl<'a> Run<'a> {
                 self.rows.insert(input.name.clone(), Bound { entity, is_made: false });
                 let Some(id) = self.id(&input.name) else { continue };
                 self.deed.require(entity, id, Right::Peek).await?;
+                if input.beyond_guest {
+                    self.deed.require_beyond_guest(entity, id).await?;
+                }
                 let values = self.values(entity, &[id]).await?.pop().unwrap_or_default();
                 self.hold(input.name.clone(), values)?;
             }

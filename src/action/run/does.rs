@@ -1,11 +1,13 @@
 //! What each outcome does.
 
+use std::collections::HashMap;
+
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::Run;
 use super::tell::{check_directive, nulls, words};
+use super::{MadeOf, Run, unrehearsable};
 use crate::access::{Execution, Source, may_execute};
 use crate::action::directive::Directive;
 use crate::action::parameters::misfit;
@@ -134,7 +136,7 @@ impl<'a> Run<'a> {
             }
             Does::Delete { row } => {
                 let (entity, id) = self.row(row)?;
-                self.deed.delete(entity, id, &Expected::Whichever).await?;
+                self.deed.delete_by_action(entity, id).await?;
                 Ok(Json::Null)
             }
             Does::Read { entity, condition, sort, most, one } => {
@@ -146,7 +148,7 @@ impl<'a> Run<'a> {
                 let verb = if *is_added { Verb::Add } else { Verb::Remove };
                 self.links(row, relation, to, verb, permission.as_ref()).await
             }
-            Does::Perform { performer, with } => self.performs(outcome, performer, with).await,
+            Does::Perform { performer, with, by_peek } => self.performs(outcome, (performer, *by_peek), with).await,
             Does::Respond { directive, with } => self.responds(directive, with).await,
             Does::RespondRow { row } => {
                 let (entity, id) = self.row(row)?;
@@ -160,11 +162,15 @@ impl<'a> Run<'a> {
             Does::Call { entity, action, subject, with, .. } => {
                 let called = self.app.actions.find(entity, action).ok_or_else(|| Error::internal("a call of nothing"))?;
                 let subject = subject.as_ref().map(|name| self.row(name)).transpose()?.map(|(_, id)| id);
-                let mut sent = Map::new();
+                let (mut sent, mut made_of) = (Map::new(), HashMap::new());
                 for (name, template) in with {
+                    self.told.clear();
                     sent.insert(name.clone(), self.rendered(template).await?);
+                    made_of.insert(name.clone(), MadeOf { rows: std::mem::take(&mut self.told), by_peek: false });
                 }
+                let made_of = std::mem::replace(&mut self.made_of, made_of);
                 self.call(called, subject, &sent).await?;
+                self.made_of = made_of;
                 Ok(Json::Null)
             }
             Does::Fail { status, message } => {
@@ -174,14 +180,26 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn performs(&mut self, outcome: &'a Outcome, performer: &Performer, with: &[(String, Template)]) -> Result<Json> {
-        let with = match performer.tells {
-            true => match self.rendered(&Template::Map(with.to_vec())).await? {
-                Json::Object(with) => with,
-                _ => Map::new(), // a map becomes an object
-            },
-            false => render(with, &self.scope, &self.work)?,
-        };
+    async fn performs(
+        &mut self,
+        outcome: &'a Outcome,
+        (performer, by_peek): (&Performer, bool),
+        with: &[(String, Template)],
+    ) -> Result<Json> {
+        if self.asked.is_rehearsal && performer.is_secret {
+            return Err(unrehearsable());
+        }
+        self.told.clear();
+        let is_peeked = |name: &str| !performer.tells || by_peek || performer.by_peek.contains(&name);
+        let (peeked, told): (Vec<_>, Vec<_>) = with.iter().cloned().partition(|(name, _)| is_peeked(name));
+        if performer.tells && by_peek {
+            self.told = self.named_rows(&Template::Map(peeked.clone()))?;
+        }
+        let mut with = render(&peeked, &self.scope, &self.work)?;
+        if let Json::Object(told) = self.rendered(&Template::Map(told)).await? {
+            with.extend(told);
+        }
+        let made_of = MadeOf { rows: std::mem::take(&mut self.told), by_peek };
         for (name, value) in &with {
             if let Some(words) = misfit(&(performer.properties)()[name], value).filter(|_| !value.is_null()) {
                 let fault = Fault::new("invalid", format!("`{name}` of {} {words}.", performer.name));
@@ -198,6 +216,9 @@ impl<'a> Run<'a> {
             self.bind(outcome, entity, performer.gives == Gives::User);
         }
         let done = (performer.run)(self, &with).await?;
+        if let Some(name) = outcome.name.as_ref().filter(|_| !made_of.rows.is_empty()) {
+            self.made_of.insert(name.clone(), made_of);
+        }
         if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| is_row) {
             self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
         }
@@ -275,6 +296,7 @@ impl<'a> Run<'a> {
             let inside: Vec<String> = self.scope.keys().skip(outside).cloned().collect();
             for name in inside.iter().rev() {
                 self.scope.remove(name).iter().for_each(|value| self.held.give(weight(value)));
+                self.made_of.remove(name);
             }
             at += 1;
         }

@@ -1,5 +1,7 @@
 //! What an action may tell: values in answers and in rows that it writes.
 
+use std::collections::HashSet;
+
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
@@ -47,12 +49,12 @@ impl<'a> Run<'a> {
         let Json::Array(mut directives) = kept else { return Err(Error::internal("kept directives are a list")) };
         for directive in &mut directives {
             let Some(row) = directive.get("row") else {
-                let mut is_readable = true;
-                for row in directive["of"].as_array().cloned().unwrap_or_default() {
+                let mut rows = vec![];
+                for row in directive["of"].as_array().into_iter().flatten() {
                     let entity = self.deed.planner.entity(row[0].as_str().unwrap_or_default())?;
-                    let id = row[1].as_str().and_then(uuid).unwrap_or_default();
-                    is_readable &= !self.deed.readable(entity, &[id]).await?.is_empty();
+                    rows.push((entity, row[1].as_str().and_then(uuid).unwrap_or_default()));
                 }
+                let is_readable = self.are_readable(&rows).await?;
                 let words = "This was done before; what it said is not yours to read any more.";
                 *directive = match is_readable {
                     true => directive["directive"].take(),
@@ -88,6 +90,36 @@ impl<'a> Run<'a> {
             let told = self.tellable(template).await?;
             template.render(&told, &self.work)
         })
+    }
+
+    /// Whether the caller may read all of some rows.
+    async fn are_readable(&mut self, rows: &[(&'a Entity, Uuid)]) -> Result<bool> {
+        let mut left: Vec<_> = rows.to_vec();
+        while let Some((entity, _)) = left.first().copied() {
+            let (of, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|(other, _)| other.at == entity.at);
+            let ids: HashSet<Uuid> = of.into_iter().map(|(_, id)| id).collect();
+            let ids: Vec<Uuid> = ids.into_iter().collect();
+            if self.deed.readable(entity, &ids).await?.len() < ids.len() {
+                return Ok(false);
+            }
+            left = others;
+        }
+        Ok(true)
+    }
+
+    /// The rows that a template names, and those that what it names was made of.
+    pub(super) fn named_rows(&self, template: &Template) -> Result<Vec<(&'a Entity, Uuid)>> {
+        let names = template.names().map_err(Error::internal)?;
+        let mut rows: Vec<(&'a Entity, Uuid)> = vec![];
+        for name in &names {
+            rows.extend(self.made_of.get(name).into_iter().flat_map(|made_of| made_of.rows.iter().copied()));
+            let (Some(bound), Some(value)) = (self.rows.get(name).filter(|bound| !bound.is_made), self.scope.get(name)) else {
+                continue;
+            };
+            let all: &[Json] = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            rows.extend(all.iter().filter_map(|row| Some((bound.entity, row["id"].as_str().and_then(uuid)?))));
+        }
+        Ok(rows)
     }
 
     /// The scope as an answer may tell of it: of rows that the action didn't make only the id, unless the caller may read
@@ -126,6 +158,12 @@ impl<'a> Run<'a> {
                     }
                 }
             }
+        }
+        for (name, made_of) in self.made_of.clone().into_iter().filter(|(name, _)| names.contains(name)) {
+            if made_of.by_peek && !self.are_readable(&made_of.rows).await? {
+                told.insert(name, Json::Null);
+            }
+            self.told.extend(made_of.rows);
         }
         if let Some(event) = told.get_mut("event") {
             // What a row was or became is told to who may read it; where its links lead, by the rule of the other row.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::table::{Format, csv};
 use super::{PART, Transfer, import};
 use crate::access::{self, Source};
 use crate::document::{self, Place};
@@ -40,11 +41,14 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     means.store.read(&statement::clear(transfer.id)).await?; // what a node before us wrote
     let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
     let columns = import::columns(transfer.entity);
-    let is_csv = transfer.format == "csv";
+    let texts = match transfer.format {
+        Format::Csv(texts) => Some(texts),
+        Format::Json | Format::Workbook => None,
+    };
     let mut writer = Writer { transfer, bytes: vec![], number: 0 };
     let mut progress = Progress::default();
-    if is_csv {
-        writer.write(&record(&columns)?, false).await?;
+    if let Some(texts) = texts {
+        writer.write(&csv::head(&columns, texts)?, false).await?;
     }
     let (mut after, mut size) = (Some(String::new()), means.config.page.most);
     while let Some(cursor) = after.take() {
@@ -59,9 +63,9 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
         };
         for resource in document["data"].as_array().into_iter().flatten() {
             let row = flat(resource, &columns);
-            let line = match is_csv {
-                true => record(&columns.iter().map(|name| cell(row.get(name))).collect::<Vec<_>>())?,
-                false => {
+            let line = match texts {
+                Some(texts) => csv::record(columns.iter().map(|name| row.get(name)), texts)?,
+                None => {
                     [if progress.done == 0 { "[" } else { ",\n" }.as_bytes(), Json::Object(row).to_string().as_bytes()].concat()
                 }
             };
@@ -73,9 +77,9 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
         after = cursor.map(|cursor| format!("&{cursor}"));
         transfer.note(&progress, "running").await?;
     }
-    let end: &str = match (is_csv, progress.done) {
-        (true, _) => "",
-        (false, 0) => "[]\n",
+    let end: &str = match (texts, progress.done) {
+        (Some(_), _) => "",
+        (None, 0) => "[]\n",
         _ => "]\n",
     };
     writer.write(end.as_bytes(), true).await?;
@@ -106,18 +110,4 @@ fn flat(resource: &Json, columns: &[String]) -> Map<String, Json> {
         row.extend(value.map(|value| (name.clone(), value.clone())));
     }
     row
-}
-
-fn cell(value: Option<&Json>) -> String {
-    match value {
-        None | Some(Json::Null) => String::new(),
-        Some(Json::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
-}
-
-fn record(cells: &[String]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(vec![]);
-    writer.write_record(cells).map_err(Error::internal)?;
-    writer.into_inner().map_err(|e| Error::internal(e.to_string()))
 }

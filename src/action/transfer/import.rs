@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::Transfer;
-use super::table::{Cell, Line, parts};
+use super::table::{Cell, Format, Line, parts};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::action::event::settle;
@@ -131,12 +131,12 @@ fn planner<'a>(transfer: &Transfer<'a>) -> Planner<'a> {
 }
 
 async fn begin<'a>(transfer: &Transfer<'a>) -> Result<Deed<'a>> {
-    let origin = Origin { request: &transfer.call.request, action: "world/import_data", depth: 0 };
+    let origin = Origin { action: "world/import_data", ..transfer.call.origin() };
     Deed::begin(transfer.means.store, planner(transfer), transfer.call.caller, &origin).await
 }
 
 async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
-    let mut rows = parts::read(transfer.means.store, transfer.id, &transfer.format);
+    let mut rows = parts::read(transfer.means.store, transfer.id, transfer.format);
     let mut is_asked = false;
     while let Some(batch) = rows.recv().await {
         for line in batch? {
@@ -170,7 +170,7 @@ const UNKNOWN: usize = 20;
 /// The columns of a table that the entity doesn't have, where these are so many that it is another table: its rows all have
 /// them. Of JSON each row has names of its own.
 fn unknown(transfer: &Transfer<'_>, line: &Line) -> Vec<Fault> {
-    if transfer.format == "json" {
+    if transfer.format == Format::Json {
         return vec![];
     }
     let names = line.iter().map(|(name, _)| name).filter(|name| *name != "id" && !is_known(transfer.entity, name));
@@ -201,7 +201,7 @@ fn wrong(change: &Change<'_>) -> Option<Vec<Fault>> {
 /// All rows in one transaction. `single`: the batch whose rows go one by one. Where it fails: which batch, unless it was a
 /// listener that refused in the end, and the tally.
 async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, (Option<usize>, Tally)>> {
-    let mut rows = parts::read(transfer.means.store, transfer.id, &transfer.format);
+    let mut rows = parts::read(transfer.means.store, transfer.id, transfer.format);
     let (mut deed, mut tally, mut number) = (begin(transfer).await?, Tally::default(), 0);
     while let Some(batch) = rows.recv().await {
         for lines in apart(transfer, batch?).await? {
@@ -246,7 +246,7 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
 /// Rows in transactions of their own: a batch together, and where that fails one by one.
 async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     let mut is_asked = false;
-    let mut rows = parts::read(transfer.means.store, transfer.id, &transfer.format);
+    let mut rows = parts::read(transfer.means.store, transfer.id, transfer.format);
     while let Some(batch) = rows.recv().await {
         let mut lines = match batch {
             Ok(lines) => lines,
@@ -340,7 +340,8 @@ async fn some(transfer: &Transfer<'_>, lines: &[Keyed], tally: &mut Tally) -> Re
             transfer.means.wake(true, true);
             Ok(Ok(()))
         }
-        Err(error @ (Error::Internal(_) | Error::Unavailable(_) | Error::Again)) => Err(error),
+        // Whose session is over does nothing more: each row would say so.
+        Err(error @ (Error::Internal(_) | Error::Unavailable(_) | Error::Again | Error::Over(_))) => Err(error),
         Err(error) => Ok(Err(error)),
     }
 }

@@ -4,7 +4,7 @@
 //! and [`workbook`] know the formats, [`archive`] and [`xml`] what a workbook is made of; [`parts`] where the bytes are, and the thread.
 
 mod archive;
-mod csv;
+pub mod csv;
 mod json;
 pub mod parts;
 mod serial;
@@ -21,6 +21,7 @@ use serde_json::Value as Json;
 
 use super::BATCH;
 use crate::budget::{Budget, Exceeded};
+use csv::Texts;
 
 /// Most columns of a table.
 const COLUMNS: usize = 1000;
@@ -34,6 +35,27 @@ const BATCH_BYTES: usize = 2 << 20;
 const NAME: usize = 255;
 /// Bytes that are read at a time.
 const CHUNK: usize = 8192;
+
+/// How rows stand in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Format {
+    Csv(Texts),
+    Json,
+    Workbook,
+}
+
+impl Format {
+    /// Of a transfer's row.
+    pub fn of(name: &str, is_verbatim: bool) -> Format {
+        match name {
+            "csv" if is_verbatim => Format::Csv(Texts::Verbatim),
+            "csv" => Format::Csv(Texts::Harmless),
+            "json" => Format::Json,
+            _ => Format::Workbook,
+        }
+    }
+}
 
 /// A cell, with its kind as far as the file tells one.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,12 +173,12 @@ impl<R: Read> Read for Bounded<R> {
 ///
 /// # Errors
 /// What the file has wrong, after the rows before it were given.
-pub fn rows<R: Read + Seek>(source: R, format: &str, takes: &mut dyn FnMut(Vec<Line>) -> Result<(), Stop>) -> Result<(), Stop> {
+pub fn rows<R: Read + Seek>(source: R, format: Format, takes: &mut dyn FnMut(Vec<Line>) -> Result<(), Stop>) -> Result<(), Stop> {
     let mut lines = Lines { takes, waiting: vec![], number: 0, row: Budget::new("a row", ROW), weight: 0 };
     let read = match format {
-        "csv" => csv::read(source, &mut lines),
-        "json" => json::read(source, &mut lines),
-        _ => workbook::read(source, &workbook::Wanted::Place(0), &mut lines),
+        Format::Csv(texts) => csv::read(source, texts, &mut lines),
+        Format::Json => json::read(source, &mut lines),
+        Format::Workbook => workbook::read(source, &workbook::Wanted::Place(0), &mut lines),
     };
     if !matches!(read, Err(Stop::Unwanted)) {
         lines.flush()?;

@@ -1,10 +1,10 @@
 //! Routes of actions: the call, and the list of what may be called.
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, header};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Route, What};
+use super::{Route, What, description};
 use crate::access::view::View;
 use crate::action::run::{self, Call};
 use crate::action::{Action, InputKind, SubjectUse, directive, input};
@@ -12,6 +12,7 @@ use crate::error::{Error, Fault, Result};
 use crate::http::reply::{self, Response};
 use crate::http::{App, Asked};
 use crate::request::{self, body, media};
+use crate::share::networks;
 
 /// POST on an action; GET on one that is safe, with its inputs as parameters.
 pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Result<Response> {
@@ -20,7 +21,7 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
         return Err(Error::MethodNotAllowed("POST".to_owned()));
     }
     if let Some(limit) = action.limit.filter(|_| app.config.limits.action_rate) {
-        app.limiters.count(&format!("{}/{}", action.entity, action.name), asked.address, limit)?;
+        app.limiters.count(&format!("{}/{}", action.entity, action.name), networks(asked.address, asked.behind, limit))?;
     }
     let (is_rehearsal, parameters) = parameters(asked, action)?;
     let attributes = if asked.method == Method::GET { parameters } else { attributes(asked, body)? };
@@ -92,5 +93,5 @@ pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
             "inputs": inputs, "schema": schema,
         }));
     }
-    Ok(reply::with_type(StatusCode::OK, "application/json", Json::Array(found).to_string().into_bytes()))
+    Ok(description::described(asked, "application/json", &Json::Array(found)))
 }

@@ -22,7 +22,7 @@ use crate::request::media::Form;
 use crate::request::precondition;
 
 /// JSON that depends on who asks.
-fn described(asked: &Asked, kind: &'static str, json: &Json) -> Response {
+pub fn described(asked: &Asked, kind: &'static str, json: &Json) -> Response {
     let known = asked.list(header::IF_NONE_MATCH);
     let mut response = reply::tagged(StatusCode::OK, Form::Plain, json.to_string().into_bytes(), None, known.as_deref());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -45,11 +45,11 @@ pub async fn entity(app: &App, asked: &Asked, route: &Route) -> Result<Response>
 }
 
 /// GET /schema/directive/{name}.
-pub fn directive(route: &Route) -> Result<Response> {
+pub fn directive(asked: &Asked, route: &Route) -> Result<Response> {
     let found = directive::find(&route.name).ok_or(Error::NotFound)?;
     let mut schema = found.schema();
     schema["$schema"] = json!(openapi::DIALECT);
-    Ok(reply::with_type(StatusCode::OK, "application/schema+json", schema.to_string().into_bytes()))
+    Ok(described(asked, "application/schema+json", &schema))
 }
 
 /// GET /docs: the page. Nothing of it comes from elsewhere, and it may ask nobody but us.

@@ -90,9 +90,12 @@ impl Drop for Upload {
 /// An import that waits for its file, locked, for who may send one.
 async fn waits<'a>(app: &'a App, asked: &Asked, id: Uuid) -> Result<Deed<'a>> {
     let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
-    let is_waiting = deed.scope.run(&transfer::lock_waiting(id)).await?;
     deed.require(app.schema.system("transfer"), id, Right::Execute).await?;
-    if is_waiting { Ok(deed) } else { Err(conflict("This is no import that waits for its file.")) }
+    if deed.scope.run(&transfer::lock_waiting(id)).await? {
+        Ok(deed)
+    } else {
+        Err(conflict("This is no import that waits for its file."))
+    }
 }
 
 /// GET /file/<transfer>: the file of an export that is done.
@@ -107,6 +110,8 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
         ("export", _) => return Err(conflict("This export isn't done yet; its row says how far it is.")),
         _ => return Err(conflict("This is no export.")),
     }
+    // What is in it was read under the rights of then: whoever may read none of it any more is given none of it.
+    deed.require_entity(app.planner().entity(&row.entity)?, Right::Read).await?;
     if deed.scope.run(&transfer::part(id, 0)).await?.is_none() {
         return Err(conflict("This file is gone; export again."));
     }

@@ -141,7 +141,7 @@ impl<'s> Speller<'s> {
     fn comparison(&mut self, entity: &Entity, column: Option<&'s Column>, operator: Operator, row: &str) -> String {
         let kind = column.map_or(Kind::Uuid, |c| c.kind.clone());
         let plain = column.map_or_else(|| format!("{row}.id"), |c| self.spelled(c, entity, row));
-        let fold = |text: String| if kind == Kind::Email { format!("lower({text})") } else { text };
+        let fold = |text: String| if kind == Kind::Email { kind.folded(&text) } else { text };
         let left = fold(plain.clone());
         let cast = kind.sql();
         let number = self.compared;
@@ -161,7 +161,8 @@ impl<'s> Speller<'s> {
             Operator::Starts => format!("starts_with({plain}, {}::text)", one()),
             Operator::In | Operator::NotIn => {
                 let list = format!("{}::{cast}[]", self.bind(Param::Listed(number)));
-                let list = if kind == Kind::Email { format!("array(select lower(v) from unnest({list}) v)") } else { list };
+                let list =
+                    if kind == Kind::Email { format!("array(select {} from unnest({list}) v)", kind.folded("v")) } else { list };
                 let found = format!("{left} = any({list})");
                 if operator == Operator::In { found } else { format!("({found}) is not true") }
             }

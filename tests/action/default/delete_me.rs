@@ -18,6 +18,8 @@ async fn an_account_goes_with_all_that_opens_it() {
     let elsewhere = sign_in(&world, "ada@example.org", PASSWORD).await.ok().expect("signed in");
     let link = token(&world, &ada, "reset_password", "", None).await;
     let tag = ada.make("tag", json!({"name": "kept"}), json!({})).await;
+    let refused = ada.delete(&format!("/api/user_account/{}", ada.id)).await.is(403);
+    assert!(refused.text.contains("delete_me"), "the API asks for no password: {}", refused.text);
     let done = ada.act(DELETE, with(PASSWORD)).await.is(200);
     let remove = json!({"ResponseType": "client.store.remove", "Attributes": {"key": "token"}});
     assert_eq!(done.json, json!([remove, success("Account deleted")]));

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::hostile::{self, required};
 use super::*;
+use crate::house::smtp::Smtp;
 
 const ASK: &str = "user_account/request_password_reset";
 const SAID: &str = "If this address is known here a letter is on its way";
@@ -123,4 +124,42 @@ async fn v18_who_asks_too_often_waits() {
     }
     let refused = world.guest().act(ASK, json!({"email": "nobody@example.org"})).await.is(429);
     assert!(!refused.header("retry-after").is_empty());
+}
+
+#[tokio::test]
+async fn l15_letters_are_counted_per_recipient_and_per_sender() {
+    let smtp = Smtp::new().await;
+    let url = smtp.url();
+    let world = World::with(|config| {
+        config.mail.smtp = Some(rowhouse::config::Secret::new(url));
+        config.limits.action_rate = false;
+        (config.mail.per_recipient, config.mail.per_sender) = (3, 5);
+    })
+    .await;
+    world.run_tasks();
+    let ada = signed_up(&world, "ada").await;
+    // Whoever isn't there is answered alike, and nobody is flooded.
+    let mut told = std::collections::HashSet::new();
+    for email in ["ada@example.org", "nobody@example.org"] {
+        for _ in 0..6 {
+            told.insert(world.guest().act(ASK, json!({"email": email})).await.is(200).text);
+        }
+    }
+    assert_eq!(told.len(), 1);
+    world.settled().await;
+    assert_eq!(world.sql("select 1 from mail").await.len(), 3);
+    assert!(world.sql("select 1 from task where state <> 'done'").await.is_empty(), "none is tried again");
+    // Who is told so is told when to come back; rehearsed ones count, too.
+    let chess = group(&ada, "chess", 0).await;
+    let invite = async |n: usize| {
+        let body = json!({"email": format!("guest{n}@example.org")});
+        ada.act(&format!("usergroup/{chess}/invite_member"), body).await
+    };
+    for n in 0..5 {
+        invite(n).await.is(200);
+    }
+    let refused = invite(5).await.is(429);
+    assert!(!refused.header("retry-after").is_empty());
+    world.sql("update rowhouse.attempt set since = now() - interval '2 hours'").await;
+    invite(6).await.is(200);
 }

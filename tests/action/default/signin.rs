@@ -145,3 +145,91 @@ async fn v5_what_is_no_sign_in_opens_nothing_and_a_good_one_goes_on() {
     world.sql("delete from rowhouse.attempt").await;
     guest.act("user_account/signin", good).await.is(200);
 }
+
+#[tokio::test]
+async fn m7_an_address_is_counted_however_it_is_written() {
+    let world = World::with(|config| config.limits.signin_per_account = 3).await;
+    let guest = world.guest();
+    let try_in = async |name: &str, password: &str| {
+        guest.act("user_account/signin", json!({"email": format!("{name}@example.org"), "password": password})).await.status
+    };
+    // Whatever the database takes for one address is counted as one: here and there `İ` is an `i`.
+    for (name, spellings) in [("ada", ["ADA", "aDa", "Ada"]), ("victim.iii", ["vİctim.iii", "vİctim.İii", "VICTIM.iİi"])] {
+        guest.act("user_account/signup", person(name)).await.is(200);
+        let theirs = spellings.map(|spelling| async move { format!("lower('{spelling}') = '{name}'") });
+        let mut counted = 0;
+        for (spelling, is_theirs) in spellings.iter().zip(join_all(theirs).await) {
+            assert_eq!(try_in(spelling, "wrong").await, 401);
+            counted += usize::from(!world.sql(&format!("select 1 where {is_theirs}")).await.is_empty());
+        }
+        assert_eq!(try_in(name, PASSWORD).await, if counted == 3 { 401 } else { 200 }, "{name}: {counted}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_known_signs_in_while_others_guess_from_everywhere() {
+    let world = World::with(|config| {
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+        config.limits.signin_per_person = 4;
+    })
+    .await;
+    let guest = world.guest();
+    let from = async |who: &Someone<'_>, address: &str, body: Json| {
+        let request = who.request(reqwest::Method::POST, "/action/user_account/signin").header("X-Forwarded-For", address);
+        who.send(request.header("Content-Type", "application/json").body(body.to_string())).await
+    };
+    let right = |name: &str| json!({"email": format!("{name}@example.org"), "password": PASSWORD, "remember": true});
+    let wrong = |name: &str| json!({"email": format!("{name}@example.org"), "password": "wrong"});
+    guest.act("user_account/signup", person("ada")).await.is(200);
+    let first = from(&guest, "2001:db8:1:2::1", right("ada")).await.is(200);
+    let mut told = String::new();
+    for name in ["ada", "nobody"] {
+        for n in 0..8 {
+            told = from(&guest, &format!("203.0.113.{n}"), wrong(name)).await.is(401).text;
+        }
+    }
+    // The right password, from somewhere new: not yet, and with the same words.
+    assert_eq!(from(&guest, "198.51.100.1", right("ada")).await.is(401).text, told);
+    // Known by the network of a right sign-in, by a live session, by a refresh token; not by a header that anybody can send.
+    from(&guest, "2001:db8:1:2::77", right("ada")).await.is(200);
+    let guess = async || {
+        for n in 20..28 {
+            from(&guest, &format!("203.0.113.{n}"), wrong("ada")).await.is(401);
+        }
+        from(&guest, "198.51.100.2", right("ada")).await.is(401);
+    };
+    guess().await;
+    let mut ada = world.guest();
+    ada.token = stored(&first, "token");
+    from(&ada, "198.51.100.3", right("ada")).await.is(200);
+    guess().await;
+    let mut body = right("ada");
+    body["refresh_token"] = stored(&first, "refresh_token").expect("one").into();
+    from(&guest, "198.51.100.4", body.clone()).await.is(200);
+    guess().await;
+    body["refresh_token"] = "made up".into();
+    from(&guest, "198.51.100.5", body).await.is(401);
+    let bob = world.user("bob", &[]).await;
+    from(&bob, "198.51.100.6", right("ada")).await.is(401);
+    // Nobody is kept out for good.
+    world.sql("update rowhouse.attempt set last = now() - interval '1 hour'").await;
+    from(&guest, "198.51.100.7", right("ada")).await.is(200);
+    assert_eq!(ada.get("/api/user_account/mine").await.status, 200, "a session that runs is left alone");
+}
+
+#[tokio::test]
+async fn m8_a_good_sign_in_renews_the_hash() {
+    let world = World::new().await; // which hashes at cost 4
+    let guest = world.guest();
+    guest.act("user_account/signup", person("ada")).await.is(200);
+    let dearer = world.twin_with(|config| config.password_cost = 5).await;
+    let hash = async || world.sql("select password from user_account").await[0].text(0).expect("one").to_owned();
+    let first = hash().await;
+    let body = json!({"email": "ada@example.org", "password": "wrong"});
+    dearer.guest().act("user_account/signin", body.clone()).await.is(401);
+    assert_eq!(hash().await, first);
+    for _ in 0..2 {
+        sign_in(&dearer, "ada@example.org", PASSWORD).await.ok().expect("let in");
+        assert!(hash().await.starts_with("rh1$2b$05$"));
+    }
+}

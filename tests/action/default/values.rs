@@ -74,6 +74,11 @@ pub fn row() -> Vec<Json> {
     types()
 }
 
+/// What an id doesn't take.
+pub fn uuid() -> Vec<Json> {
+    types().into_iter().chain(["x", "", "' or true --"].map(Json::from)).collect()
+}
+
 /// What yes or no doesn't take.
 pub fn flag() -> Vec<Json> {
     types().into_iter().filter(|value| !value.is_boolean()).chain([json!("true"), json!("")]).collect()

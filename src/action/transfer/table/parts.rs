@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{AWAY, Line, Stop};
+use super::{AWAY, Format, Line, Stop};
 use crate::action::transfer::PART;
 use crate::cost::{self, Dear};
 use crate::error::{Error, Fault};
@@ -69,14 +69,13 @@ impl Seek for Parts {
 }
 
 /// Reads a file on a thread of its own. Who drops the receiver ends it.
-pub fn read(store: &Store, id: Uuid, format: &str) -> mpsc::Receiver<Batch> {
+pub fn read(store: &Store, id: Uuid, format: Format) -> mpsc::Receiver<Batch> {
     let (send, receive) = mpsc::channel(1);
     let parts = Parts { store: store.clone(), runtime: Handle::current(), id, part: None, at: 0 };
-    let format = format.to_owned();
     tokio::task::spawn_blocking(move || {
         let mut takes = |lines| send.blocking_send(Ok(lines)).map_err(|_| Stop::Unwanted);
         // A file that makes a library panic is broken, and not at its end.
-        let read = catch_unwind(AssertUnwindSafe(|| super::rows(parts, &format, &mut takes)));
+        let read = catch_unwind(AssertUnwindSafe(|| super::rows(parts, format, &mut takes)));
         let read = read.unwrap_or_else(|_| Err(Stop::Broken("It can't be read.".to_owned())));
         _ = match read {
             Err(Stop::Broken(words)) => send.blocking_send(Err(Error::Invalid(vec![Fault::new("bad-file", words)]))),
