@@ -111,6 +111,46 @@ fn counted(statuses: impl IntoIterator<Item = u16>) -> String {
     count.iter().map(|(status, times)| format!("{times} × {status}")).collect::<Vec<_>>().join(", ")
 }
 
+/// What is refused, and costs nothing; and what would tell who is here.
+async fn refused(attack: &Attack) {
+    let data = json!({"type": "dossier", "id": "018f0000-0000-7000-8000-000000000000", "attributes": {"pin": CRAFTED}});
+    let body = json!({"data": data}).to_string().into_bytes();
+    attack
+        .case("40 × PATCH of a password by a guest", async {
+            let path = "/api/dossier/018f0000-0000-7000-8000-000000000000";
+            let all = (0..40).map(|_| attack.ask(Method::PATCH, path, body.clone(), false));
+            counted(futures_util::future::join_all(all).await.into_iter().map(|(status, _)| status))
+        })
+        .await;
+    let operations: Vec<Json> = (0..40).map(|_| json!({"op": "update", "data": data})).collect();
+    let body = json!({"atomic:operations": operations}).to_string();
+    attack
+        .case("40 such operations in one request", async {
+            let kind = "application/vnd.api+json;ext=\"https://jsonapi.org/ext/atomic\"";
+            let request = attack.client.post(format!("{}/api/operations", attack.server.url)).header("Content-Type", kind);
+            counted(request.body(body).send().await.into_iter().map(|answer| answer.status().as_u16()))
+        })
+        .await;
+    let group = json!({"data": {"type": "usergroup", "attributes": {"name": "chess"}}}).to_string().into_bytes();
+    let (_, made) = attack.ask(Method::POST, "/api/usergroup", group, true).await;
+    let add = format!("usergroup/{}/add_member", made["data"]["id"].as_str().unwrap_or_default());
+    attack
+        .case("30 × add_member by an address, of which every other is somebody's", async {
+            let address =
+                |n: usize| if n.is_multiple_of(2) { "eve@example.org".to_owned() } else { format!("nobody{n}@example.org") };
+            let all = (0..30).map(|n| attack.act(&add, json!({"email": address(n)})));
+            counted(futures_util::future::join_all(all).await.into_iter().map(|(status, _)| status))
+        })
+        .await;
+    attack
+        .case("60 wrong passwords for one account", async {
+            let wrong = || json!({"email": "eve@example.org", "password": "wrong"}).to_string().into_bytes();
+            let all = (0..60).map(|_| attack.ask(Method::POST, "/action/user_account/signin", wrong(), false));
+            counted(futures_util::future::join_all(all).await.into_iter().map(|(status, _)| status))
+        })
+        .await;
+}
+
 #[tokio::main]
 async fn main() {
     let folder = Folder::new();
@@ -119,7 +159,7 @@ async fn main() {
     let copied = std::process::Command::new("cp").args(["-r", "examples/newsroom"]).arg(&project).status();
     assert!(copied.is_ok_and(|copied| copied.success()));
     let dossier = "permission: { guest: [peek, read] }\ngrants: { users: all }\ndefault_permission: { guest: [peek, read], owner: all }\n\
-                   columns:\n  page: { type: html, clean: true }\n  text: { type: text }\n";
+                   columns:\n  page: { type: html, clean: true }\n  text: { type: text }\n  pin: { type: password }\n";
     std::fs::write(project.join("schema/dossier.yaml"), dossier).unwrap();
     let more = ["--set", "limits.action_rate=false", "--set", "outbox.poll=100ms", "--set", "limits.stall=5s"].map(str::to_owned);
     let server = process::serve(&folder.0, project.to_str().unwrap(), "127.0.0.1:0", &more);
@@ -204,6 +244,7 @@ async fn main() {
         format!("{answers}; {refused} to none")
     })
     .await;
+    refused(&attack).await;
     goes_on.store(false, Ordering::Relaxed);
     _ = beside.await;
     let (status, _) = attack.ask(Method::GET, "/healthz", vec![], false).await;

@@ -292,7 +292,7 @@ pub const KEYS: &[Key] = &[
     key("limits.signin_per_account", "5", "wrong passwords per account and address in the window, before none is checked any more", |c, v| number(v, 1, 1_000_000).map(|v| c.limits.signin_per_account = v)),
     key("limits.signin_per_person", "20", "wrong passwords for one account in a day from anywhere, before each further one waits twice as long", |c, v| number(v, 1, 1_000_000).map(|v| c.limits.signin_per_person = v)),
     key("limits.signin_per_address", "100", "sign-ins per address in the window, before 429", |c, v| number(v, 1, 100_000_000).map(|v| c.limits.signin_per_address = v)),
-    key("limits.signin_window", "15m", "the window in which sign-ins are counted", |c, v| duration(v).map(|v| c.limits.signin_window = v)),
+    key("limits.signin_window", "15m", "the window in which sign-ins are counted", |c, v| duration(v).and_then(|v| if v <= Duration::from_hours(24) { Ok(v) } else { Err("at most 24h".to_owned()) }).map(|v| c.limits.signin_window = v)),
     key("limits.action_rate", "true", "whether the limits that action files set are kept", |c, v| boolean(v).map(|v| c.limits.action_rate = v)),
     key("explain_refusals", "false", "whether a refusal (401, 403) says in its meta which phase, entity and right it was", |c, v| boolean(v).map(|v| c.explain_refusals = v)),
     key("page.size", "25", "rows on a page", |c, v| number(v, 1, 10_000).map(|v| c.page.size = v)),
@@ -310,6 +310,8 @@ struct Set {
 pub struct Loaded {
     /// The values.
     pub config: Config,
+    /// What was ignored, and why.
+    pub warnings: Vec<String>,
     sets: Vec<Set>,
 }
 
@@ -355,6 +357,7 @@ pub fn load(environment: &BTreeMap<String, String>, flags: &[(&'static str, Stri
                 faults.push(format!("{from}: unknown key {name}{hint}"));
             }
         };
+    let mut warnings = vec![];
     let variable = |key: &Key| format!("ROWHOUSE_{}", key.name.to_uppercase().replace('.', "_"));
     let find = |name: &str| {
         let flag = flags.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
@@ -376,7 +379,15 @@ pub fn load(environment: &BTreeMap<String, String>, flags: &[(&'static str, Stri
     for (name, value) in environment.iter().filter(|(n, _)| n.starts_with("ROWHOUSE_")) {
         match KEYS.iter().find(|k| variable(k) == *name) {
             Some(key) => set(key.name, value.clone(), format!("environment {name}"), &mut faults),
-            None => faults.push(format!("environment: unknown variable {name}")),
+            None if is_of_service(name) => {
+                warnings.push(format!("environment {name} is ignored: an orchestrator speaks of a service"))
+            }
+            None => {
+                let known: Vec<String> = KEYS.iter().map(variable).collect();
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let hint = crate::yaml::nearest(name, &known).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+                faults.push(format!("environment: unknown variable {name}{hint}"));
+            }
         }
     }
     for (name, value) in flags {
@@ -394,7 +405,15 @@ pub fn load(environment: &BTreeMap<String, String>, flags: &[(&'static str, Stri
     if !sets.iter().zip(KEYS).any(|(s, k)| k.name == "data" && s.from != "default") {
         config.data = config.project.join(".rowhouse");
     }
-    if faults.is_empty() { Ok(Loaded { config, sets }) } else { Err(faults) }
+    if faults.is_empty() { Ok(Loaded { config, warnings, sets }) } else { Err(faults) }
+}
+
+/// Whether an orchestrator put a variable in for a service called rowhouse: `ROWHOUSE_SERVICE_HOST`, `ROWHOUSE_PORT_80_TCP`, …
+fn is_of_service(variable: &str) -> bool {
+    let rest = variable.strip_prefix("ROWHOUSE_").unwrap_or_default();
+    let is = |end: &str| rest == end || rest.ends_with(&format!("_{end}"));
+    let has = |middle: &str| rest.starts_with(middle) || rest.contains(&format!("_{middle}"));
+    is("SERVICE_HOST") || is("SERVICE_PORT") || has("SERVICE_PORT_") || is("PORT") || has("PORT_")
 }
 
 fn flatten(prefix: &str, table: &toml::Table, visit: &mut dyn FnMut(String, String)) {
@@ -547,6 +566,17 @@ mod tests {
         let faults = load(&env, &[("page.size", "0".to_owned())]).expect_err("four faults");
         assert_eq!(faults.len(), 4, "{faults:?}");
         assert!(!faults.join("").contains("geheim"));
+    }
+
+    #[test]
+    fn what_an_orchestrator_says_of_a_service_is_ignored_and_what_nobody_knows_is_not() {
+        let of_service = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_6336_TCP", "PORT_6336_TCP_ADDR"];
+        let pairs: Vec<(String, &str)> = of_service.iter().map(|name| (format!("ROWHOUSE_{name}"), "x")).collect();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let loaded = load(&environment(&pairs), &[]).expect("ignored");
+        assert_eq!(loaded.warnings.len(), of_service.len());
+        let faults = load(&environment(&[("ROWHOUSE_LISTNE", "x")]), &[]).expect_err("unknown");
+        assert!(faults[0].contains("did you mean ROWHOUSE_LISTEN?"), "{faults:?}");
     }
 
     #[test]

@@ -95,6 +95,57 @@ impl Cause {
     }
 }
 
+/// A value that PostgreSQL didn't take. A defect, unless it is known whose value it was.
+#[derive(Debug, Clone)]
+pub struct Unfit {
+    /// What is wrong with it.
+    pub why: Why,
+    /// The column, constraint or index that says so; empty where none does.
+    pub object: String,
+    /// What goes to the log.
+    pub words: String,
+}
+
+/// What is wrong with a value that PostgreSQL didn't take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// There is none.
+    Missing,
+    /// A constraint refuses it.
+    Refused,
+    /// It is longer than its column, or than an index takes.
+    TooLong,
+    /// It is none of its type.
+    NoValue,
+}
+
+impl Why {
+    /// The end of a sentence that starts with the field's name.
+    pub fn words(self) -> &'static str {
+        match self {
+            Why::Missing => "is required",
+            Why::Refused => "is not what the database takes",
+            Why::TooLong => "is too long for its index",
+            Why::NoValue => "doesn't fit its type",
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+impl Cause {
+    /// The value that PostgreSQL didn't take, where that is the cause.
+    pub fn unfit(&self) -> Option<&Unfit> {
+        self.0.downcast_ref()
+    }
+}
+
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;

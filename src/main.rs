@@ -175,6 +175,7 @@ fn main() -> ExitCode {
     };
     let filter = format!("{},{},hyper=info", loaded.config.log, rowhouse::store::QUIET);
     let _log = rowhouse::log::start(&filter); // until the end
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Command::Config = line.command {
         print!("{}", loaded.describe());
         return ExitCode::SUCCESS;
@@ -206,7 +207,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
         }
         Command::Plan => {
             let (schema, actions) = start::project(&config)?;
-            let opened = start::open(&config).await?;
+            let opened = start::open(&config, false).await?;
             let report = migrate::plan(&opened.store, &schema, &start::rows(&actions)).await.map_err(start::told);
             opened.close().await;
             print(&report?);
@@ -214,7 +215,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
         }
         Command::Apply { allow_destructive } => {
             let (schema, actions) = start::project(&config)?;
-            let opened = start::open(&config).await?;
+            let opened = start::open(&config, true).await?;
             let destructive = if allow_destructive { Destructive::Allowed } else { Destructive::Refused };
             let report = start::apply(&opened.store, &schema, &actions, destructive).await;
             opened.close().await;
@@ -237,7 +238,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
         }
         Command::Action { deed: Act::Run { action, caller, subject, inputs } } => {
             let (schema, actions) = start::project(&config)?;
-            let opened = start::open(&config).await?;
+            let opened = start::open(&config, false).await?;
             let said = async {
                 start::apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
                 let app = start::app(config, schema, actions, &opened.store).await?;
@@ -266,7 +267,7 @@ async fn administer(deed: &Admin, config: &Config) -> Result<String, String> {
         Admin::Create { .. } => Some(read_password()?),
         _ => None,
     };
-    let opened = start::open(config).await?;
+    let opened = start::open(config, false).await?;
     let said = async {
         start::apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
         match deed {

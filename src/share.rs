@@ -19,6 +19,8 @@ const OF_HOST: usize = 2;
 /// So many hosts' worth of anything has a site, which may give itself as many IPv6 networks as it likes.
 pub const HOSTS_OF_SITE: u32 = 8;
 
+/// So many of its clients are told apart.
+const CLASSES: usize = 64;
 /// One client of a proxy that isn't trusted has this part of what the proxy has.
 const OF_CLIENT: u32 = 2;
 
@@ -43,7 +45,12 @@ pub fn host(address: IpAddr) -> IpAddr {
 /// proxy says that isn't trusted. It widens nothing; but of what that proxy's clients have together, one has no more than half.
 pub fn networks(address: IpAddr, behind: Option<IpAddr>, most: u32) -> Vec<(String, i64)> {
     let own = host(address);
-    let behind = behind.map(|behind| (format!("{own} {}", host(behind)), i64::from((most / OF_CLIENT).max(1))));
+    // In some classes: who makes them up makes no more keys than that.
+    let class = |behind: IpAddr| match host(behind) {
+        IpAddr::V4(address) => address.octets().iter().map(|octet| usize::from(*octet)).sum::<usize>() % CLASSES,
+        IpAddr::V6(address) => address.octets().iter().map(|octet| usize::from(*octet)).sum::<usize>() % CLASSES,
+    };
+    let behind = behind.map(|behind| (format!("{own} #{}", class(behind)), i64::from((most / OF_CLIENT).max(1))));
     let site = site(address).map(|site| (format!("{site}/{SITE_BITS}"), i64::from(most) * i64::from(HOSTS_OF_SITE)));
     [behind, Some((own.to_string(), i64::from(most))), site].into_iter().flatten().collect()
 }

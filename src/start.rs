@@ -81,17 +81,18 @@ pub fn project(config: &Config) -> Result<(Schema, Actions), String> {
     project::load(&config.project).map_err(|complaints| complaints.iter().map(|c| c.to_string()).collect::<Vec<_>>().join("\n"))
 }
 
-/// Opens the database, and waits for nothing: whether it answers the first statement tells.
+/// Opens the database, and waits for nothing: whether it answers the first statement tells. `makes`: whether a cluster is made
+/// where none is configured and none is there; a command that only asks would answer from an empty one.
 ///
 /// # Errors
 /// Words for the person at the terminal.
-pub async fn open(config: &Config) -> Result<Opened, String> {
+pub async fn open(config: &Config, makes: bool) -> Result<Opened, String> {
     let (url, cluster) = match &config.database.url {
         Some(url) => (url.expose().to_owned(), None),
         None => {
             let (data, binaries, user) = (config.data.clone(), config.database.binaries.clone(), config.database.user.clone());
             let start = move || {
-                let options = Options { data: &data, binaries: binaries.as_deref(), user: &user, settings: &[] };
+                let options = Options { data: &data, binaries: binaries.as_deref(), user: &user, settings: &[], makes };
                 Cluster::start(&options)
             };
             let cluster = tokio::task::spawn_blocking(start).await.map_err(|e| e.to_string())??;
@@ -257,6 +258,7 @@ pub async fn act(
         caller,
         address,
         behind: None,
+        is_own: true,
         agent,
         request: request.to_string(),
         sent_request: None,
@@ -287,7 +289,7 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
         Some(address) => Some(bind(address).await?),
         None => None,
     };
-    let opened = open(&config).await?;
+    let opened = open(&config, true).await?;
     let served = async {
         let report = apply(&opened.store, &schema, &actions, Destructive::Refused).await?;
         for loss in report.losses() {
@@ -321,28 +323,34 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
     result
 }
 
-/// How often what is over is taken away.
+/// When what is over is first taken away, and how often from then on.
+const FIRST_SWEEP: std::time::Duration = std::time::Duration::from_mins(1);
 const SWEEP: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Takes away what is over, for ever.
 async fn sweeps(app: &App) {
+    tokio::time::sleep(FIRST_SWEEP).await;
     loop {
+        sweep(app).await;
         tokio::time::sleep(SWEEP).await;
-        if let Err(error) = sweep(app).await {
-            tracing::warn!(?error, "what is over could not be taken away");
-        }
     }
 }
 
-/// Takes away what is over: sessions, tokens, attempts, files that nobody came for, parts of uploads that broke off.
-///
-/// # Errors
-/// 503.
-pub async fn sweep(app: &App) -> crate::error::Result<()> {
+/// Takes away what is over: sessions, tokens, attempts, files that nobody came for, parts of uploads that broke off. What can't be
+/// taken away now keeps nothing else.
+pub async fn sweep(app: &App) {
     for statement in sweep::all() {
-        while app.store.read(&statement).await? > 0 {}
+        loop {
+            match app.store.read(&statement).await {
+                Ok(1..) => {}
+                Ok(0) => break,
+                Err(error) => {
+                    tracing::warn!(?error, "what is over could not be taken away");
+                    break;
+                }
+            }
+        }
     }
-    Ok(())
 }
 
 /// Runs scheduled actions when they are due, for ever: each tick on one node, what was missed once.

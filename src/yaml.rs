@@ -93,9 +93,17 @@ pub fn from_str(file: &str, text: &str) -> Result<Tree, Complaint> {
             file: file.to_owned(),
             line: at.map_or(0, |l| l.line()),
             column: at.map_or(0, |l| l.column()),
-            words: error.without_snippet().to_string().lines().next().unwrap_or("not YAML").to_owned(),
+            words: words(&error.without_snippet().to_string()),
         }
     })
+}
+
+/// What a parser says, for people.
+fn words(said: &str) -> String {
+    match said.lines().next().unwrap_or("not YAML") {
+        null if null.contains("null into string") => "a name that is a word of YAML (null, ~) stands in quotes here".to_owned(),
+        line => line.to_owned(),
+    }
 }
 
 enum Raw {

@@ -405,6 +405,17 @@ fn no_check_takes_more_than_its_text_is_long() {
     }
 }
 
+#[test]
+fn sealing_takes_no_more_than_its_text_is_long() {
+    let key = rowhouse::config::Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let seal = rowhouse::account::seal::Seal::open(Some(&key), std::path::Path::new("/nowhere")).expect("a key");
+    let [first, second] = [100_000, 400_000].map(|bytes| {
+        let text = "x".repeat(bytes);
+        quickest(|| assert!(seal.seal_text("column", &text).len() > 2 * bytes))
+    });
+    assert!(second < first * 10 + Duration::from_millis(20), "{first:?}, then {second:?}");
+}
+
 /// Documents of about so many parts, each of another kind.
 fn documents(parts: usize) -> Vec<String> {
     let list = |one: &dyn Fn(usize) -> String| (0..parts).map(one).collect::<Vec<_>>().join(",");

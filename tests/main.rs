@@ -1,6 +1,7 @@
 //! The contents page of the tests.
 
 mod action;
+mod cases;
 mod costs;
 mod edge;
 mod failure;

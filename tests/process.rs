@@ -123,7 +123,12 @@ fn what_is_wrong_at_the_terminal_is_said_all_at_once() {
     assert!(!words.contains("geheim"));
     let words = text(&folder.run(&["check", "--database-binaries", "/nowhere"], "").stdout);
     assert!(words.ends_with("no complaints"), "{words}");
-    let words = text(&folder.run(&["plan", "--database-binaries", "/nowhere"], "").stderr);
+    for asks in [&["plan"][..], &["admin", "claim-code"], &["admin", "matrix", "article"], &["action", "run", "a/b"]] {
+        let said = folder.run(asks, "");
+        assert!(!said.status.success() && text(&said.stderr).contains("there is no cluster in"), "N11: {asks:?}");
+        assert!(!folder.0.join("cluster").exists(), "and none is made");
+    }
+    let words = text(&folder.run(&["apply", "--database-binaries", "/nowhere"], "").stderr);
     assert!(words.contains("apt-get") && words.contains("--database-binaries") && words.contains("--database-url"), "{words}");
     std::fs::create_dir_all(folder.0.join("cluster")).expect("a folder");
     std::fs::write(folder.0.join("cluster/PG_VERSION"), "9.6\n").expect("written");
@@ -310,7 +315,7 @@ async fn a_killed_postgresql_comes_back_and_nothing_is_half_done() {
 fn with_certificate(folder: &Folder) -> (Cluster, String) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
     let options = |settings: &[&str]| {
-        Cluster::start(&Options { data: &folder.0, binaries: None, user: "postgres", settings }).expect("a cluster")
+        Cluster::start(&Options { data: &folder.0, binaries: None, user: "postgres", settings, makes: true }).expect("a cluster")
     };
     let cluster = options(&[]);
     cluster.leave();

@@ -125,6 +125,29 @@ async fn what_is_refused_is_neither_hashed_nor_cleaned_nor_read() {
         let (status, told) = place.ask(token, &Method::POST, "/api/operations", &both).await;
         assert!([401, 404].contains(&status), "{told}");
     }
+    assert_eq!(place.spent().await, before);
+    // Of what is their own to change, where something else of the request refuses it.
+    let mine = place.make(&bob, "thing", json!({"html": MARKUP})).await;
+    let pins = place.make(&bob, "vault", json!({"name": "x"})).await;
+    let before = place.spent().await;
+    let html = json!({"type": "thing", "id": mine, "attributes": {"html": MARKUP}});
+    let pin = json!({"type": "vault", "id": pins, "attributes": {"pin": PASSWORD}});
+    for (entity, id, data) in [("thing", &mine, &html), ("vault", &pins, &pin)] {
+        for query in ["include=nope", "fields[nope]=x", "sort=label"] {
+            let path = format!("/api/{entity}/{id}?{query}");
+            let (status, told) = place.ask(&bob, &Method::PATCH, &path, &json!({"data": data})).await;
+            assert_eq!(status, 400, "{path}: {told}");
+        }
+        let mut granted = data.clone();
+        granted["relationships"] = json!({"usergroups": {"data": [{"type": "usergroup", "id": nobodys}]}});
+        let (status, told) = place.ask(&bob, &Method::PATCH, &format!("/api/{entity}/{id}"), &json!({"data": granted})).await;
+        assert_eq!(status, 404, "{told}");
+        let second = json!({"op": "remove", "ref": {"type": "vault", "id": vault}});
+        let all = json!({"atomic:operations": [{"op": "update", "data": data}, second]});
+        let (status, told) = place.ask(&bob, &Method::POST, "/api/operations", &all).await;
+        assert_eq!(status, 404, "{told}");
+    }
+    assert_eq!(place.spent().await, before);
     for action in ["vault/keep", "user_account/change_password", "user_account/change_email", "user_account/delete_me"] {
         let all = json!({"secret": "x", "pin": PASSWORD, "current": "x", "password": PASSWORD, "passwordConfirm": PASSWORD});
         let (status, told) = place.ask("", &Method::POST, &format!("/action/{action}"), &all).await;

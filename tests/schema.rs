@@ -141,3 +141,10 @@ fn entities_that_require_each_other_in_a_ring_are_refused() {
     assert!(said[0].words.starts_with("egg → hen → egg"), "{said:?}");
     assert!(complaint("relations: { parent: { belongs_to: article, required: true } }").contains("article → article"));
 }
+
+#[test]
+fn a25_a26_what_would_not_hold_or_can_not_be_read_is_said() {
+    let guests = "permission: { guest: [create] }\ncolumns:\n  name: { type: label, unique: owner }\n";
+    assert!(complaint(guests).contains("3:3: `name` is unique per owner, and guests, who own nothing, may create"));
+    assert!(complaint("columns:\n  null: { type: label }\n").contains("stands in quotes here"));
+}

@@ -16,14 +16,14 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::account::Caller;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, Why};
 use crate::permission::{Class, Right};
 use crate::plan::Planner;
 use crate::plan::change::{Change, LinkChange, Verb};
 use crate::request::once::Once;
 use crate::request::precondition::Expected;
 use crate::schema::diff::field_of;
-use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema};
+use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, Unique};
 use crate::statement::event::Origin;
 use crate::statement::query::Internal;
 use crate::statement::verdict::{self, Lock};
@@ -134,6 +134,14 @@ impl<'s> Deed<'s> {
         self.judge(entity, &[id], &[(entity, right)], Some(Lock::linked(right))).await?.require(id, right)
     }
 
+    /// Asks a right on one row, and on its entity, of who wants nobody else at it until the end.
+    ///
+    /// # Errors
+    /// 401, 403, 404.
+    pub async fn require_alone(&mut self, entity: &Entity, id: Uuid, right: Right) -> Result<()> {
+        self.judge(entity, &[id], &[(entity, right)], Some(Lock::keyed(right))).await?.require(id, right)
+    }
+
     /// Asks the entities of a change, before anything is done that costs much.
     ///
     /// # Errors
@@ -203,7 +211,7 @@ impl<'s> Deed<'s> {
         }
         let callers = self.default_callers(&held, &change)?;
         let is_open = self.require_possible_writers(&held, &change)?;
-        change.clean();
+        change.clean(if *expected == Expected::Whichever { "/attributes" } else { "/data/attributes" });
         change.check()?;
         let sent = change.sent.clone();
         let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
@@ -213,7 +221,7 @@ impl<'s> Deed<'s> {
         let made = match self.scope.run(&write::insert(&insert, self.caller.counts()?)).await {
             // A clash would tell of a value that may not be theirs to set.
             Err(Error::Conflict(_)) if is_open => return Err(held.refusal()),
-            made => made.map_err(|e| explain(self.planner.schema, entity, e))?,
+            made => made.map_err(|e| explain(self.planner.schema, entity, &change.sets, e))?,
         };
         if made == 0 {
             return Err(self.refusal(&held).await);
@@ -405,18 +413,37 @@ fn ones<'s>(links: &[LinkChange<'s>]) -> impl Iterator<Item = (&'s str, Option<U
     })
 }
 
-/// A clash of a unique value, with the attribute's pointer and nothing of the other row.
-fn explain(schema: &Schema, entity: &Entity, error: Error) -> Error {
+/// A clash of a unique value, and a value that PostgreSQL didn't take, with the attribute's pointer and nothing of other rows.
+/// `sets`: what was sent of one row, for errors that don't say which value they mean.
+fn explain(schema: &Schema, entity: &Entity, sets: &[(&Column, Option<String>)], error: Error) -> Error {
+    let at = |field: &str| match entity.relation(field) {
+        Some(_) => format!("/data/relationships/{field}"),
+        None => format!("/data/attributes/{field}"),
+    };
     match error {
         Error::Conflict(fault) if fault.code == "taken" => match field_of(schema, entity, &fault.detail) {
-            Some(field) => {
-                Error::Conflict(Fault::new("taken", format!("`{field}` is taken.")).at(format!("/data/attributes/{field}")))
-            }
+            Some(field) => Error::Conflict(Fault::new("taken", format!("`{field}` is taken.")).at(at(field))),
             None if fault.detail.ends_with("_pkey") => {
                 Error::Conflict(Fault::new("taken", "A row with this id is there already.").at("/data/id"))
             }
             None => Error::Conflict(Fault::new("taken", "A row with this value is there already.")),
         },
+        Error::Internal(cause) => {
+            let Some(unfit) = cause.unfit() else { return Error::Internal(cause) };
+            tracing::warn!(entity = entity.name, words = unfit.words, "PostgreSQL didn't take a value");
+            let own = entity.fields().find(|field| *field == unfit.object);
+            let named = own.or_else(|| field_of(schema, entity, &unfit.object));
+            let is_ordered = |column: &Column| entity.default_order.iter().any(|(at, _)| entity.columns[*at].name == column.name);
+            let is_indexed = |column: &Column| column.unique != Unique::No || column.index || is_ordered(column);
+            let indexed = sets.iter().filter(|(column, _)| unfit.why == Why::TooLong && is_indexed(column));
+            let longest =
+                indexed.max_by_key(|(_, value)| value.as_ref().map(String::len)).map(|(column, _)| column.name.as_str());
+            let fault = match named.or(longest) {
+                Some(field) => Fault::new("invalid", format!("`{field}` {}.", unfit.why.words())).at(at(field)),
+                None => Fault::new("invalid", format!("A value of this {} {}.", entity.name, unfit.why.words())).at("/data"),
+            };
+            Error::Invalid(vec![fault])
+        }
         other => other,
     }
 }

@@ -45,7 +45,10 @@ impl Seal {
 
     /// Seals text for a purpose, as PostgreSQL reads bytes from text.
     pub fn seal_text(&self, purpose: &str, secret: &str) -> String {
-        self.seal(purpose, secret.as_bytes()).iter().fold("\\x".to_owned(), |hex, b| format!("{hex}{b:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let sealed = self.seal(purpose, secret.as_bytes());
+        let digits = sealed.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)]));
+        "\\x".chars().chain(digits).collect()
     }
 
     /// Opens what was sealed; none where the key or the purpose is another.

@@ -203,9 +203,19 @@ impl Action {
         self.rights.iter().any(|(lift, rights)| *lift == Lift::Subject && rights.contains(&Right::Execute))
     }
 
-    /// Whether it checks a password.
-    pub fn checks_password(&self) -> bool {
-        self.outcomes().any(|o| matches!(&o.deed, Deed::Perform { performer, .. } if performer.gives == performer::Gives::Proof))
+    /// Whether it may be done to see what it would do. Where it would come to secrets by what its caller sends alone, it is refused
+    /// there; where that depends on what it finds, it is refused always, for that would tell what it found.
+    pub fn may_be_rehearsed(&self) -> bool {
+        let is_secret = |outcome: &Outcome| matches!(&outcome.deed, Deed::Perform { performer, .. } if performer.is_secret);
+        let is_proof =
+            |o: &Outcome| matches!(&o.deed, Deed::Perform { performer, .. } if performer.gives == performer::Gives::Proof);
+        let is_sent = |name: &String| self.inputs.iter().any(|input| input.name == *name.split('.').next().unwrap_or(name));
+        let is_open = |outcome: &Outcome| match (&outcome.when, is_secret(outcome)) {
+            (_, false) => !outcome.all().into_iter().any(is_secret),
+            (Some(when), true) => value::paths(when).is_ok_and(|names| names.iter().all(is_sent)),
+            (None, true) => false,
+        };
+        !self.outlives() && !self.outcomes().any(is_proof) && self.outcomes.iter().all(is_open)
     }
 
     /// Whether it checks or hands out secrets.

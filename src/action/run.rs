@@ -104,6 +104,8 @@ pub struct Call {
     pub address: IpAddr,
     /// Where it comes from by the word of a proxy that isn't trusted.
     pub behind: Option<IpAddr>,
+    /// Whether it is the server's own: a schedule, a listener, the terminal.
+    pub is_own: bool,
     /// With what, as the browser says.
     pub agent: String,
     /// The request's id: ours.
@@ -247,12 +249,12 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         return Err(Error::Failed { status: 409, message });
     }
     let mut scope = input::inputs(action, &call.attributes)?;
-    if call.is_rehearsal && (action.checks_password() || action.outlives()) {
+    if call.is_rehearsal && !action.may_be_rehearsed() {
         return Err(unrehearsable());
     }
-    let hashes = hashes(means, action, &scope).await?;
     scope.extend(known(means, caller).await?);
     let checked = password_check::before(means, action, call, &scope).await?;
+    let hashes = hashes(means, action, &scope).await?;
     let (scope, hashes, checked) = (&scope, &hashes, &checked);
     // What hands out secrets is done as often as it is asked for: they are kept nowhere.
     let once = call.once.as_ref().filter(|_| !action.is_secret() && !call.is_rehearsal && !action.is_safe);

@@ -108,6 +108,7 @@ async fn as_user(
         caller,
         address,
         behind: None,
+        is_own: true,
         agent,
         request,
         sent_request: None,

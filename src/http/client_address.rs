@@ -50,8 +50,9 @@ fn hop(text: &str) -> Option<IpAddr> {
 
 /// The addresses that a header names, from the client on; none where one is no address.
 fn hops(headers: &HeaderMap, name: HeaderName) -> Vec<Option<IpAddr>> {
-    let lines = headers.get_all(&name).iter().map(|value| value.to_str().unwrap_or("unreadable"));
-    let elements = lines.flat_map(|line| line.split(','));
+    // Whatever a client wrote before it, what a proxy adds is read.
+    let lines = headers.get_all(&name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let elements: Vec<String> = lines.flat_map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>()).collect();
     let of = |element: &str| match name == header::FORWARDED {
         false => hop(element),
         true => element.split(';').find_map(|pair| {
@@ -59,7 +60,7 @@ fn hops(headers: &HeaderMap, name: HeaderName) -> Vec<Option<IpAddr>> {
             if name.trim().eq_ignore_ascii_case("for") { hop(value) } else { None }
         }),
     };
-    elements.map(of).collect()
+    elements.iter().map(|element| of(element)).collect()
 }
 
 /// Where a request comes from. Of two headers that disagree neither is believed: a proxy that writes one hands on whatever its
@@ -101,7 +102,7 @@ mod tests {
         let loaded = crate::config::load(&std::collections::BTreeMap::new(), &[("trusted_proxies", trusted.to_owned())]);
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(*name, value.parse().expect("a value"));
+            headers.append(*name, http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
         }
         let peer = Peer { address: peer.parse().expect("an address"), names_host: true };
         let found = client_address(&loaded.expect("good").config, &headers, Some(peer), &Warned::default());
@@ -124,6 +125,8 @@ mod tests {
             (&[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4")], "1.2.3.4"),
             (&[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "9.9.9.9")], "10.0.0.1"),
             (&[("x-forwarded-for", "nonsense")], "10.0.0.1"),
+            (&[("x-forwarded-for", "é, 1.2.3.4")], "1.2.3.4"),
+            (&[("forwarded", "for=ö, for=1.2.3.4")], "1.2.3.4"),
             (&[], "10.0.0.1"),
         ] {
             assert_eq!(of(lines, proxy, "10.0.0.1"), (expected.to_owned(), None), "{lines:?}");

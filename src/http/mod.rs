@@ -175,6 +175,7 @@ impl Asked {
             caller: self.caller,
             address: self.address,
             behind: self.behind,
+            is_own: false,
             agent: self.header(header::USER_AGENT).unwrap_or_default().to_owned(),
             request: self.id.clone(),
             sent_request: self.sent_id.clone(),

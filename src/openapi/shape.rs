@@ -100,11 +100,11 @@ pub fn resource(schema: &Schema, entity: &Entity, view: &View) -> Json {
         }
         (c.name.clone(), served)
     });
-    let relationships = entity.relations.iter().map(|r| {
+    // Where the other entity isn't theirs to know of, rows have no such relationship.
+    let seen = entity.relations.iter().filter(|r| view.may(schema.target(r), Right::Peek));
+    let relationships = seen.map(|r| {
         let mut told = schema_ref(if r.is_many() { "relationship.many" } else { "relationship.one" });
-        if view.may(schema.target(r), Right::Peek) {
-            told["description"] = json!(format!("To {}", schema.target(r).name));
-        }
+        told["description"] = json!(format!("To {}", schema.target(r).name));
         (r.name.clone(), told)
     });
     json!({
@@ -146,7 +146,8 @@ fn sent(schema: &Schema, entity: &Entity, is_new: bool, view: &View) -> Json {
         (c.name.clone(), told)
     });
     let needed: Vec<_> = columns.iter().filter(|c| is_new && c.required && c.default.is_none()).map(|c| &c.name).collect();
-    let relations: Vec<_> = entity.relations.iter().filter(|r| is_linked(r)).collect();
+    let is_theirs = |r: &&Relation| is_linked(r) && view.may(schema.target(r), Right::Peek);
+    let relations: Vec<_> = entity.relations.iter().filter(is_theirs).collect();
     let relationships = relations.iter().map(|r| {
         let one = json!({"allOf": [schema_ref("identifier"), {"properties": {"type": {"const": schema.target(r).name}}}]});
         let data = match (r.is_many(), r.required) {

@@ -11,7 +11,7 @@ use crate::error::{Error, Fault, short};
 use crate::permission::Permission;
 use crate::request::body::{Identifier, Linkage, Resource, step, uuid};
 use crate::schema::kind::Kind;
-use crate::schema::{Column, Entity, LinkRule, Relation, Write};
+use crate::schema::{Column, Entity, LinkRule, Relation, SYSTEM_COLUMNS, Write};
 
 /// A row to be made or changed.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ impl<'s> Planner<'s> {
             }
         }
         if is_new {
-            change.complete(entity, resource.has);
+            change.complete(entity, resource.has, false);
         }
         change
     }
@@ -287,13 +287,7 @@ impl<'s> Change<'s> {
 
     /// The same, as far as that tells whether it is allowed: nothing stands for what is dear to make.
     pub fn rehearsal(&self) -> Change<'s> {
-        let unfinished = self.unfinished.iter().filter(|(column, _)| !column.kind.is_secret()).cloned().collect();
-        Change { unfinished, ..self.clone() }
-    }
-
-    /// Whether there are passwords or secrets to make.
-    pub fn has_secrets(&self) -> bool {
-        self.unfinished.iter().any(|(column, _)| column.kind.is_secret())
+        Change { unfinished: vec![], ..self.clone() }
     }
 
     /// Takes the passwords and secrets that are to be made.
@@ -308,21 +302,21 @@ impl<'s> Change<'s> {
         self.sets.iter_mut().filter(|(set, _)| set.name == column.name).for_each(|set| set.1 = Some(value.clone()));
     }
 
-    /// Cleans markup: once the change is allowed. What is wrong with it becomes a fault.
-    pub fn clean(&mut self) {
+    /// Cleans markup: once the change is allowed. What is wrong with it becomes a fault; `place`: where its attributes stand.
+    pub fn clean(&mut self, place: &str) {
         let (secrets, markup) = self.unfinished.drain(..).partition(|(column, _)| column.kind.is_secret());
         self.unfinished = secrets;
         let markup: Vec<(&Column, String)> = markup;
         for (column, text) in markup {
             match column.kind.clean(&column.bounds, &text) {
                 Ok(text) => self.finish(column, text),
-                Err(words) => self.fault(column, &words),
+                Err(words) => self.fault(column, place, &words),
             }
         }
     }
 
-    fn fault(&mut self, column: &Column, words: &str) {
-        let at = format!("/data/attributes{}", step(&column.name));
+    fn fault(&mut self, column: &Column, place: &str, words: &str) {
+        let at = format!("{place}{}", step(&column.name));
         self.faults.push(Fault::new("invalid", format!("`{}` {words}.", column.name)).at(at));
     }
 
@@ -354,9 +348,9 @@ impl<'s> Change<'s> {
         }
     }
 
-    /// Fills in defaults, and names what is missing. `has`: whether attributes and relationships were sent at all, for
+    /// Fills in defaults, and names what is missing. `by_action`: whether an action makes the row, which sets what clients may not. `has`: whether attributes and relationships were sent at all, for
     /// faults point at what is there (ER3).
-    pub fn complete(&mut self, entity: &'s Entity, has: [bool; 2]) {
+    pub fn complete(&mut self, entity: &'s Entity, has: [bool; 2], by_action: bool) {
         let [attributes, relationships] = [("/data/attributes", has[0]), ("/data/relationships", has[1])]
             .map(|(at, is_there)| if is_there { at } else { "/data" });
         let missing: Vec<&'s Column> =
@@ -369,8 +363,16 @@ impl<'s> Change<'s> {
                 if let Ok(text) = column.kind.check(&column.bounds, default) {
                     self.set(column, Some(text));
                 }
-            } else if column.required && column.write != Write::System && !is_faulty {
-                self.faults.push(Fault::new("required", format!("`{}` is required.", column.name)).at(attributes));
+            } else if column.required && !is_faulty && !SYSTEM_COLUMNS.contains(&column.name.as_str()) {
+                match column.write {
+                    Write::System if !by_action => {
+                        let words = format!("`{}` is required, and set by actions alone.", column.name);
+                        self.forbidden = Some(Fault::new("read-only", words).at(attributes));
+                    }
+                    Write::System | Write::Anyone | Write::OnCreate | Write::Owner => {
+                        self.faults.push(Fault::new("required", format!("`{}` is required.", column.name)).at(attributes));
+                    }
+                }
             }
         }
         for relation in entity.relations.iter().filter(|r| r.required && !r.default_caller) {

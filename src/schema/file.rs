@@ -279,6 +279,9 @@ fn read_column(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Colu
     if column.kind.is_secret() && (column.unique != Unique::No || column.index) {
         reader.complain(mark, format!("a column of type {} can't be unique or indexed", column.kind.word()));
     }
+    if column.kind.is_secret() && column.default.is_some() {
+        reader.complain(mark, format!("a column of type {} has no default: it would be everybody's secret", column.kind.word()));
+    }
     if column.kind.is_secret() && column.readers.is_some() {
         reader.complain(mark, format!("a column of type {} is served to nobody", column.kind.word()));
     }

@@ -22,6 +22,8 @@ use machine::Machine;
 
 /// The group `administrators`: matched by id, never by name.
 pub const ADMINISTRATORS: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
+/// The columns that every row has beside its own: the database sets them.
+pub const SYSTEM_COLUMNS: &[&str] = &["permission", "version", "created_at", "updated_at"];
 /// The group `users`.
 pub const USERS: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0002);
 
@@ -407,13 +409,22 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Longest name that PostgreSQL keeps, in bytes; what is longer is cut.
+const NAME: usize = 63;
+
+/// The table of a relation of many to many.
+pub fn table_name(entity: &str, relation: &str) -> String {
+    let plain = format!("{entity}.{relation}");
+    if plain.len() <= NAME { plain } else { object_name(entity, relation, "links", &plain) }
+}
+
 /// A name for an index or constraint: readable, at most 63 bytes, and different for every definition, so that the
 /// catalog's names alone tell what is there.
 pub fn object_name(entity: &str, part: &str, kind: &str, definition: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, definition.as_bytes());
     let hash: String = digest.as_ref()[..4].iter().map(|b| format!("{b:02x}")).collect();
     let mut head = format!("{entity}.{part}");
-    while head.len() + kind.len() + hash.len() + 2 > 63 {
+    while head.len() + kind.len() + hash.len() + 2 > NAME {
         head.pop();
     }
     format!("{head}.{kind}.{hash}")

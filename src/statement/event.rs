@@ -109,7 +109,7 @@ pub struct Window {
 /// What happened to a row, newest first: for who may read the row now, each change that they might have read then; of what is
 /// gone, for administrators. Of changes of which nobody noted who might have read them, verb and time alone.
 ///
-/// Aliases: `c` a change · `n` the row's rights as they were after it · `o` the same before it.
+/// Aliases: `c` a change · `n` the row's rights as they were after the transaction that made it · `o` the same before it.
 pub fn history(entity: &Entity, id: Uuid, session: Option<Uuid>, window: Window) -> Guarded<Vec<Change>> {
     let mut sql = Sql::new();
     let who = who(&mut sql, session);
@@ -127,12 +127,6 @@ pub fn history(entity: &Entity, id: Uuid, session: Option<Uuid>, window: Window)
     let (name, id) = (sql.bind(entity.name.as_str()), sql.bind(id));
     let (below, size) = (sql.bind(window.below), sql.bind(window.size));
     let never = sql.bind(array(unserved.iter().map(Some)));
-    let was = |column: &str, kind: &str| {
-        let list = format!("array(select jsonb_array_elements_text(c.before -> '{column}')::{kind})");
-        format!(
-            "case jsonb_typeof(c.before -> '{column}') when 'array' then {list} when 'null' then null else c.{column} end as {column}"
-        )
-    };
     let text = format!(
         "with {who}
 select c.id::bigint, to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), c.verb, c.before::text, c.after::text,
@@ -144,10 +138,7 @@ from who a
 cross join rowhouse.change c
 cross join lateral (select c.row as id, c.owner, c.permission, c.groups, c.group_bits) n
 cross join lateral (
-  select c.row as id, case when c.before ? 'owner' then (c.before ->> 'owner')::uuid else c.owner end as owner,
-    coalesce((c.before ->> 'permission')::integer, c.permission) as permission,
-    {},
-    {}) o
+  select c.row as id, c.was_owner as owner, c.was_permission as permission, c.was_groups as groups, c.was_group_bits as group_bits) o
 left join {} t on t.id = c.row
 where c.entity = {name} and c.row = {id}::uuid and ({below}::bigint is null or c.id < {below}::bigint) and {}
   and (case when t.id is null then a.admin else {} and (c.permission is null or {}) end)
@@ -156,8 +147,6 @@ order by c.id desc limit {size}::bigint",
         served(after),
         served(before),
         Actor::Row.rule(Right::Read, before),
-        was("groups", "uuid"),
-        was("group_bits", "integer"),
         entity.table(),
         gate(entity, Right::Read),
         Actor::Row.rule(Right::Read, t),

@@ -43,7 +43,7 @@ create table rowhouse.part (transfer uuid not null, number bigint not null, byte
 create table rowhouse.stamp (only_one boolean primary key default true check (only_one), value uuid not null default gen_random_uuid(), schema text not null default '', facts jsonb not null default '{}');
 insert into rowhouse.stamp (only_one) values (true);
 ", include_str!("stamp.sql"), GRANTED_FUNCTION, "
-alter table rowhouse.change add column permission integer, add column owner uuid, add column groups uuid[], add column group_bits integer[], add column sent_request text;
+alter table rowhouse.change add column permission integer, add column owner uuid, add column groups uuid[], add column group_bits integer[], add column was_permission integer, add column was_owner uuid, add column was_groups uuid[], add column was_group_bits integer[], add column xact xid8, add column sent_request text;
 alter table rowhouse.attempt add column last timestamptz not null default now();
 ", include_str!("note.sql"), include_str!("note_link.sql") /* once more */];
 

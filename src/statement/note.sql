@@ -1,6 +1,6 @@
 -- Notes what happens to rows. A table's trigger says for whom: entity, hidden columns, masked columns, columns of the history
 -- ('*' for all), listeners after the commit (verb:action), verbs that somebody hears before it.
--- A history keeps what changed, and the row's rights as they were after it; listeners are told the whole row.
+-- A history keeps what changed, and the row's rights as they were before and after it; listeners are told the whole row.
 -- Who changes, by which request and action, stands in the transaction's setting rowhouse.call.
 create or replace function rowhouse.note() returns trigger language plpgsql as $note$
 declare
@@ -15,6 +15,8 @@ declare
   who uuid;
   history text[];
   is_row record;
+  was_row record;
+  rights constant text[] := '{permission,owner,groups,group_bits}';
 begin
   if tg_op <> 'INSERT' then
     was := to_jsonb(old) - hidden;
@@ -37,12 +39,28 @@ begin
   end if;
   history := case tg_argv[3] when '*' then changed else array(select c from unnest(changed) c where c = any(string_to_array(tg_argv[3], ','))) end;
   if history <> '{}' then
-    insert into rowhouse.change (entity, row, verb, before, after, caller, request, sent_request, action, permission, owner, groups, group_bits)
+    -- What a transaction does is told by the rights before it and after it, whatever stands between its statements.
+    select c.was_permission as permission, c.was_owner as owner, c.was_groups as groups, c.was_group_bits as group_bits into was_row
+    from rowhouse.change c
+    where c.entity = tg_argv[0] and c.row = is_row.id and c.xact = pg_current_xact_id() order by c.id limit 1;
+    if not found and tg_op = 'INSERT' then
+      select null::integer as permission, null::uuid as owner, null::uuid[] as groups, null::integer[] as group_bits into was_row;
+    elsif not found then
+      select old.permission, old.owner, old.groups, old.group_bits into was_row;
+    end if;
+    insert into rowhouse.change (entity, row, verb, before, after, caller, request, sent_request, action,
+      permission, owner, groups, group_bits, was_permission, was_owner, was_groups, was_group_bits, xact)
     values (tg_argv[0], id, verb,
       was - array(select k from jsonb_object_keys(was) k where k <> all(history)),
       becomes - array(select k from jsonb_object_keys(becomes) k where k <> all(history)),
       who, call ->> 'request', call ->> 'sent_request', call ->> 'action',
-      is_row.permission, is_row.owner, is_row.groups, is_row.group_bits);
+      is_row.permission, is_row.owner, is_row.groups, is_row.group_bits,
+      was_row.permission, was_row.owner, was_row.groups, was_row.group_bits, pg_current_xact_id());
+  end if;
+  if tg_op = 'UPDATE' and tg_argv[3] <> '' and changed && rights then
+    update rowhouse.change c
+    set permission = new.permission, owner = new.owner, groups = new.groups, group_bits = new.group_bits
+    where c.entity = tg_argv[0] and c.row = new.id and c.xact = pg_current_xact_id();
   end if;
   if verb = any(string_to_array(tg_argv[5], ',')) and call <> '{}' then
     insert into rowhouse.unheard (entity, row, verb, before, after) values (tg_argv[0], id, verb, was, becomes);

@@ -23,7 +23,8 @@ returning 1"
         rows(
             "rowhouse.part",
             &format!(
-                "t.at < now() - {FILES} and not exists (select from public.transfer f where f.id = t.transfer and f.state = 'running')"
+                "t.at < now() - {FILES} and not exists (
+  select from public.transfer f where f.id = t.transfer and (f.state = 'running' or f.updated_at > now() - {FILES}))"
             ),
         ),
         rows("rowhouse.refresh", "t.expires_at < now()"),

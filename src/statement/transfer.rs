@@ -46,9 +46,9 @@ pub fn find(id: Uuid) -> Internal<Option<Transfer>> {
     Internal::new(text, values![id], transfer)
 }
 
-/// Locks a transfer; gives whether it is an import that waits for its file.
-pub fn lock_waiting(id: Uuid) -> Internal<bool> {
-    let text = "select kind = 'import' and state = 'waiting' from transfer where id = $1 for update";
+/// Whether a transfer is an import that waits for its file; asked where it is locked.
+pub fn is_waiting(id: Uuid) -> Internal<bool> {
+    let text = "select kind = 'import' and state = 'waiting' from transfer where id = $1";
     let waits = first(|row| row.column(0));
     Internal::new(text, values![id], move |rows| Ok(waits(rows)?.unwrap_or(false)))
 }
@@ -63,6 +63,12 @@ pub fn put(id: Uuid, number: i64, bytes: &[u8]) -> Internal<()> {
 pub fn part(id: Uuid, number: i64) -> Internal<Option<Vec<u8>>> {
     let text = "select bytes from rowhouse.part where transfer = $1 and number = $2::bigint";
     Internal::new(text, values![id, number], first(|row| row.column::<&[u8]>(0).map(<[u8]>::to_vec)))
+}
+
+/// How many parts a file has.
+pub fn parts(id: Uuid) -> Internal<i64> {
+    let text = "select count(*)::bigint from rowhouse.part where transfer = $1";
+    Internal::new(text, values![id], one(|row| row.column(0)))
 }
 
 /// How many bytes a file has.

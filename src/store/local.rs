@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::error::Cause;
+
 /// Who made the cluster, and may do anything in it.
 const SUPERUSER: &str = "rowhouse";
 /// Whom the server connects as.
@@ -41,6 +43,8 @@ pub struct Options<'a> {
     pub user: &'a str,
     /// Settings beyond the defaults, such as `fsync=off`.
     pub settings: &'a [&'a str],
+    /// Whether a cluster is made where there is none.
+    pub makes: bool,
 }
 
 impl Cluster {
@@ -50,6 +54,9 @@ impl Cluster {
     /// Words for the person at the terminal.
     pub fn start(options: &Options<'_>) -> Result<Cluster, String> {
         let data = options.data;
+        if !options.makes && !data.join("cluster").exists() {
+            return Err(format!("there is no cluster in {}: name the data folder with --data", data.display()));
+        }
         fs::create_dir_all(data).map_err(|e| format!("can't make the data folder {}: {e}", data.display()))?;
         let data = data.canonicalize().map_err(|e| format!("{}: {e}", data.display()))?;
         let folder = data.join("cluster");
@@ -69,9 +76,9 @@ impl Cluster {
             cluster.init(&data)?;
         }
         if !cluster.is_running() {
-            cluster.make_role()?;
             cluster.launch()?;
         }
+        cluster.make_role()?;
         Ok(cluster)
     }
 
@@ -118,34 +125,28 @@ impl Cluster {
         format!("postgres://{role}:{}@{path}/postgres", self.password)
     }
 
-    /// Makes the role that the server connects as, and gives it what older releases made as superuser. PostgreSQL is not running:
-    /// it is asked alone.
+    /// Makes the role that the server connects as, once, and gives it what older releases made as superuser.
     fn make_role(&self) -> Result<(), String> {
-        let marker = self.folder.with_file_name("role");
+        let marker = self.folder.join("rowhouse.role");
         if marker.exists() {
             return Ok(());
         }
-        let mut command = Command::new(self.binaries.join("postgres"));
-        command.arg("--single").arg("-j").arg("-D").arg(&self.folder).arg("postgres");
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").current_dir("/").stdin(Stdio::piped());
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
-        }
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("postgres --single: {error}"))?;
-        if let Some(mut input) = child.stdin.take() {
-            // The password is hexadecimal, and of our making.
-            let script = include_str!("role.sql").replace("{role}", ROLE).replace("{password}", &self.password);
-            input.write_all(script.as_bytes()).map_err(|error| format!("postgres --single: {error}"))?;
-        }
-        let output = child.wait_with_output().map_err(|error| format!("postgres --single: {error}"))?;
-        let said = text(&output);
-        if !output.status.success() || said.contains("ERROR:") {
-            return Err(format!("the local cluster's role can't be made:\n{said}"));
-        }
+        // The password is hexadecimal, and of our making.
+        let script = include_str!("role.sql").replace("{role}", ROLE).replace("{password}", &self.password);
+        let url = self.superuser_url();
+        let ask = async move {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+            let connected = tokio::spawn(connection);
+            client.batch_execute(&script).await?;
+            drop(client);
+            _ = connected.await; // it ends with its client
+            Ok::<_, tokio_postgres::Error>(())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        // On a thread of its own: whoever starts a cluster may stand in another runtime.
+        let made = std::thread::spawn(move || runtime.block_on(ask)).join().map_err(|_| "a panic".to_owned());
+        made.and_then(|made| made.map_err(|error| format!("{:?}", Cause::new(error))))
+            .map_err(|words| format!("the local cluster's role can't be made: {words}"))?;
         fs::write(&marker, ROLE).map_err(|error| format!("{}: {error}", marker.display()))
     }
 

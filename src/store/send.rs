@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::Memory;
 use super::bounded::Use;
-use crate::error::{Cause, Error, Fault, Result};
+use crate::error::{Cause, Error, Fault, Result, Unfit, Why};
 use crate::statement::query::Query;
 use crate::statement::row::Row;
 
@@ -115,5 +115,16 @@ pub(super) fn translate(error: tokio_postgres::Error) -> Error {
     }
     // Neither detail nor, for bad values, message: they hold what was stored.
     let message = if class == "22" || class == "23" { "" } else { db.message() };
-    Error::internal(format!("PostgreSQL {} {message} {}", code.code(), db.constraint().or(db.column()).unwrap_or_default()))
+    // Which index a row is too large for stands in the message alone.
+    let index = db.message().split('"').nth(1).filter(|_| class == "54");
+    let object = db.constraint().or(db.column()).or(index).unwrap_or_default().to_owned();
+    let words = format!("PostgreSQL {} {message} {object}", code.code());
+    let why = match (class, code) {
+        ("54", _) | (_, &SqlState::STRING_DATA_RIGHT_TRUNCATION) => Why::TooLong,
+        (_, &SqlState::NOT_NULL_VIOLATION) => Why::Missing,
+        ("23", _) => Why::Refused,
+        ("22", _) => Why::NoValue,
+        _ => return Error::internal(words),
+    };
+    Error::internal(Unfit { why, object, words })
 }

@@ -10,4 +10,4 @@ mod quiet;
 mod schedule;
 mod states;
 mod hostile;
-mod transfers;
+pub mod transfers;

@@ -47,7 +47,8 @@ pub fn cluster() -> &'static Cluster {
             "max_wal_size=128MB",
             "autovacuum=off",
         ];
-        Cluster::start(&Options { data: &data, binaries: None, user: "postgres", settings: &settings }).expect("a cluster")
+        Cluster::start(&Options { data: &data, binaries: None, user: "postgres", settings: &settings, makes: true })
+            .expect("a cluster")
     })
 }
 

@@ -38,6 +38,18 @@ async fn a_kept_answer_is_told_to_who_may_read_today_what_it_was_made_of() {
     let later = once(&bob, "ticket/export", json).await.is(200);
     assert_eq!((later.header("idempotency-replayed"), &later.json[0]["ResponseType"]), ("true", &json!("client.notify")));
     assert!(later.text.contains("not yours to read any more"), "{}", later.text);
+    // Nor what went through a row that the action made.
+    ada.patch(&format!("/api/ticket/{id}"), change(&id, json!({"permission": READ}))).await.is(200);
+    bob.hears_canaries = true;
+    let copied = once(&bob, &format!("ticket/{id}/copy"), json!({})).await.is(200);
+    assert!(copied.text.contains(CANARY), "{}", copied.text);
+    bob.hears_canaries = false;
+    world.sql("update ticket set permission = 0").await;
+    let later = once(&bob, &format!("ticket/{id}/copy"), json!({})).await;
+    assert!(later.status == 404 || later.text.contains("not yours to read any more"), "{}", later.text);
+    world.sql(&format!("update ticket set permission = {READ} | 32 where id = '{id}'")).await;
+    let later = once(&bob, &format!("ticket/{id}/copy"), json!({})).await.is(200);
+    assert!(later.text.contains("not yours to read any more"), "{}", later.text);
     // What nobody can guess is kept nowhere.
     let told = once(&ada, "ticket/send_code", json!({})).await.is(200);
     let code = told.json[0]["Attributes"]["message"].as_str().expect("text").to_owned();
@@ -99,6 +111,28 @@ async fn a_change_is_told_to_who_might_have_read_it_then() {
     let nothing = old.all("before").into_iter().chain(old.all("after")).all(|values| values == json!({}));
     assert!(nothing && old.all("request").iter().all(Json::is_null) && old.ids().len() == 7, "{}", old.text);
     assert!(admin.get(&history).await.is(200).text.contains(CANARY), "the control");
+}
+
+#[tokio::test]
+async fn what_a_transaction_does_is_told_by_the_rights_before_and_after_it() {
+    let world = World::of(FLOW).await;
+    let (mut ada, bob) = (world.user("ada", &[]).await, world.user("bob", &["shelvers"]).await);
+    ada.hears_canaries = true;
+    let group = world.sql("select id::text from usergroup where name = 'shelvers'").await[0].text(0).expect("an id").to_owned();
+    world.sql(&format!("update usergroup set permission = permission | 64 | 1 where id = '{group}'")).await;
+    let id = ada.make("ticket", json!({"title": "one", "permission": 16256 | (3 << 14)}), json!({})).await;
+    let path = format!("/api/ticket/{id}");
+    let both = |title: &str, groups: &[&str]| {
+        let groups: Vec<_> = groups.iter().map(|id| json!({"type": "usergroup", "id": id})).collect();
+        let mut body = change(&id, json!({"title": title}));
+        body["data"]["relationships"] = json!({"usergroups": {"data": groups}});
+        body
+    };
+    ada.patch(&path, both("two", &[&group])).await.is(200);
+    ada.patch(&path, both(CANARY, &[])).await.is(200); // hidden and changed in one
+    ada.patch(&path, both("three", &[&group])).await.is(200); // and the other way round
+    let theirs = bob.get(&format!("/history/ticket/{id}")).await.is(200);
+    assert!(theirs.text.contains("three") && theirs.text.contains("two"), "the control: {}", theirs.text);
 }
 
 #[tokio::test]

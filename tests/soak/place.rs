@@ -48,7 +48,7 @@ impl Place {
         let folder = Folder::new();
         // What is acknowledged must be there after PostgreSQL died; not after the machine did.
         let settings = ["fsync=off", "max_connections=100"];
-        let options = Options { data: &folder.0, binaries: None, user: "postgres", settings: &settings };
+        let options = Options { data: &folder.0, binaries: None, user: "postgres", settings: &settings, makes: true };
         let cluster = Cluster::start(&options).expect("a cluster");
         let (client, connection) = tokio_postgres::connect(&cluster.superuser_url(), NoTls).await.expect("connected");
         tokio::spawn(connection);

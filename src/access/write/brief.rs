@@ -83,7 +83,10 @@ pub const LONG: &[(Long, Asks)] = &[
     // What the system sets was sent back: whether it is as it was, is told only to who may read the row.
     (Long::Echo, |way, _| !way.change.echoes.is_empty()),
     // Not everybody's to set or to read who may change the row, or dear to make.
-    (Long::Column, |way, _| way.change.sets.iter().any(|(c, _)| way.change.sent.contains(&c.name) && !is_plain(c))),
+    (Long::Column, |way, _| {
+        !way.change.unfinished.is_empty()
+            || way.change.sets.iter().any(|(c, _)| way.change.sent.contains(&c.name) && !is_plain(c))
+    }),
     // Whom it leads to no more may be hidden from the caller: then it stays.
     (Long::Null, |way, _| way.change.links.iter().any(|link| !link.relation.is_many() && link.targets.len() != 1)),
     (Long::Many, |way, _| way.change.links.iter().any(|link| link.relation.is_many())),
@@ -160,7 +163,7 @@ pub async fn brief<'s>(store: &Store, caller: Caller, way: &Way<'_, 's>) -> Resu
         }
         let changed = match asking.change(&way.brief()?, way.shown, &known).await {
             Err(Error::Again) => return Ok(None),
-            changed => changed.map_err(|error| explain(way.schema, way.change.entity, error))?,
+            changed => changed.map_err(|error| explain(way.schema, way.change.entity, &way.change.sets, error))?,
         };
         match changed {
             None => {} // what was known doesn't hold: once more

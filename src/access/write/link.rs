@@ -108,8 +108,7 @@ impl<'s> Deed<'s> {
             (_, Link::Inverse { .. }) => &[(target, Right::Update)],
             _ => &[(entity, Right::Update)],
         };
-        let verb = link.as_ref().map_or(Verb::Add, |link| link.verb);
-        let held = self.judge(entity, &[id], gates, own_lock(entity, relation, verb)).await?;
+        let held = self.judge(entity, &[id], gates, own_lock(entity, relation)).await?;
         held.require(id, Right::Peek)?;
         let Some(link) = link.filter(|_| faults.is_empty()) else {
             self.require_link(id, relation, &held)?;
@@ -166,7 +165,7 @@ impl<'s> Deed<'s> {
         for (verb, targets, asks) in judged {
             let links = Links { entity, target, relation, id, verb, targets: &targets, asks };
             let statement = write::link(&links, self.caller.counts()?);
-            let held_still = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, e))?;
+            let held_still = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, target, &[], e))?;
             let asked = if let Link::Inverse { .. } = relation.link { targets.len() } else { 1 };
             if held_still < asked {
                 return Err(self.refusal(held).await);
@@ -317,12 +316,13 @@ impl<'s> Deed<'s> {
 }
 
 /// How the row in the path is locked while its links change: for who passes what that asks of it.
-pub(super) fn own_lock(entity: &Entity, relation: &Relation, verb: Verb) -> Option<Lock> {
+pub(super) fn own_lock(entity: &Entity, relation: &Relation) -> Option<Lock> {
     match (relation.rule, &relation.link) {
         (LinkRule::Grant | LinkRule::Owner, _) => Some(Lock::chmod()),
         (LinkRule::Membership, _) if entity.name == "usergroup" => Some(Lock::changed(Right::Update)),
+        // Of two who say which rows there are, one is first.
         (LinkRule::Membership | LinkRule::Declared, Link::Inverse { .. }) | (LinkRule::Membership, _) => {
-            (verb != Verb::Remove).then(|| Lock::linked(Right::Refer))
+            Some(Lock::changed(Right::Refer))
         }
         (LinkRule::Declared, _) => Some(Lock::changed(Right::Update)),
         (LinkRule::System, _) => None,

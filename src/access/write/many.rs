@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::held::Held;
-use super::{Deed, UPDATE, gates, ones};
+use super::{Deed, UPDATE, explain, gates, ones};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
 use crate::plan::change::{Change, LinkChange};
@@ -147,7 +147,7 @@ impl<'s> Deed<'s> {
         let rows = parts.collect::<Result<Vec<_>>>()?;
         let insert = Insert { entity, owner: None, is_lifted, rows: &rows, callers: &callers };
         let statement = write::insert(&insert, self.caller.counts()?);
-        self.all_or_none(&statement, changes.len(), &held).await
+        self.all_or_none(entity, &statement, changes.len(), &held).await
     }
 
     async fn update_all(&mut self, entity: &'s Entity, changes: &[(&Change<'s>, &Expected)]) -> Result<()> {
@@ -161,7 +161,7 @@ impl<'s> Deed<'s> {
         let parts = changes.iter().map(|change| Ok(Parts { id: change.id, sets: change.finished()?, ones: &[] }));
         let parts = parts.collect::<Result<Vec<_>>>()?;
         let statement = write::update(entity, &parts, self.lifted.of(entity, None, Right::Update), self.caller.counts()?);
-        self.all_or_none(&statement, ids.len(), &held).await
+        self.all_or_none(entity, &statement, ids.len(), &held).await
     }
 
     async fn delete_all(&mut self, entity: &'s Entity, rows: &[(Uuid, &Expected)]) -> Result<()> {
@@ -172,11 +172,11 @@ impl<'s> Deed<'s> {
             held.require_version(entity, *id, expected)?;
         }
         let lifts = self.lifted.of(entity, None, Right::Delete);
-        self.all_or_none(&write::delete(entity, &ids, lifts, self.caller.counts()?), ids.len(), &held).await
+        self.all_or_none(entity, &write::delete(entity, &ids, lifts, self.caller.counts()?), ids.len(), &held).await
     }
 
-    async fn all_or_none(&mut self, statement: &Guarded<usize>, wanted: usize, held: &Held) -> Result<()> {
-        let changed = self.scope.run(statement).await?;
+    async fn all_or_none(&mut self, entity: &Entity, statement: &Guarded<usize>, wanted: usize, held: &Held) -> Result<()> {
+        let changed = self.scope.run(statement).await.map_err(|error| explain(self.planner.schema, entity, &[], error))?;
         if changed == wanted { Ok(()) } else { Err(self.refusal(held).await) }
     }
 }
@@ -184,7 +184,7 @@ impl<'s> Deed<'s> {
 /// Changes that are allowed, with their markup cleaned.
 fn cleaned<'a, 's: 'a>(changes: impl Iterator<Item = &'a Change<'s>>) -> Result<Vec<Change<'s>>> {
     let cleaned = changes.cloned().map(|mut change| {
-        change.clean();
+        change.clean("/data/attributes");
         change.check().map(|()| change)
     });
     cleaned.collect()

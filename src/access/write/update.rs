@@ -38,10 +38,10 @@ impl<'s> Deed<'s> {
         // A change of links alone asks what its links ask; anything else asks update.
         let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
         let is_key = change.sets.iter().any(|(column, _)| column.unique != Unique::No);
-        let lock = match change.links.first().filter(|_| only_links) {
-            Some(link) => own_lock(entity, link.relation, link.verb),
-            None if is_key => Some(Lock::keyed(right)),
-            None => Some(Lock::changed(right)),
+        let lock = match (only_links, is_key) {
+            (true, _) => change.links.iter().find_map(|link| own_lock(entity, link.relation)),
+            (false, true) => Some(Lock::keyed(right)),
+            (false, false) => Some(Lock::changed(right)),
         };
         let held = self.judge(entity, &[id], &gates, lock).await?;
         held.require(id, right)?;
@@ -54,6 +54,7 @@ impl<'s> Deed<'s> {
             return Err(Error::Forbidden(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", column.name)))));
         }
         self.refer_ones(&held, &change).await?;
+        change.clean(place(by_action));
         if !change.faults.is_empty() {
             // It fails anyway; but what is wrong is told only to those who may do what they ask.
             for link in change.links.iter().filter(|l| l.relation.is_many()) {
@@ -65,7 +66,6 @@ impl<'s> Deed<'s> {
         }
         change.forbidden = self.echoed(&held, &change).await?.or(change.forbidden);
         held.require_version(entity, id, expected)?;
-        change.clean();
         change.check()?;
         if entity.name == "user_account" {
             self.renew_address(&mut change, by_action).await?;
@@ -79,7 +79,7 @@ impl<'s> Deed<'s> {
             let parts = [write::Parts { id, sets: change.finished()?, ones: &ones }];
             let lifts = self.lifted.of(entity, Some(id), Right::Update);
             let statement = write::update(entity, &parts, lifts, self.caller.counts()?);
-            let changed = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, e))?;
+            let changed = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, &change.sets, e))?;
             if changed == 0 {
                 return Err(self.refused_now(entity, id, Right::Update).await);
             }
@@ -182,8 +182,8 @@ impl<'s> Deed<'s> {
             Write::Anyone | Write::System => true,
         };
         let may_set = |c: &Column| is_theirs(c.write) && held.is_of(id, c.writers.as_ref());
-        if !change.sets.iter().all(|(c, _)| may_set(c)) {
-            change.clean(); // whether a value is as it was, is told by what is made of it
+        if change.sets.iter().any(|(c, _)| c.kind.is_dear() && !may_set(c)) {
+            change.clean(place(by_action)); // whether a value is as it was, is told by what is made of it
         }
         let (kept, doubted): (Vec<_>, Vec<_>) = change.sets.drain(..).partition(|(c, _)| may_set(c));
         change.sets = kept;
@@ -200,4 +200,9 @@ impl<'s> Deed<'s> {
         }
         Ok(())
     }
+}
+
+/// Where a client finds the attributes that a fault speaks of.
+fn place(by_action: bool) -> &'static str {
+    if by_action { "/attributes" } else { "/data/attributes" }
 }

@@ -41,11 +41,10 @@ pub(super) fn check_fields(
         reader.complain(mark, format!("`{}` is moved by its events: call one of them", machine.column));
     }
     for (name, template) in with {
-        let (Template::Literal(value), Some(column)) = (template, entity.column(name)) else { continue };
-        if value.is_null() && column.refuses_null() {
+        let Some(column) = entity.column(name) else { continue };
+        if *template == Template::Literal(Json::Null) && column.refuses_null() {
             reader.complain(mark, format!("`{name}` is required, and can't be null"));
-        } else if let (false, Err(words)) = (value.is_null() || column.kind.is_secret(), column.kind.check(&column.bounds, value))
-        {
+        } else if let Some(words) = unfit(&column.kind, &column.bounds, template).filter(|_| !column.kind.is_secret()) {
             reader.complain(mark, format!("`{name}` {words}"));
         }
     }
@@ -58,6 +57,34 @@ pub(super) fn check_fields(
         if !is_none && !matches!(template, Template::Path(input) if scope.passwords.contains(input)) {
             reader
                 .complain(mark, format!("`{name}` takes an input of type password with `new: true`, or null, and nothing else"));
+        }
+    }
+}
+
+/// What may stand for a name in text, to see whether the text could be of some type at all.
+const SAMPLES: &[&str] =
+    &["a", "1", "01", "2026-01-01", "13:45:00", "2026-01-01T13:45:00Z", "a@example.org", "https://example.org", "1e90ff"];
+
+/// Why a template can't be a value of a type whatever it names: the end of a sentence that starts with the field's name.
+fn unfit(kind: &Kind, bounds: &Bounds, template: &Template) -> Option<String> {
+    match template {
+        Template::Literal(Json::Null) | Template::Path(_) => None,
+        Template::Literal(value) => kind.check(bounds, value).err(),
+        Template::List(_) | Template::Map(_) if *kind == Kind::Json => None,
+        Template::List(_) => Some("takes one value, and no list".to_owned()),
+        Template::Map(_) => Some("takes a value, and no map: nothing is computed here".to_owned()),
+        Template::Text(text) if text.contains("{{#") || text.contains("{{{") => None,
+        Template::Text(text) => {
+            let free = Bounds { max: Some(f64::MAX), ..Bounds::default() };
+            let sample = |sample: &&str| {
+                let parts = text.split("{{").map(|part| part.split_once("}}").map_or(part, |(_, rest)| rest));
+                kind.check(&free, &parts.collect::<Vec<_>>().join(sample).into())
+            };
+            let tried: Result<Vec<_>, _> = SAMPLES.iter().map(|s| sample(s).map_or_else(Ok, Err)).collect();
+            tried
+                .ok()
+                .and_then(|words| words.into_iter().next())
+                .map(|words| format!("{words}, and text with {{{{…}}}} in it is none"))
         }
     }
 }
@@ -83,6 +110,10 @@ pub(super) fn check_parameters(reader: &mut Reader, mark: Mark, names: Names, pr
             && let Some(words) = misfit(&properties[name], value)
         {
             reader.complain(mark, format!("`{name}` {words}"));
+        } else if let (Template::List(_) | Template::Map(_), Some(kind @ ("string" | "integer" | "boolean"))) =
+            (template, properties[name]["type"].as_str())
+        {
+            reader.complain(mark, format!("`{name}` is one {kind}, and no list or map"));
         }
     }
     let is_missing = |(name, is_required): &&(&str, bool)| *is_required && !with.iter().any(|(n, _)| n == name);
@@ -114,6 +145,10 @@ pub(super) fn check_performer(
     };
     for missing in needed.iter().filter(|name| !values.iter().any(|(n, _)| n == *name)) {
         reader.complain(mark, format!("the parameter `{missing}` is missing"));
+    }
+    for (name, _) in values.iter().filter(|(name, _)| !needed.contains(name)) {
+        let names: Vec<_> = needed.iter().map(String::as_str).chain(performer.parameters.iter().map(|(n, _)| *n)).collect();
+        reader.unknown(mark, "value of this letter", name, &names);
     }
 }
 
@@ -167,14 +202,16 @@ pub(super) fn condition(
 
 /// A value as it stands that can't be one of the column's would find nothing for ever; of a relation it is an id.
 fn check_value(reader: &mut Reader, entity: Option<&Entity>, field: &str, value: &Tree) {
-    let (Some(entity), Template::Literal(json)) = (entity, Template::read(value.to_json())) else { return };
+    let Some(entity) = entity else { return };
     let kind = match (entity.served(field), entity.relation(field)) {
         (Some(column), _) => &column.kind,
         (None, None) if field != "id" => return,
         _ => &Kind::Uuid,
     };
-    if let (false, Err(words)) = (json.is_null(), kind.check(&Bounds::default(), &json)) {
-        reader.complain(value.mark, format!("`{field}` {words}"));
+    let is_operator = matches!(&value.value, Value::Map(entries) if entries.len() == 1);
+    if let Some(words) = unfit(kind, &Bounds::default(), &Template::read(value.to_json())) {
+        let hint = if is_operator { "; an operator stands before its field: { in: [status, [open, doing]] }" } else { "" };
+        reader.complain(value.mark, format!("`{field}` {words}{hint}"));
     }
 }
 

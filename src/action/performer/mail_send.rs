@@ -36,9 +36,7 @@ async fn send(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let mut known = letter.values.clone();
     known.extend(KNOWN.iter().map(|name| ((*name).to_owned(), Json::String(String::new()))));
     run.app.actions.letters.render(&letter.name, letter.language.as_deref(), &known)?;
-    if !is_room(run, &letter.to).await? {
-        return Ok(Json::Null);
-    }
+    count(run, &letter).await?;
     let statement = run.app.post.put(run.app.seal, &letter, &run.secrets);
     run.deed.scope.run(&statement).await?;
     run.has_mail = true;
@@ -48,22 +46,25 @@ async fn send(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
 /// In which letters are counted, in seconds.
 const HOUR: u64 = 60 * 60;
 
-/// Counts a letter, per recipient and per sender, also where it is rehearsed or comes to nothing. A listener, whom nobody waits
-/// for, is told to leave it; and so nobody is told by it to whom there were letters.
-async fn is_room(run: &mut Run<'_>, to: &str) -> Result<bool> {
+/// Counts a letter: per recipient, of each kind of letter apart, so that nobody keeps anybody's from coming by causing others; and per
+/// sender, where it is somebody's request that sends it. Letters that nobody waits for, a listener's, are apart from those whose
+/// sender is told: by that nobody finds out to whom there were others. A listener's, for which there is no room, is tried again
+/// later.
+///
+/// # Errors
+/// 429 where there were too many in an hour.
+async fn count(run: &mut Run<'_>, letter: &Letter) -> Result<()> {
     let limits = &run.app.config.mail;
-    let sender = run.caller.map_or_else(|| prefix(run.asked.address), |user| user.to_string());
-    let recipient = Attempts { what: "letter to", of: to, from: "" };
-    let sender = Attempts { what: "letter of", of: &sender, from: "" };
-    for (attempts, most) in [(recipient, limits.per_recipient), (sender, limits.per_sender)] {
-        if run.app.store.read_small(&attempt::count(attempts, HOUR)).await? <= most {
-            continue;
-        }
-        if !run.is_listening() {
+    let is_heard = run.is_listening();
+    let kind = format!("{} {is_heard}", letter.name);
+    let recipient = Attempts { what: "letter to", of: &letter.to, from: &kind };
+    let person = run.caller.map_or_else(|| prefix(run.asked.address), |user| user.to_string());
+    let sender = Attempts { what: "letter of", of: &person, from: "" };
+    let sender = Some((sender, limits.per_sender)).filter(|_| !is_heard && !run.asked.is_own);
+    for (attempts, most) in [Some((recipient, limits.per_recipient)), sender].into_iter().flatten() {
+        if run.deed.scope.run(&attempt::count(attempts, HOUR)).await? > most {
             return Err(Error::TooMany(HOUR));
         }
-        tracing::warn!(action = run.name(), limit = attempts.what, "too many letters in an hour: one was not written");
-        return Ok(false);
     }
-    Ok(true)
+    Ok(())
 }

@@ -136,8 +136,14 @@ impl<'a> Run<'a> {
                 Ok((name.clone(), value.clone()))
             })
             .collect::<Result<_>>()?;
-        for (name, bound) in self.rows.clone().into_iter().filter(|(name, b)| !b.is_made && names.contains(name)) {
+        for (name, bound) in self.rows.clone().into_iter().filter(|(name, _)| names.contains(name)) {
             let Some(value) = told.get_mut(&name) else { continue };
+            if bound.is_made {
+                // It is told whatever its maker may read of it; kept, it is told again by the rights of then.
+                let id = value["id"].as_str().and_then(uuid).filter(|_| name != "caller");
+                self.told.extend(id.map(|id| (bound.entity, id)));
+                continue;
+            }
             let rows = match value {
                 Json::Array(rows) => rows.iter_mut().collect(),
                 Json::Null => vec![],
@@ -224,7 +230,7 @@ impl<'a> Run<'a> {
             change.set_by_action(name, &value);
         }
         if is_new {
-            change.complete(entity, [true, true]);
+            change.complete(entity, [true, true], true);
         }
         Ok(change)
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Pick, Planner};
 use crate::request::Query;
 use crate::request::media::Form;
+use crate::schema::kind::Kind;
 use crate::statement::transfer::{self as statement, Progress};
 
 /// A file that is being written.
@@ -62,9 +63,16 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
             document => document?,
         };
         for resource in document["data"].as_array().into_iter().flatten() {
-            let row = flat(resource, &columns);
+            let mut row = flat(resource, &columns);
             let line = match texts {
-                Some(texts) => csv::record(columns.iter().map(|name| row.get(name)), texts)?,
+                Some(texts) => {
+                    // A text in a column of json has its quotes: else it were another value.
+                    let is_json = |name: &String| transfer.entity.column(name).is_some_and(|column| column.kind == Kind::Json);
+                    for (_, value) in row.iter_mut().filter(|(name, value)| value.is_string() && is_json(name)) {
+                        *value = value.to_string().into();
+                    }
+                    csv::record(columns.iter().map(|name| row.get(name)), texts)?
+                }
                 None => {
                     [if progress.done == 0 { "[" } else { ",\n" }.as_bytes(), Json::Object(row).to_string().as_bytes()].concat()
                 }

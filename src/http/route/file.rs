@@ -90,8 +90,8 @@ impl Drop for Upload {
 /// An import that waits for its file, locked, for who may send one.
 async fn waits<'a>(app: &'a App, asked: &Asked, id: Uuid) -> Result<Deed<'a>> {
     let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
-    deed.require(app.schema.system("transfer"), id, Right::Execute).await?;
-    if deed.scope.run(&transfer::lock_waiting(id)).await? {
+    deed.require_alone(app.schema.system("transfer"), id, Right::Execute).await?;
+    if deed.scope.run(&transfer::is_waiting(id)).await? {
         Ok(deed)
     } else {
         Err(conflict("This is no import that waits for its file."))
@@ -112,7 +112,8 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     }
     // What is in it was read under the rights of then: whoever may read none of it any more is given none of it.
     deed.require_entity(app.planner().entity(&row.entity)?, Right::Read).await?;
-    if deed.scope.run(&transfer::part(id, 0)).await?.is_none() {
+    let count = deed.scope.run(&transfer::parts(id)).await?;
+    if count == 0 {
         return Err(conflict("This file is gone; export again."));
     }
     let share = app.uploads.at_once().ok_or(Error::Unavailable(2))?;
@@ -120,13 +121,13 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     let (parts, received) = mpsc::channel(1);
     tokio::spawn(async move {
         let _share = share; // until the last part is taken
-        for number in 0.. {
+        for number in 0..count {
             let found = store.read(&transfer::part(id, number)).await.map_err(|_| std::io::Error::other("the database is away"));
             let part = match found {
-                Ok(part) => part.map(|bytes| Ok(Bytes::from(bytes))),
-                Err(error) => Some(Err(error)),
+                Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
+                Ok(None) => Err(std::io::Error::other("the file went away meanwhile")), // and not: it ends here
+                Err(error) => Err(error),
             };
-            let Some(part) = part else { break };
             let is_last = part.is_err();
             if parts.send(part).await.is_err() || is_last {
                 break; // nobody reads any more

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::write::{judge_passwords, keep_secrets, no_parameters, readable, rehearse};
+use super::write::{finish, judge_passwords, no_parameters, readable, rehearse};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::access::{self, Answer, Source};
@@ -39,7 +39,7 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
         steps.push(step);
         shown.push(row);
     }
-    keep_all_secrets(app, asked, &operations, &mut steps, once.as_ref()).await?;
+    finish_all(app, asked, &operations, &mut steps, once.as_ref()).await?;
     let (operations, steps, shown, once) = (&operations, &steps, &shown, &once);
     let (means, call) = (&app.means(), &asked.call());
     let mut pace = Pace::Batches;
@@ -74,22 +74,22 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
     }
 }
 
-/// Makes the passwords and secrets of all operations, once all of it was rehearsed: what one does may depend on another.
-async fn keep_all_secrets<'s>(
+/// Makes what is dear of all operations, once all of it was rehearsed: what one does may depend on another.
+async fn finish_all<'s>(
     app: &'s App,
     asked: &Asked,
     operations: &[Operation],
     steps: &mut [Step<'s>],
     once: Option<&Once>,
 ) -> Result<()> {
-    let changes = steps.iter_mut().filter_map(Step::change).filter(|change| change.has_secrets());
+    let changes = steps.iter_mut().filter_map(Step::change).filter(|change| !change.unfinished.is_empty());
     if changes.map(judge_passwords).count() == 0 {
         return Ok(());
     }
-    let rehearsed = rehearse(app, asked, steps, once).await?;
+    let rehearsed = rehearse(app, asked, steps, once, None).await?;
     rehearsed.map_err(|(at, error)| error.within(&operations[at].at))?;
     for change in steps.iter_mut().filter_map(Step::change) {
-        keep_secrets(app, change).await?;
+        finish(app, change).await?;
     }
     Ok(())
 }

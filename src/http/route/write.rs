@@ -55,7 +55,7 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         return Err(Error::Unreadable(faults));
     }
     let change = app.planner().change(entity, id, true, &resource);
-    let change = with_secrets(app, asked, change, Step::Create, once.as_ref()).await?;
+    let change = finished(app, asked, change, Step::Create, once.as_ref()).await?;
     let query = &Query::read(&asked.query);
     let way = (Act::Create, &Expected::Any, once.is_some());
     if let Some(shown) = brief_shown(app, asked, query, &change, way).await? {
@@ -122,7 +122,7 @@ pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     let id = uuid(&route.id).unwrap_or_default();
     let expected = &asked.expected();
     let change = app.planner().change(entity, id, false, &resource);
-    let change = with_secrets(app, asked, change, |change| Step::Update(change, expected.clone()), None).await?;
+    let change = finished(app, asked, change, |change| Step::Update(change, expected.clone()), None).await?;
     let (change, means, call) = (&change, &app.means(), &asked.call());
     let query = &Query::read(&asked.query);
     if let Some(shown) = brief_shown(app, asked, query, change, (Act::Update, expected, false)).await? {
@@ -162,45 +162,53 @@ pub fn judge_passwords(change: &mut Change<'_>) {
 }
 
 /// Does what is to be done as far as that tells whether it is allowed, and undoes it. Gives which step is refused, and why.
+/// `shown`: the row that is to be shown of it.
 pub async fn rehearse<'s>(
     app: &'s App,
     asked: &Asked,
     steps: &[Step<'s>],
     once: Option<&Once>,
+    shown: Option<(&Entity, Uuid)>,
 ) -> Result<Result<(), (usize, Error)>> {
+    let query = &Query::read(&asked.query);
     let rehearsal = || async {
         let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
         if deed.done_before(once).await?.is_some() {
             return Ok(Ok(()));
         }
-        match deed.rehearse(steps).await {
-            Err((_, Error::Again)) => Err(Error::Again),
-            rehearsed => Ok(rehearsed),
+        if let Err((at, error)) = deed.rehearse(steps).await {
+            return if matches!(error, Error::Again) { Err(error) } else { Ok(Err((at, error))) };
         }
+        if let Some(row) = shown {
+            show(app, asked, query, &mut deed, row).await?; // what it names refuses it, too
+        }
+        Ok(Ok(()))
     };
     twice(rehearsal).await
 }
 
-/// A change with its passwords and secrets made, where it is allowed. `step`: what is done with it.
-async fn with_secrets<'s>(
+/// A change with all that is dear to make of it, where it is allowed. `step`: what is done with it.
+async fn finished<'s>(
     app: &'s App,
     asked: &Asked,
     mut change: Change<'s>,
     step: impl FnOnce(Change<'s>) -> Step<'s>,
     once: Option<&Once>,
 ) -> Result<Change<'s>> {
-    if !change.has_secrets() {
+    if change.unfinished.is_empty() {
         return Ok(change);
     }
     judge_passwords(&mut change);
-    rehearse(app, asked, &[step(change.clone())], once).await?.map_err(|(_, error)| error)?;
-    keep_secrets(app, &mut change).await?;
+    let row = (change.entity, change.id);
+    rehearse(app, asked, &[step(change.clone())], once, Some(row)).await?.map_err(|(_, error)| error)?;
+    finish(app, &mut change).await?;
     Ok(change)
 }
 
-/// Hashes passwords and seals secrets of a change that was rehearsed: it costs much, so only for who may do what they ask,
-/// and while no connection is held.
-pub async fn keep_secrets(app: &App, change: &mut Change<'_>) -> Result<()> {
+/// Hashes passwords, seals secrets and cleans markup of a change that was rehearsed: it costs much, so only for who may do what
+/// they ask, and while no connection is held.
+pub async fn finish(app: &App, change: &mut Change<'_>) -> Result<()> {
+    change.clean("/data/attributes");
     for (column, text) in change.take_secrets() {
         let value = match column.kind {
             Kind::Password => app.hasher.hash(text).await?,

@@ -8,7 +8,7 @@ use super::{Draft, DraftRelation, Place};
 use crate::permission::{Class, Permission, Right};
 use crate::schema::kind::{Bounds, Kind};
 use crate::schema::words::spelled_out;
-use crate::schema::{Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Relation, Schema, Unique, Write};
+use crate::schema::{Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Relation, Schema, Unique, Write, table_name};
 use crate::yaml::{self, Complaint, Mark};
 
 /// The columns that every row has, after its own.
@@ -123,6 +123,12 @@ fn entity(at: usize, name: &str, draft: &Draft, complain: Complain<'_>) -> Entit
         audit: draft.audit.unwrap_or(false),
         states: draft.states.clone(),
     };
+    let guests_create = entity.policy.permission.bits() & Right::Create.bit() != 0;
+    for (place, column) in draft.columns.iter().filter(|(_, c)| guests_create && c.unique == Unique::PerOwner) {
+        let words =
+            format!("`{}` is unique per owner, and guests, who own nothing, may create: it wouldn't hold for them", column.name);
+        complain(place, words);
+    }
     if let Some(machine) = &entity.states {
         for (mark, words) in machine.misfits(&entity.columns) {
             complain(&Place { file: machine.file.clone(), mark }, words);
@@ -175,7 +181,7 @@ fn relation(
         (_, true) => LinkRule::Membership,
         _ => LinkRule::Declared,
     };
-    let table = format!("{}.{}", of.name, drawn.name);
+    let table = table_name(&of.name, &drawn.name);
     let (link, back) = match drawn.many {
         true => (
             Link::Through { table: table.clone(), near: "source", far: "target" },
