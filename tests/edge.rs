@@ -277,3 +277,12 @@ async fn what_is_over_is_swept_and_nothing_else() {
     assert_eq!([row.text(0), row.text(1), row.text(2)], [Some("over"), Some("1"), Some("y")]);
     ada.get("/api/user_account/mine").await.is(200);
 }
+
+#[tokio::test]
+async fn l10_the_local_cluster_serves_a_plain_role_and_its_log_holds_no_values() {
+    let world = World::new().await;
+    let role = "select rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls from pg_roles where rolname = current_user";
+    assert_eq!(world.sql(&format!("select 1 where ({role})")).await.len(), 0);
+    let settings = "select current_setting('log_error_verbosity') || current_setting('logging_collector') || current_setting('log_rotation_age')";
+    assert_eq!(world.sql(settings).await[0].text(0), Some("terseon1d"));
+}

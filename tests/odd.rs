@@ -185,3 +185,17 @@ async fn secrets_are_sealed_and_hashed_by_every_way_in() {
         ada.post("/api/vault", json!({"data": {"type": "vault", "attributes": {"name": "x", "pin": "short"}}})).await.is(422);
     assert_eq!(weak.json["errors"][0]["code"], "weak-password");
 }
+
+#[tokio::test]
+async fn html_is_clean_unless_a_file_says_otherwise() {
+    let world = World::of(ODD).await;
+    let ada = world.user("ada", &[]).await;
+    let dirty = "<p onclick=x>größe<script>alert(1)</script></p>";
+    let id = ada.make("thing", json!({"html": dirty, "raw_html": dirty}), json!({})).await;
+    let row = ada.get(&format!("/api/thing/{id}")).await.is(200);
+    assert_eq!(row.json["data"]["attributes"]["html"], "<p>größe</p>");
+    assert_eq!(row.json["data"]["attributes"]["raw_html"], dirty);
+    // What an action takes is clean before it goes anywhere.
+    let told = ada.act("thing/scrub", json!({"page": dirty})).await.is(200);
+    assert_eq!(told.json[0]["Attributes"]["attributes"]["text"], "<p>größe</p>");
+}

@@ -365,6 +365,7 @@ fn actions_and_letters_are_tried_at_the_terminal() {
     );
     let unknown = folder.run(&["mail", "preview", "nothing"], "");
     assert!(!unknown.status.success() && text(&unknown.stderr).contains("known: confirm_email_change"));
+    assert!(folder.run(&["apply"], "").status.success());
     let made = folder.run(&["admin", "create", "--email", "root@example.org", "--name", "Root"], "correct horse battery");
     assert!(made.status.success(), "{}", text(&made.stderr));
     let invite = ["action", "run", "user_account/invite", "--input", "name=Ada", "--input", "email=ada@example.org"];
@@ -380,4 +381,19 @@ fn actions_and_letters_are_tried_at_the_terminal() {
         );
         assert!(!output.status.success() && text(&output.stderr).contains(words), "{wrong}: {}", text(&output.stderr));
     }
+}
+
+#[test]
+fn l5_a_line_of_the_log_is_a_line_of_ours() {
+    let folder = Folder::new();
+    let flow = "tests/projects/flow";
+    assert!(folder.run_on(flow, &["apply"], "").status.success());
+    let words = "words=fine\r\n2026-11-29T00:00:00Z  INFO forged\u{1b}[31m";
+    let root = ["admin", "create", "--email", "root@example.org", "--name", "Root"];
+    assert!(folder.run_on(flow, &root, "correct horse battery").status.success());
+    let say = ["action", "run", "ticket/say", "--as", "root@example.org", "--input", words, "--set", "log=info"];
+    let said = folder.run_on(flow, &say, "");
+    let log = text(&said.stderr) + &text(&said.stdout);
+    assert!(log.contains("an action says") && log.contains("fine\\r\\n2026"), "{log}");
+    assert!(!log.lines().any(|line| line.starts_with("2026-11-29T00:00:00Z")) && !log.contains("\u{1b}[31m"), "{log}");
 }

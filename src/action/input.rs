@@ -80,7 +80,7 @@ fn check(input: &Input, sent: Option<&Json>) -> Result<Json, String> {
             return Err("is required".to_owned());
         }
     }
-    let text = kind.check(&input.bounds, &value)?;
+    let text = kind.check(&input.bounds, &value).and_then(|text| kind.clean(&input.bounds, &text))?;
     // What was checked is what goes on: text cleaned, a number as a number of its type.
     let value = match value {
         Json::String(_) => Json::String(text),

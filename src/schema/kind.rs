@@ -45,7 +45,7 @@ pub const KINDS: &[(&str, Kind)] = &[
     ("name", Kind::Name),
     ("text", Kind::Text),
     ("markdown", Kind::Markdown),
-    ("html", Kind::Html { clean: false }),
+    ("html", Kind::Html { clean: true }),
     ("email", Kind::Email),
     ("url", Kind::Url),
     ("password", Kind::Password),
