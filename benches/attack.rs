@@ -196,7 +196,7 @@ async fn main() {
         .await;
     for (name, unit) in [("nested", "<div>"), ("flat", "<p>x"), ("with attributes", "a=\"\" ")] {
         let page =
-            if unit.starts_with('<') { unit.repeat(900_000 / unit.len()) } else { format!("<b {}>", unit.repeat(150_000)) };
+            if unit.starts_with('<') { unit.repeat(900_000 / unit.len()) } else { format!("<b {}>", unit.repeat(120_000)) };
         let body = json!({"data": {"type": "dossier", "attributes": {"page": page}}}).to_string().into_bytes();
         attack
             .case(&format!("2 × 900 kB of html, {name}, by a guest"), async {

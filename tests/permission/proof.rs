@@ -221,7 +221,9 @@ async fn meddle<'w>(
     let is_right = match (has_waited, before.is_refused()) {
         (false, _) => told == *before,
         (true, true) => told == *before || told == after, // refused for good reason when it was asked
-        (true, false) => told == after,                   // as if it had been sent after the change
+        // Whether an action may run is asked when its subject is locked: this one has it, and waits for the table.
+        (true, false) if matches!((step.ask, hold), (Ask::Paint(_), Hold::Table)) => told == *before || told == after,
+        (true, false) => told == after, // as if it had been sent after the change
     };
     let turned = has_waited && *before != after;
     let said = || {
