@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::config;
 use crate::error::Result;
-use crate::statement::outbox::{Claimed, Queue};
+use crate::statement::outbox::{Claim, Claimed, Queue};
 use crate::store::Store;
 
 /// Why a row was not done.
@@ -87,7 +87,8 @@ impl<T: 'static> Outbox<T> {
 
     /// Does one row, and notes what became of it.
     async fn one<'a>(&self, store: &Store, does: &impl Fn(Claimed<T>) -> BoxFuture<'a, Result<(), Undone>>, row: Claimed<T>) {
-        let (id, tries, unended) = (row.id, row.tries, row.unended);
+        let (claim, unended) = (row.claim, row.unended);
+        let Claim { id, tries } = claim;
         let done = if unended >= self.tries {
             // What ends whoever does it must end itself: it isn't tried once more.
             Err(Undone { words: format!("it was begun {unended} times and never came to an end"), is_final: true })
@@ -104,7 +105,7 @@ impl<T: 'static> Outbox<T> {
                 tracing::warn!(%id, tries, is_dead, words, "what waits in the outbox was not done");
                 // 10 s, 20 s, 40 s … an hour
                 let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 10) >> 1).min(3600));
-                self.queue.failed(id, tries, &words, wait)
+                self.queue.failed(claim, &words, wait)
             }
         };
         if let Err(error) = store.read(&statement).await {

@@ -250,23 +250,8 @@ pub async fn act(
             Some(made.then_some(session).ok_or_else(|| format!("there is no active user {email}"))?)
         }
     };
-    let (address, agent) = (std::net::Ipv4Addr::LOCALHOST.into(), "terminal".to_owned());
     let caller = Caller { session, sent_token: session.is_some(), ..Caller::default() };
-    let request = uuid::Uuid::now_v7();
-    let call = Call {
-        id: request,
-        caller,
-        address,
-        behind: None,
-        is_own: true,
-        agent,
-        request: request.to_string(),
-        sent_request: None,
-        subject,
-        attributes,
-        is_rehearsal: false,
-        once: None,
-    };
+    let call = Call { subject, attributes, ..Call::own(caller, "terminal", uuid::Uuid::now_v7()) };
     let done = run::run(&app.means(), found, &call).await;
     if let Some(session) = session {
         app.store.read(&account::close(session, false)).await.map_err(told)?;

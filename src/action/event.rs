@@ -13,6 +13,7 @@ use crate::error::{Error, Fault, Result};
 use crate::plan::Planner;
 use crate::schema::{Entity, Happening, Listener, Schema};
 use crate::statement::event::{self, Note, Origin};
+use crate::statement::outbox::{Claim, TASKS};
 use crate::store::twice;
 use crate::yaml::{Reader, Tree};
 
@@ -134,30 +135,41 @@ pub async fn settle<'a>(means: &'a Means<'a>, call: &'a Call, deed: Deed<'a>, ke
     deed.settle(|deed| hear(means, call, deed), kept).await
 }
 
-/// Runs a listener after the commit that it heard of, in a transaction of its own.
+/// What a listener hears of after the commit.
+#[derive(Debug)]
+pub struct Heard<'a> {
+    /// What happened.
+    pub event: &'a Event<'a>,
+    /// The user whose change it was; none: a guest's, or of one who is gone.
+    pub user: Option<Uuid>,
+    /// How many events led to each other before it.
+    pub depth: i64,
+    /// The task that the listener's run is.
+    pub claim: Claim,
+}
+
+/// Runs a listener after the commit that it heard of, in a transaction of its own, which ends its task, too: whatever becomes
+/// of the server, what it does is done once. Gives whether it was still to be done by this claim.
 ///
 /// # Errors
 /// What its outcomes ran into.
-pub async fn run(
-    means: &Means<'_>,
-    action: &Action,
-    call: &Call,
-    event: &Event<'_>,
-    user: Option<Uuid>,
-    depth: i64,
-) -> Result<()> {
+pub async fn run(means: &Means<'_>, action: &Action, call: &Call, heard: &Heard<'_>) -> Result<bool> {
+    let Heard { event, user, depth, claim } = *heard;
     let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
     let name = format!("{}/{}", action.entity, action.name);
     let name = &name;
     let done = twice(|| async move {
         let origin = Origin { action: name, depth, ..call.origin() };
         let mut deed = Deed::begin(means.store, planner, call.caller, &origin).await?;
+        if !deed.scope.run(&TASKS.done_within(claim)).await? {
+            return Ok(false);
+        }
         let known = Run::known(&mut deed, user).await?;
         let mut run = Run::new(means, action, call, deed, (user, known))?;
         run.listen(event).await?;
         settle(means, call, run.deed, Json::Null).await?.complete().await?;
         means.wake(true, true);
-        Ok(())
+        Ok(true)
     });
     done.await
 }

@@ -4,7 +4,7 @@
 //! same deeds as `/api`.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -123,6 +123,24 @@ pub struct Call {
 }
 
 impl Call {
+    /// One of the server's own, with no inputs. `agent`: which part of it calls; `request`: what its changes are noted with.
+    pub fn own(caller: Caller, agent: &str, request: Uuid) -> Call {
+        Call {
+            id: Uuid::now_v7(),
+            caller,
+            address: Ipv4Addr::LOCALHOST.into(),
+            behind: None,
+            is_own: true,
+            agent: agent.to_owned(),
+            request: request.to_string(),
+            sent_request: None,
+            subject: None,
+            attributes: Map::new(),
+            is_rehearsal: false,
+            once: None,
+        }
+    }
+
     /// The networks that its attempts are counted for, each with its most, where one address has `most`.
     pub fn networks(&self, most: u32) -> Vec<(String, i64)> {
         networks(self.address, self.behind, most)

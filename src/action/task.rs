@@ -1,14 +1,14 @@
 //! Tasks: what is done after the commit, on any node: listeners, requests to other servers, imports and exports.
 //!
-//! In charge of: one task that is due. That it is done at least once, and in order for each row, the outbox sees to.
+//! In charge of: one task that is due. That it is done at least once, and in order for each row, the outbox sees to; what a
+//! listener does is done once, for its transaction ends its task, too.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::event::{self, Event};
+use super::event::{self, Event, Heard};
 use super::run::{Call, Means};
 use super::transfer;
 use crate::account::Caller;
@@ -16,7 +16,6 @@ use crate::error::{Error, short};
 use crate::outbox::Undone;
 use crate::outgoing::Request;
 use crate::statement::outbox::{Claimed, Task};
-use crate::statement::transfer::Claim;
 use crate::statement::{account, event as statement};
 
 /// Under which purpose requests are sealed.
@@ -45,15 +44,14 @@ pub async fn work(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone>
 async fn move_rows(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
     let Task { payload, caller, .. } = &task.what;
     let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| never("it names no transfer"))?;
-    let claim = Claim { task: task.id, tries: task.tries };
-    as_user(means, *caller, task.id, transfer::LONGEST, async |call| transfer::run(means, call, claim, id).await).await
+    as_user(means, *caller, task, transfer::LONGEST, async |call| transfer::run(means, call, task.claim, id).await).await
 }
 
 async fn ask(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
     let sealed = task.what.sealed.as_deref().ok_or_else(|| never("there is no request in it any more"))?;
     let open = means.seal.unseal(PURPOSE, sealed).ok_or_else(|| never("it was sealed with another secret_key"))?;
     let request: Request = serde_json::from_slice(&open).map_err(|_| never("it can't be read"))?;
-    let key = task.id.to_string();
+    let key = task.claim.id.to_string();
     let answer = means.outgoing.sent(&request, &key).await.map_err(|cause| later(format!("{cause:?}")))?;
     let words = match &answer.body {
         Json::String(text) => format!("{}: {}", answer.status, short(text)),
@@ -80,18 +78,22 @@ async fn listen(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
         Some(user) => means.store.read(&account::known(user)).await.map_err(told)?.then_some(user),
         None => None,
     };
+    let heard = Heard { event: &event, user, depth: *depth, claim: task.claim };
     let longest = Duration::from_mins(1);
-    as_user(means, user, task.id, longest, async |call| event::run(means, action, call, &event, user, *depth).await).await
+    match as_user(means, user, task, longest, async |call| event::run(means, action, call, &heard).await).await? {
+        true => Ok(()),
+        false => Err(later("it is done, or was claimed again")),
+    }
 }
 
 /// Does a task as the user whose it is, in a session of its own; as a guest where it is nobody's.
-async fn as_user(
+async fn as_user<T>(
     means: &Means<'_>,
     user: Option<Uuid>,
-    task: Uuid,
+    task: &Claimed<Task>,
     longest: Duration,
-    does: impl AsyncFnOnce(&Call) -> Result<(), Error>,
-) -> Result<(), Undone> {
+    does: impl AsyncFnOnce(&Call) -> Result<T, Error>,
+) -> Result<T, Undone> {
     let session = Uuid::now_v7();
     let mut caller = Caller::default();
     if let Some(user) = user {
@@ -100,23 +102,7 @@ async fn as_user(
         }
         caller = Caller { session: Some(session), sent_token: true, ..Caller::default() };
     }
-    let request = task.to_string();
-    let (address, agent) = (Ipv4Addr::LOCALHOST.into(), "task".to_owned());
-    let id = Uuid::now_v7();
-    let call = Call {
-        id,
-        caller,
-        address,
-        behind: None,
-        is_own: true,
-        agent,
-        request,
-        sent_request: None,
-        subject: None,
-        attributes: Map::new(),
-        is_rehearsal: false,
-        once: None,
-    };
+    let call = Call::own(caller, "task", task.claim.id);
     let done = does(&call).await;
     if user.is_some() {
         means.store.read(&account::close(session, false)).await.map_err(told)?;

@@ -17,8 +17,9 @@ use table::Format;
 use crate::access::write::Deed;
 use crate::error::{Error, Fault, Result};
 use crate::schema::Entity;
+use crate::statement::outbox::Claim;
 use crate::statement::query::Internal;
-use crate::statement::transfer::{self as statement, Claim, Progress};
+use crate::statement::transfer::{self as statement, Progress};
 
 /// Bytes of a part of a file.
 pub const PART: usize = 256 * 1024;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::kept;
-use super::query::{Internal, all, done as is_done, values};
+use super::query::{Internal, all, any, done as is_done, values};
 use super::row::Row;
 use super::transfer::FAILED;
 use crate::error::{Error, Result};
@@ -56,13 +56,20 @@ pub struct Task {
     pub depth: i64,
 }
 
-/// What was claimed.
-#[derive(Debug)]
-pub struct Claimed<T> {
+/// The claim of one.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
     /// Its row.
     pub id: Uuid,
     /// How often it was tried, this time included: who claims it later has a higher number.
     pub tries: i64,
+}
+
+/// What was claimed.
+#[derive(Debug)]
+pub struct Claimed<T> {
+    /// By which claim.
+    pub claim: Claim,
     /// How often in a row it was begun before, and nobody came to an end with it.
     pub unended: i64,
     /// What it is.
@@ -152,6 +159,14 @@ values ($1, 0, 'request', $2, ($1::uuid)::text, '{}', $3::bytea, 0, 'waiting', 0
     Internal::new(text, values![id, place, sealed], is_done)
 }
 
+/// The beginning of a statement by which a row is done.
+fn is_done_now(table: &str, done: &str) -> String {
+    format!(
+        "update {table}
+set state = '{done}', {done}_at = now(), begun = null, sealed = null, error = null, version = version + 1, updated_at = now()"
+    )
+}
+
 impl<T: 'static> Queue<T> {
     /// Claims what is due, of each line the oldest. Who claims one has so many seconds: then it is due again, whatever became
     /// of them.
@@ -176,9 +191,19 @@ returning m.id, m.tries::bigint, m.begun::bigint - 1, {columns}",
             line("e"),
             line("t"),
         );
-        let claimed =
-            move |row: &Row| Ok(Claimed { id: row.column(0)?, tries: row.column(1)?, unended: row.column(2)?, what: read(row)? });
+        let claimed = move |row: &Row| {
+            Ok(Claimed { claim: Claim { id: row.column(0)?, tries: row.column(1)? }, unended: row.column(2)?, what: read(row)? })
+        };
         Internal::new(text, values![seconds, most as u64], all(claimed))
+    }
+
+    /// It is done in the transaction that asks this first, or in none. Gives whether it is still this claim's to do: it may be
+    /// done, or claimed again. Until the transaction ends nobody else claims it.
+    pub fn done_within(&self, claim: Claim) -> Internal<bool> {
+        let Queue { table, done, .. } = self;
+        let text =
+            format!("{}\nwhere id = $1 and {done}_at is null and tries = $2::bigint\nreturning id", is_done_now(table, done));
+        Internal::new(text, values![claim.id, claim.tries], any)
     }
 
     /// It is done: its secrets are wiped. Some that were done so many seconds ago are swept.
@@ -192,16 +217,16 @@ returning m.id, m.tries::bigint, m.begun::bigint - 1, {columns}",
       and t.{done}_at < now() - make_interval(secs => $2::double precision)
     order by t.created_at limit 20
     for update skip locked))
-update {table}
-set state = '{done}', {done}_at = now(), begun = null, sealed = null, error = null, version = version + 1, updated_at = now()
-where id = $1"
+{}
+where id = $1 and {done}_at is null",
+            is_done_now(table, done),
         );
         Internal::new(text, values![id, keep], is_done)
     }
 
     /// It was not done, at this try: again in so many seconds, or, where that is of no use, never. If it was claimed again
     /// since, or is done, this try has no say.
-    pub fn failed(&self, id: Uuid, tries: i64, words: &str, seconds: Option<u64>) -> Internal<()> {
+    pub fn failed(&self, claim: Claim, words: &str, seconds: Option<u64>) -> Internal<()> {
         let Queue { table, done, buries, .. } = self;
         let buried = buries.filter(|_| seconds.is_none()).map_or(String::new(), |statement| {
             format!(", b as (\n{statement}\nfrom m where t.id = (m.payload->>'id')::uuid and t.state = 'running')")
@@ -215,6 +240,6 @@ where id = $1"
   returning *){buried}
 select from m"
         );
-        Internal::new(text, values![id, kept(words), seconds, tries], is_done)
+        Internal::new(text, values![claim.id, kept(words), seconds, claim.tries], is_done)
     }
 }

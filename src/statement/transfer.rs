@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::kept;
+use super::outbox::Claim;
 use super::query::{Guarded, Internal, Sql, all, any, array, done, first, one, values};
 use super::who::{gate, who};
 use crate::permission::{Actor, Right};
@@ -131,14 +132,6 @@ pub struct Progress {
     pub is_broken: bool,
 }
 
-/// The claim of a task: its row, and the number of the try.
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)]
-pub struct Claim {
-    pub task: Uuid,
-    pub tries: i64,
-}
-
 /// Notes how far it is, in a state; its task is ours for so many seconds more. Gives whether our claim still holds.
 pub fn progress(id: Uuid, claim: Claim, progress: &Progress, state: &str, lease: u64) -> Internal<bool> {
     let text = "with t as (
@@ -151,7 +144,7 @@ set done = $3::bigint, created = $4::bigint, updated = $5::bigint, failed = $6::
 where id = $1 and exists (select from t)
 returning id";
     let Progress { done, created, updated, failed, faults, .. } = progress;
-    let sent = values![id, claim.task, *done, *created, *updated, *failed, faults.as_deref(), state, lease, claim.tries];
+    let sent = values![id, claim.id, *done, *created, *updated, *failed, faults.as_deref(), state, lease, claim.tries];
     Internal::new(text, sent, any)
 }
 

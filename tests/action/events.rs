@@ -83,6 +83,33 @@ async fn a_listener_after_runs_as_whose_change_it_was_in_order_and_once() {
 }
 
 #[tokio::test]
+async fn what_a_listener_does_is_done_once_though_the_connection_dies_when_it_is_noted() {
+    let world = flow().await;
+    let ada = world.user("ada", &[]).await;
+    world.sql("create sequence ends").await;
+    world
+        .sql(
+            "create function die() returns trigger language plpgsql as $$ begin
+  if nextval('ends') < 3 then perform pg_terminate_backend(pg_backend_pid()); end if;
+  return new;
+end $$",
+        )
+        .await;
+    world
+        .sql("create trigger die before update on task for each row when (new.done_at is not null) execute function die()")
+        .await;
+    ada.make("ticket", json!({"title": "größe", "weight": 1}), json!({})).await;
+    world.run_tasks();
+    for tries in 1..3 {
+        world.until(&format!("select 1 from task where tries = {tries} and begun is null and error is not null")).await;
+        world.sql("update task set next_at = now()").await;
+    }
+    world.settled().await;
+    assert_eq!(world.sql("select 1 from task where tries = 3 and state = 'done'").await.len(), 1);
+    assert_eq!(ada.get("/api/entry").await.is(200).all("text"), ["create by ada"]);
+}
+
+#[tokio::test]
 async fn what_was_refused_raises_nothing_and_who_was_barred_since_hears_nothing() {
     let world = flow().await;
     let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);

@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rowhouse::statement::transfer::{self, Claim, Progress};
+use rowhouse::statement::outbox::Claim;
+use rowhouse::statement::transfer::{self, Progress};
 use serde_json::{Value as Json, json};
 
 use crate::house::answer::Answer;
@@ -378,7 +379,7 @@ async fn a_claim_that_ran_out_notes_nothing_and_a_failure_says_why() {
     let row = &world.sql("select t.id, k.id, k.tries::bigint from transfer t, task k where k.kind = 'transfer'").await[0];
     let (id, task, claim) = (row.uuid(0).expect("an id"), row.uuid(1).expect("an id"), row.int(2).expect("a number"));
     let note = async |tries: i64| {
-        let claim = Claim { task, tries };
+        let claim = Claim { id: task, tries };
         let progress = Progress { done: 7, ..Progress::default() };
         _ = world.app.store.read(&transfer::progress(id, claim, &progress, "running", 60)).await.expect("asked");
         world.sql(&format!("select done from transfer where id = '{id}'")).await[0].int(0)

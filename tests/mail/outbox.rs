@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::house::smtp::{Says, Smtp};
 use crate::house::{Someone, World};
 use rowhouse::config::Secret;
-use rowhouse::statement::outbox::MAIL;
+use rowhouse::statement::outbox::{Claim, MAIL};
 
 /// A world that sends its letters, and to whom.
 pub async fn with_mail() -> (World, Smtp) {
@@ -152,14 +152,14 @@ async fn a_claim_that_ran_out_has_no_say() {
     let id = world.sql("select id from mail").await[0].uuid(0).expect("an id");
     // Another node has it now, and then has sent it.
     world.sql("update mail set tries = 2").await;
-    let late = MAIL.failed(id, 1, "stale", None);
+    let late = MAIL.failed(Claim { id, tries: 1 }, "stale", None);
     world.app.store.read(&late).await.expect("asked");
     until(&world, "state = 'waiting' and error not like '%stale%'").await;
     world.sql("update mail set next_at = now()").await;
     smtp.letter().await;
     until(&world, "state = 'sent'").await;
     for tries in 1..=3 {
-        world.app.store.read(&MAIL.failed(id, tries, "stale", None)).await.expect("asked");
+        world.app.store.read(&MAIL.failed(Claim { id, tries }, "stale", None)).await.expect("asked");
     }
     until(&world, "state = 'sent' and error is null").await;
 }
