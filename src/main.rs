@@ -155,17 +155,18 @@ fn flags(flags: &Flags) -> Result<Vec<(&'static str, String)>, String> {
     let mut all: Vec<_> = named.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
     for set in &flags.sets {
         let (name, value) = set.split_once('=').ok_or_else(|| format!("--set {set}: KEY=VALUE is wanted"))?;
-        let key = config::KEYS.iter().find(|k| k.name == name).ok_or_else(|| format!("--set {set}: there is no key {name}"))?;
+        let key =
+            config::keys::KEYS.iter().find(|k| k.name == name).ok_or_else(|| format!("--set {set}: there is no key {name}"))?;
         all.push((key.name, value.to_owned()));
     }
     Ok(all)
 }
 
-#[allow(clippy::print_stdout, clippy::print_stderr)] // this is the terminal's side
+#[allow(clippy::print_stderr)] // this is the terminal's side
 fn main() -> ExitCode {
     let line = Line::parse();
     let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
-    let loaded = flags(&line.flags).map_err(|e| vec![e]).and_then(|flags| config::load(&environment, &flags));
+    let loaded = flags(&line.flags).map_err(|e| vec![e]).and_then(|flags| config::layers::load(&environment, &flags));
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(faults) => {
@@ -177,7 +178,7 @@ fn main() -> ExitCode {
     let _log = rowhouse::log::start(&filter); // until the end
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Command::Config = line.command {
-        print!("{}", loaded.describe());
+        say(loaded.describe().trim_end());
         return ExitCode::SUCCESS;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -196,13 +197,12 @@ fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stdout)]
 async fn run(command: Command, config: Config) -> Result<(), String> {
     match command {
-        Command::Serve => start::serve(config, |url| println!("listening on {url}"), stopped()).await,
+        Command::Serve => start::serve(config, |url| say(format!("listening on {url}")), stopped()).await,
         Command::Check => {
             let (schema, actions) = start::project(&config)?;
-            println!("{} entities and {} actions, no complaints", schema.entities().len(), actions.all().len());
+            say(format!("{} entities and {} actions, no complaints", schema.entities().len(), actions.all().len()));
             Ok(())
         }
         Command::Plan => {
@@ -223,17 +223,17 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             Ok(())
         }
         Command::Admin { deed } => {
-            println!("{}", administer(&deed, &config).await?.trim_end());
+            say(administer(&deed, &config).await?.trim_end());
             Ok(())
         }
         Command::New { folder } => {
             rowhouse::project::create(&folder)?;
-            println!("rowhouse serve --project {}", folder.display());
+            say(format!("rowhouse serve --project {}", folder.display()));
             Ok(())
         }
         Command::Mail { deed: Mail::Preview { letter, language } } => {
             let (_, actions) = start::project(&config)?;
-            println!("{}", actions.letters.preview(&letter, language.as_deref())?);
+            say(actions.letters.preview(&letter, language.as_deref())?);
             Ok(())
         }
         Command::Action { deed: Act::Run { action, caller, subject, inputs } } => {
@@ -246,14 +246,14 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             }
             .await;
             opened.close().await;
-            println!("{}", said?);
+            say(said?);
             Ok(())
         }
         Command::Openapi => {
             let (schema, actions) = start::project(&config)?;
             let base = config.public_url.as_deref().unwrap_or_default();
             let source = openapi::Source { schema: &schema, actions: &actions, limits: &config.limits, page: &config.page, base };
-            println!("{:#}", openapi::document(&source, &View::whole()));
+            say(format!("{:#}", openapi::document(&source, &View::whole())));
             Ok(())
         }
         Command::Config => Ok(()),
@@ -302,23 +302,28 @@ fn read_password() -> Result<String, String> {
     }
 }
 
-#[allow(clippy::print_stdout)]
 fn print(report: &migrate::Report) {
     for step in &report.steps {
         if !step.is_borne {
-            println!("-- nodes that run with the files before answer 503 from here on: start them again with the new ones");
+            say("-- nodes that run with the files before answer 503 from here on: start them again with the new ones");
         }
         match &step.risk {
             Risk::Additive => {}
-            Risk::Loses(what) => println!("-- needs --allow-destructive, loses {what}"),
-            Risk::Rewrites(what) => println!("-- needs --allow-destructive, rewrites {what}"),
+            Risk::Loses(what) => say(format!("-- needs --allow-destructive, loses {what}")),
+            Risk::Rewrites(what) => say(format!("-- needs --allow-destructive, rewrites {what}")),
         }
-        println!("{};", step.sql());
+        say(format!("{};", step.sql()));
     }
-    report.values.iter().for_each(|said| println!("-- {said}"));
+    report.values.iter().for_each(|said| say(format!("-- {said}")));
     if report.steps.is_empty() && report.values.is_empty() {
-        println!("-- nothing to do");
+        say("-- nothing to do");
     }
+}
+
+/// Writes a line for whoever called.
+fn say(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    _ = writeln!(std::io::stdout(), "{line}"); // who reads no further, as `head`, wants no more
 }
 
 /// Done at SIGTERM or Ctrl-C.

@@ -46,9 +46,12 @@ pub fn host(address: IpAddr) -> IpAddr {
 pub fn networks(address: IpAddr, behind: Option<IpAddr>, most: u32) -> Vec<(String, i64)> {
     let own = host(address);
     // In some classes: who makes them up makes no more keys than that.
-    let class = |behind: IpAddr| match host(behind) {
-        IpAddr::V4(address) => address.octets().iter().map(|octet| usize::from(*octet)).sum::<usize>() % CLASSES,
-        IpAddr::V6(address) => address.octets().iter().map(|octet| usize::from(*octet)).sum::<usize>() % CLASSES,
+    let class = |behind: IpAddr| {
+        let octets = match host(behind) {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        octets.into_iter().map(usize::from).sum::<usize>() % CLASSES
     };
     let behind = behind.map(|behind| (format!("{own} #{}", class(behind)), i64::from((most / OF_CLIENT).max(1))));
     let site = site(address).map(|site| (format!("{site}/{SITE_BITS}"), i64::from(most) * i64::from(HOSTS_OF_SITE)));

@@ -446,7 +446,7 @@ fn no_document_takes_more_than_it_is_long() {
     const SMALL: usize = 1500;
     const TIMES: usize = 4;
     let (schema, _) = rowhouse::project::load(std::path::Path::new("tests/projects/odd")).expect("a project");
-    let config = rowhouse::config::load(&std::collections::BTreeMap::new(), &[]).expect("defaults").config;
+    let config = rowhouse::config::layers::load(&std::collections::BTreeMap::new(), &[]).expect("defaults").config;
     let planner = Planner { schema: &schema, limits: &config.limits, page: &config.page };
     let order = schema.entity("order").expect("there");
     let read = |text: &str| {

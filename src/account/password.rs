@@ -232,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_check_costs_the_same_whatever_the_stored_form_cost() {
-        let mut config = crate::config::load(&std::collections::BTreeMap::new(), &[]).expect("good").config;
+        let mut config = crate::config::layers::load(&std::collections::BTreeMap::new(), &[]).expect("good").config;
         config.password_cost = 9;
         let hasher = Hasher::new(&config).expect("threads");
         let cheap = hash("x", 5).expect("hashed");

@@ -6,7 +6,8 @@
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::run::{Call, Means, Run};
+use super::call::Call;
+use super::run::{Means, Run};
 use super::{Action, SubjectUse};
 use crate::access::write::{Deed, Lifted, Settled};
 use crate::error::{Error, Fault, Result};

@@ -3,6 +3,7 @@
 //! In charge of: what an action is. Reading and checking files is [`file`] (and `outcome`), what callers send is [`input`],
 //! values are [`value`], running is [`run`], what is code in the server is [`performer`].
 
+pub mod call;
 pub mod directive;
 pub mod event;
 pub mod file;

@@ -4,7 +4,6 @@
 //! same deeds as `/api`.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -12,13 +11,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
+use super::call::Call;
 use super::event::{self, Event};
 use super::performer::password_check;
 use super::value::render;
 use super::{Action, Actions, Deed as Does, SubjectUse, input, task};
 use crate::access::write::Deed;
 use crate::access::{Execution, Source, may_execute};
-use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::{Tokens, hash};
@@ -31,9 +30,7 @@ use crate::outgoing::{Outgoing, Request};
 use crate::plan::Planner;
 use crate::plan::change::Change;
 use crate::request::body::uuid;
-use crate::request::once::Once;
 use crate::schema::{Entity, Schema};
-use crate::share::networks;
 use crate::statement::event::Origin;
 use crate::statement::outbox::Task;
 use crate::statement::query::Internal;
@@ -90,70 +87,6 @@ impl Means<'_> {
             self.tasks.wake();
             self.transfers.wake();
         }
-    }
-}
-
-/// A call.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// Its own, however often its transaction is done.
-    pub id: Uuid,
-    /// Who calls.
-    pub caller: Caller,
-    /// From where.
-    pub address: IpAddr,
-    /// Where it comes from by the word of a proxy that isn't trusted.
-    pub behind: Option<IpAddr>,
-    /// Whether it is the server's own: a schedule, a listener, the terminal.
-    pub is_own: bool,
-    /// With what, as the browser says.
-    pub agent: String,
-    /// The request's id: ours.
-    pub request: String,
-    /// What its sender calls it.
-    pub sent_request: Option<String>,
-    /// The row that the path names.
-    pub subject: Option<String>,
-    /// What was sent.
-    pub attributes: Map<String, Json>,
-    /// Whether everything is rolled back in the end.
-    pub is_rehearsal: bool,
-    /// What the call is, where it is to be done once.
-    pub once: Option<Once>,
-}
-
-impl Call {
-    /// One of the server's own, with no inputs. `agent`: which part of it calls; `request`: what its changes are noted with.
-    pub fn own(caller: Caller, agent: &str, request: Uuid) -> Call {
-        Call {
-            id: Uuid::now_v7(),
-            caller,
-            address: Ipv4Addr::LOCALHOST.into(),
-            behind: None,
-            is_own: true,
-            agent: agent.to_owned(),
-            request: request.to_string(),
-            sent_request: None,
-            subject: None,
-            attributes: Map::new(),
-            is_rehearsal: false,
-            once: None,
-        }
-    }
-
-    /// The networks that its attempts are counted for, each with its most, where one address has `most`.
-    pub fn networks(&self, most: u32) -> Vec<(String, i64)> {
-        networks(self.address, self.behind, most)
-    }
-
-    /// What is noted with its changes.
-    pub fn origin(&self) -> Origin<'_> {
-        Origin { request: &self.request, sent_request: self.sent_request.as_deref(), ..Origin::default() }
-    }
-
-    /// What the session's row says of the device.
-    pub fn device(&self) -> String {
-        self.agent.chars().filter(|c| !c.is_control()).take(500).collect()
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::call::Call;
 use super::event::{self, Event, Heard};
-use super::run::{Call, Means};
+use super::run::Means;
 use super::transfer;
 use crate::account::Caller;
 use crate::error::{Error, short};

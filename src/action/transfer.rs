@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::run::{Call, Means};
+use super::call::Call;
+use super::run::Means;
 use table::Format;
 
 use crate::access::write::Deed;

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn of(lines: &[(&'static str, &str)], trusted: &str, peer: &str) -> (String, Option<String>) {
-        let loaded = crate::config::load(&std::collections::BTreeMap::new(), &[("trusted_proxies", trusted.to_owned())]);
+        let loaded = crate::config::layers::load(&std::collections::BTreeMap::new(), &[("trusted_proxies", trusted.to_owned())]);
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"));

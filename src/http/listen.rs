@@ -14,9 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tower::ServiceExt as _;
 
+use super::asked::Door;
 use super::client_address::Peer;
 use super::outflow::{Pulse, State, Taken, Watched};
-use super::{App, Door, service};
+use super::{App, service};
 use crate::share::{Asker, Shares};
 
 /// How HTTP/2 begins.

@@ -3,6 +3,7 @@
 //! In charge of: one warp filter that takes a request apart, the time and size limits around it, and the layers. Routes are
 //! in [`route`], answers in [`reply`], connections in [`listen`].
 
+pub mod asked;
 pub mod client_address;
 pub mod limit;
 pub mod listen;
@@ -12,7 +13,6 @@ pub mod reply;
 pub mod route;
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::{Tokens, Worth};
 use crate::action::Actions;
-use crate::action::run::{Call, Means};
+use crate::action::run::Means;
 use crate::config::Config;
 use crate::document::Place;
 use crate::error::{Error, Fault, Over, Result};
@@ -41,14 +41,12 @@ use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
 use crate::plan::Planner;
 use crate::request::media::Form;
-use crate::request::once::Once;
-use crate::request::precondition::Expected;
 use crate::schema::Schema;
 use crate::share::{self, Asker, Shares};
-use crate::statement::event::Origin;
 use crate::statement::outbox::Task;
 use crate::store::Store;
-use client_address::{ClientAddress, Peer, Warned, client_address};
+use asked::{Asked, Door};
+use client_address::{Peer, Warned, client_address};
 use metrics::Metrics;
 use outflow::Outflow;
 use reply::{Content, Response};
@@ -113,90 +111,6 @@ impl App {
     }
 }
 
-/// Through which listener a request comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// Everything.
-    Public,
-    /// `/metrics`, `/healthz` and `/readyz`, for whoever reaches it.
-    Metrics,
-}
-
-/// A request, taken apart.
-pub struct Asked {
-    /// Through which listener it came.
-    pub door: Door,
-    /// The method; HEAD is GET.
-    pub method: Method,
-    /// The path as it came, percent-encoded.
-    pub path: String,
-    /// The query as it came.
-    pub query: String,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// Who it says it comes from.
-    pub caller: Caller,
-    /// From where it comes: the socket's address, or what a trusted proxy says.
-    pub address: IpAddr,
-    /// Where it comes from by the word of a proxy that isn't trusted: tells clients apart in counts, and nothing else.
-    pub behind: Option<IpAddr>,
-    /// Its id: ours.
-    pub id: String,
-    /// What its sender calls it.
-    pub sent_id: Option<String>,
-}
-
-impl Asked {
-    /// A header; what is no text is U+FFFD, which nothing takes.
-    pub fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"))
-    }
-
-    /// A header that is a list, its lines joined.
-    pub fn list(&self, name: HeaderName) -> Option<String> {
-        let lines: Vec<_> = self.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("\u{fffd}")).collect();
-        (!lines.is_empty()).then(|| lines.join(","))
-    }
-
-    /// What the request is, where it is to be done once.
-    ///
-    /// # Errors
-    /// 400 for a key that is none.
-    pub fn once(&self, body: &[u8]) -> Result<Option<Once>> {
-        let header = self.header(HeaderName::from_static("idempotency-key"));
-        let path = percent_encoding::percent_decode_str(&self.path).decode_utf8_lossy();
-        Once::read(header, self.method.as_str(), &path, body).map_err(|fault| Error::Unreadable(vec![fault]))
-    }
-
-    /// As actions know it: of one that sends nothing.
-    pub fn call(&self) -> Call {
-        Call {
-            id: Uuid::now_v7(),
-            caller: self.caller,
-            address: self.address,
-            behind: self.behind,
-            is_own: false,
-            agent: self.header(header::USER_AGENT).unwrap_or_default().to_owned(),
-            request: self.id.clone(),
-            sent_request: self.sent_id.clone(),
-            subject: None,
-            attributes: serde_json::Map::new(),
-            is_rehearsal: false,
-            once: None,
-        }
-    }
-
-    /// What is noted with its changes.
-    pub fn origin(&self) -> Origin<'_> {
-        Origin { request: &self.id, sent_request: self.sent_id.as_deref(), ..Origin::default() }
-    }
-
-    /// The version of the row that a change is made for.
-    pub fn expected(&self) -> Expected {
-        Expected::read(self.list(header::IF_MATCH).as_deref())
-    }
-}
-
 /// The header that carries a request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -224,12 +138,9 @@ pub fn service(
         .and(warp::body::stream())
         .then(move |method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, peer: Option<Peer>, body| {
             let app = inner.clone();
-            let from = client_address(&app.config, &headers, peer, &app.warned);
-            let hosts = headers.get_all(header::HOST).iter().count();
-            let is_hosted = if peer.is_some_and(|peer| peer.names_host) { hosts == 1 } else { hosts <= 1 };
             // What answers is large, and every layer around it moves what it is given: a pointer.
             Box::pin(async move {
-                reply::sent(edge(&app, door, (method, path.as_str().to_owned(), query, headers, from), is_hosted, body).await)
+                reply::sent(edge(&app, door, (method, path.as_str().to_owned(), query, headers), peer, body).await)
             })
         });
     ServiceBuilder::new()
@@ -286,18 +197,19 @@ fn cors(origins: &[String]) -> CorsLayer {
 async fn edge<B: bytes::Buf>(
     app: &App,
     door: Door,
-    (method, path, query, headers, from): (Method, String, String, HeaderMap, ClientAddress),
-    is_hosted: bool,
+    (method, path, query, headers): (Method, String, String, HeaderMap),
+    peer: Option<Peer>,
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
 ) -> Response {
     let started = std::time::Instant::now();
+    let from = client_address(&app.config, &headers, peer, &app.warned);
     let (id, sent_id) = (Uuid::now_v7().to_string(), sent_id(&headers));
     let caller = caller(app, &headers);
     let method = if method == Method::HEAD { Method::GET } else { method };
     let asked = Asked { door, method, path, query, headers, caller, address: from.address, behind: from.behind, id, sent_id };
     let longest = if route::is_upload(&asked) { app.config.limits.file_time } else { app.config.limits.request };
     let asker = Asker { session: asked.caller.session, address: asked.address };
-    let answered = tokio::time::timeout(longest, caught(share::on_behalf(asker, answer(app, &asked, is_hosted, body)))).await;
+    let answered = tokio::time::timeout(longest, caught(share::on_behalf(asker, answer(app, &asked, peer, body)))).await;
     let answered = answered.map(|answered| answered.and_then(|response| counted(app, &asked, asker, response)));
     let mut response = match answered {
         Ok(Ok(response)) => response,
@@ -348,10 +260,11 @@ fn refuse(app: &App, error: &Error, asked: &Asked) -> Response {
 async fn answer<B: bytes::Buf>(
     app: &App,
     asked: &Asked,
-    is_hosted: bool,
+    peer: Option<Peer>,
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
 ) -> Result<Response> {
-    if !is_hosted {
+    let hosts = asked.headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && peer.is_some_and(|peer| peer.names_host)) {
         return Err(Error::Unreadable(vec![Fault::new("bad-host", "A request names its host, once.")]));
     }
     if asked.path.len() + asked.query.len() > app.config.limits.url {

@@ -17,8 +17,9 @@ use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use matchit::Router;
 
+use super::App;
+use super::asked::{Asked, Door};
 use super::reply::{self, Response};
-use super::{App, Asked, Door};
 use crate::access::{self, Source};
 use crate::document;
 use crate::error::{Error, Result};

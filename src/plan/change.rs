@@ -292,9 +292,7 @@ impl<'s> Change<'s> {
 
     /// Takes the passwords and secrets that are to be made.
     pub fn take_secrets(&mut self) -> Vec<(&'s Column, String)> {
-        let (secrets, others) = self.unfinished.drain(..).partition(|(column, _)| column.kind.is_secret());
-        self.unfinished = others;
-        secrets
+        self.unfinished.extract_if(.., |(column, _)| column.kind.is_secret()).collect()
     }
 
     /// Sets what was made of a value.
@@ -304,9 +302,7 @@ impl<'s> Change<'s> {
 
     /// Cleans markup: once the change is allowed. What is wrong with it becomes a fault; `place`: where its attributes stand.
     pub fn clean(&mut self, place: &str) {
-        let (secrets, markup) = self.unfinished.drain(..).partition(|(column, _)| column.kind.is_secret());
-        self.unfinished = secrets;
-        let markup: Vec<(&Column, String)> = markup;
+        let markup: Vec<_> = self.unfinished.extract_if(.., |(column, _)| !column.kind.is_secret()).collect();
         for (column, text) in markup {
             match column.kind.clean(&column.bounds, &text) {
                 Ok(text) => self.finish(column, text),
@@ -348,8 +344,8 @@ impl<'s> Change<'s> {
         }
     }
 
-    /// Fills in defaults, and names what is missing. `by_action`: whether an action makes the row, which sets what clients may not. `has`: whether attributes and relationships were sent at all, for
-    /// faults point at what is there (ER3).
+    /// Fills in defaults, and names what is missing. `by_action`: whether an action makes the row, which sets what clients may
+    /// not. `has`: whether attributes and relationships were sent at all, for faults point at what is there (ER3).
     pub fn complete(&mut self, entity: &'s Entity, has: [bool; 2], by_action: bool) {
         let [attributes, relationships] = [("/data/attributes", has[0]), ("/data/relationships", has[1])]
             .map(|(at, is_there)| if is_there { at } else { "/data" });

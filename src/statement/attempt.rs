@@ -72,7 +72,8 @@ was as (select t.* from rowhouse.attempt t join k using (key) where t.since >= n
 judged as (
   select exists (
     select from was where was.tries >= {free}::bigint
-      and now() < was.last + make_interval(secs => least(power(2::double precision, least(was.tries - {free}::bigint, 30)), {most}::double precision))
+      and now() < was.last + make_interval(secs => least(
+        power(2::double precision, least(was.tries - {free}::bigint, 30)), {most}::double precision))
   ) as is_early),
 counted as (
   insert into rowhouse.attempt as t (key, tries, since, last) select k.key, 1, now(), now() from k, judged where not is_early

@@ -8,6 +8,7 @@ mod bounded;
 mod known;
 pub mod local;
 pub mod migrate;
+mod pool;
 mod send;
 mod shared;
 
@@ -18,9 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{Object, Pool, PoolError};
+use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{NoTls, config::SslMode};
 use uuid::Uuid;
 
 use crate::config::Database;
@@ -33,6 +34,7 @@ use crate::statement::row::Row;
 use crate::statement::who::Known;
 use bounded::{Bounded, Use};
 use known::Callers;
+use pool::Tls;
 use send::{SCHEMA_CHANGED, execute, ready, translate};
 use shared::Shared;
 
@@ -105,12 +107,6 @@ pub struct Scope {
     is_running: bool,
 }
 
-#[derive(Clone)]
-enum Tls {
-    None,
-    Rustls(tokio_postgres_rustls::MakeRustlsConnect),
-}
-
 /// Does something that is one transaction, and does it once more where it met a parallel one.
 ///
 /// # Errors
@@ -130,15 +126,11 @@ impl Store {
     pub fn open(url: &str, limits: &Database) -> Result<Store, String> {
         let mut config = tokio_postgres::Config::from_str(url).map_err(|_| "database.url can't be read".to_owned())?;
         config.connect_timeout(limits.connect).application_name("rowhouse");
-        let tls = match config.get_ssl_mode() {
-            SslMode::Disable => Tls::None,
-            _ if config.get_hosts().iter().all(|h| matches!(h, tokio_postgres::config::Host::Unix(_))) => Tls::None,
-            _ => Tls::Rustls(tokio_postgres_rustls::MakeRustlsConnect::new(certificates()?)),
-        };
-        let pool = pool(config.clone(), &tls, limits, limits.pool, limits.statement)?;
-        let small = pool_of_shared(config, &tls, limits)?;
+        let tls = Tls::of(&config)?;
+        let own = pool::of(config.clone(), &tls, limits, limits.pool, limits.statement)?;
+        let small = pool::of_shared(config, &tls, limits)?;
         let memory = Memory {
-            pools: [pool.clone(), small.clone()],
+            pools: [own.clone(), small.clone()],
             prepared: Bounded::new(limits.shapes),
             shapes: Bounded::new(limits.shapes),
             callers: Callers::new(limits.callers, limits.proof),
@@ -147,7 +139,14 @@ impl Store {
             served: Mutex::default(),
         };
         let shares = Arc::new(Shares::new(limits.pool));
-        Ok(Store { pool, shares, wait: limits.wait, shared: Arc::new(Shared::new(small, limits)), tls, memory: Arc::new(memory) })
+        Ok(Store {
+            pool: own,
+            shares,
+            wait: limits.wait,
+            shared: Arc::new(Shared::new(small, limits)),
+            tls,
+            memory: Arc::new(memory),
+        })
     }
 
     /// Runs one statement outside of any transaction.
@@ -443,54 +442,4 @@ impl Drop for Scope {
             }
         });
     }
-}
-
-fn pool(
-    mut config: tokio_postgres::Config,
-    tls: &Tls,
-    limits: &Database,
-    size: usize,
-    statement: Duration,
-) -> Result<Pool, String> {
-    let timeout = statement.as_millis();
-    config.options(format!(
-        "-c jit=off -c timezone=UTC -c datestyle=ISO -c search_path=public -c extra_float_digits=1 -c statement_timeout={timeout} \
-         -c idle_in_transaction_session_timeout={} -c plan_cache_mode=force_generic_plan -c lock_timeout={}",
-        timeout * 2,
-        limits.lock.as_millis()
-    ));
-    let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = match tls {
-        Tls::None => Manager::from_config(config, NoTls, settings),
-        Tls::Rustls(tls) => Manager::from_config(config, tls.clone(), settings),
-    };
-    let age = limits.recycle;
-    Pool::builder(manager)
-        .max_size(size)
-        .wait_timeout(Some(limits.wait))
-        .create_timeout(Some(limits.connect))
-        .recycle_timeout(Some(limits.connect))
-        .pre_recycle(Hook::sync_fn(move |_, metrics| match metrics.age() > age {
-            true => Err(HookError::message("old")),
-            false => Ok(()),
-        }))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|e| e.to_string())
-}
-
-fn pool_of_shared(config: tokio_postgres::Config, tls: &Tls, limits: &Database) -> Result<Pool, String> {
-    // twice as many as are shared: those that grew old serve their last reads while the next ones are made
-    pool(config, tls, limits, (limits.shared * 2).max(1), limits.small)
-}
-
-fn certificates() -> Result<rustls::ClientConfig, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
 }

@@ -42,6 +42,8 @@ impl Shared {
 
     pub fn close(&self) {
         self.pool.close();
+        // Who still reads on one keeps it.
+        self.places.iter().filter_map(|place| place.try_lock().ok()).for_each(|mut place| *place = None);
     }
 
     /// Reads; none where there is no connection to be had, or the statement took too long for one that is shared.

@@ -8,7 +8,8 @@ use std::sync::{Arc, LazyLock};
 
 use bolero::check;
 use rowhouse::action::transfer::table::{self, Format};
-use rowhouse::config::{Config, load};
+use rowhouse::config::Config;
+use rowhouse::config::layers::load;
 use rowhouse::error::{Fault, Source};
 use rowhouse::plan::{Pick, Plan, Planner};
 use rowhouse::request::precondition::Expected;

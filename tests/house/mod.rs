@@ -16,7 +16,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rowhouse::config::{self, Config, Secret};
-use rowhouse::http::{App, Door, listen};
+use rowhouse::http::asked::Door;
+use rowhouse::http::{App, listen};
 use rowhouse::start::{self, Destructive};
 use rowhouse::store::Store;
 use rowhouse::store::local::{Cluster, Options};
@@ -58,7 +59,7 @@ pub fn database_url(name: &str) -> String {
 }
 
 fn settings(url: &str) -> Config {
-    let loaded = config::load(&BTreeMap::new(), &[("listen", "127.0.0.1:0".to_owned())]).expect("defaults");
+    let loaded = config::layers::load(&BTreeMap::new(), &[("listen", "127.0.0.1:0".to_owned())]).expect("defaults");
     let mut config = loaded.config;
     config.project = PathBuf::from("examples/newsroom");
     config.database.url = Some(Secret::new(url));

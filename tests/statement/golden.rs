@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use rowhouse::config::{Config, load};
+use rowhouse::config::Config;
+use rowhouse::config::layers::load;
 use rowhouse::permission::Right;
 use rowhouse::plan::change::Change;
 use rowhouse::plan::{Pick, Plan, Planner};

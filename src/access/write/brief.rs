@@ -18,7 +18,8 @@ use crate::statement::read::change::Brief;
 use crate::statement::who::Known;
 use crate::store::Store;
 
-use super::{explain, unsaid_callers};
+use super::explain::explain;
+use super::unsaid_callers;
 
 /// A write, as far as that says which way it goes.
 pub struct Way<'a, 's> {

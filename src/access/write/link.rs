@@ -4,8 +4,9 @@
 
 use uuid::Uuid;
 
+use super::Deed;
+use super::explain::explain;
 use super::held::Held;
-use super::{Deed, explain};
 use crate::access::{self, Source};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;

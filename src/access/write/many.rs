@@ -3,12 +3,14 @@
 //! In charge of: which neighbours may share their statements. A batch is only a shorter way to the same end: whatever
 //! goes wrong in one is found out again one by one ([`Pace::Single`]), so that the error is the operation's own.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use uuid::Uuid;
 
+use super::explain::explain;
 use super::held::Held;
-use super::{Deed, UPDATE, explain, gates, ones};
+use super::{Deed, UPDATE, gates, ones};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
 use crate::plan::change::{Change, LinkChange};
@@ -182,10 +184,14 @@ impl<'s> Deed<'s> {
 }
 
 /// Changes that are allowed, with their markup cleaned.
-fn cleaned<'a, 's: 'a>(changes: impl Iterator<Item = &'a Change<'s>>) -> Result<Vec<Change<'s>>> {
-    let cleaned = changes.cloned().map(|mut change| {
+fn cleaned<'a, 's>(changes: impl Iterator<Item = &'a Change<'s>>) -> Result<Vec<Cow<'a, Change<'s>>>> {
+    let cleaned = changes.map(|change| {
+        if change.unfinished.is_empty() {
+            return Ok(Cow::Borrowed(change)); // what shares statements has no faults
+        }
+        let mut change = change.clone();
         change.clean("/data/attributes");
-        change.check().map(|()| change)
+        change.check().map(|()| Cow::Owned(change))
     });
     cleaned.collect()
 }

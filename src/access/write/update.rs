@@ -2,9 +2,10 @@
 
 use futures_util::future::BoxFuture;
 
+use super::explain::explain;
 use super::held::Held;
 use super::link::{Made, own_lock};
-use super::{Deed, UPDATE, explain, gates, ones};
+use super::{Deed, UPDATE, gates, ones};
 use crate::error::{Error, Fault, Result};
 use crate::permission::Right;
 use crate::plan::change::Change;

@@ -41,7 +41,7 @@ fn make(with: &Map<String, Json>) -> Result<Json> {
     }
     let (kind, content) = match text(with, "format").as_str() {
         "csv" => {
-            let texts = if with.get("verbatim") == Some(&Json::Bool(true)) { Texts::Verbatim } else { Texts::Harmless };
+            let texts = Texts::of(with.get("verbatim") == Some(&Json::Bool(true)));
             let mut file = csv::head(&columns, texts)?;
             for row in &rows {
                 file.extend(csv::record(columns.iter().map(|name| row.get(*name)), texts)?);

@@ -46,10 +46,10 @@ async fn send(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
 /// In which letters are counted, in seconds.
 const HOUR: u64 = 60 * 60;
 
-/// Counts a letter: per recipient, of each kind of letter apart, so that nobody keeps anybody's from coming by causing others; and per
-/// sender, where it is somebody's request that sends it. Letters that nobody waits for, a listener's, are apart from those whose
-/// sender is told: by that nobody finds out to whom there were others. A listener's, for which there is no room, is tried again
-/// later.
+/// Counts a letter: per recipient, of each kind of letter apart, so that nobody keeps anybody's from coming by causing
+/// others; and per sender, where it is somebody's request that sends it. Letters that nobody waits for, a listener's, are
+/// apart from those whose sender is told: by that nobody finds out to whom there were others. A listener's, for which there
+/// is no room, is tried again later.
 ///
 /// # Errors
 /// 429 where there were too many in an hour.

@@ -4,7 +4,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Gives, Performer, plain, text};
 use crate::account::token::hash;
-use crate::action::run::{Call, Checked, Means, Run};
+use crate::action::call::Call;
+use crate::action::run::{Checked, Means, Run};
 use crate::action::{Action, Deed, value};
 use crate::budget::Budget;
 use crate::error::{Error, Result};

@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
                 let verb = if *is_added { Verb::Add } else { Verb::Remove };
                 self.links(row, relation, to, verb, permission.as_ref()).await
             }
-            Does::Perform { performer, with, by_peek } => self.performs(outcome, (performer, *by_peek), with).await,
+            Does::Perform { performer, with, by_peek } => self.performs(outcome, performer, *by_peek, with).await,
             Does::Respond { directive, with } => self.responds(directive, with).await,
             Does::RespondRow { row } => {
                 let (entity, id) = self.row(row)?;
@@ -183,7 +183,8 @@ impl<'a> Run<'a> {
     async fn performs(
         &mut self,
         outcome: &'a Outcome,
-        (performer, by_peek): (&Performer, bool),
+        performer: &Performer,
+        by_peek: bool,
         with: &[(String, Template)],
     ) -> Result<Json> {
         if self.asked.is_rehearsal && performer.is_secret {

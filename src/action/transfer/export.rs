@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::import::line;
 use super::table::{Format, csv};
-use super::{PART, Transfer, import};
+use super::{PART, Transfer};
 use crate::access::{self, Source};
 use crate::document::{self, Place};
 use crate::error::{Error, Result};
@@ -41,7 +42,7 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     let means = transfer.means;
     means.store.read(&statement::clear(transfer.id)).await?; // what a node before us wrote
     let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
-    let columns = import::columns(transfer.entity);
+    let columns = line::columns(transfer.entity);
     let texts = match transfer.format {
         Format::Csv(texts) => Some(texts),
         Format::Json | Format::Workbook => None,

@@ -1,14 +1,16 @@
 //! Imports: rows of a file become rows of an entity, created or, by a unique column, updated.
 //!
-//! In charge of: all or nothing, or each on its own; and what is told of each row that can't be.
+//! In charge of: all or nothing, or each on its own; and what is told of each row that can't be. What a row says is in [`line`].
+
+pub mod line;
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::Transfer;
-use super::table::{Cell, Format, Line, parts};
+use super::table::{Cell, Line, parts};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::action::event::settle;
@@ -16,10 +18,9 @@ use crate::error::{Error, Fault, Result, Source};
 use crate::permission::Right;
 use crate::plan::Planner;
 use crate::plan::change::Change;
-use crate::request::body::{self, uuid};
+use crate::request::body::uuid;
 use crate::request::precondition::Expected;
 use crate::schema::kind::{Bounds, Kind};
-use crate::schema::{Entity, Link, LinkRule, Relation, Write};
 use crate::statement::action as statement;
 use crate::statement::event::Origin;
 use crate::statement::kept;
@@ -140,12 +141,12 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     let mut is_asked = false;
     while let Some(batch) = rows.recv().await {
         for line in batch? {
-            let mut change = change(transfer, &line, Uuid::nil(), transfer.key.is_none());
+            let mut change = line::change(transfer, &line, Uuid::nil(), transfer.key.is_none());
             if !is_asked {
                 // Whoever may not so much as use the entities is told nothing of the form.
                 begin(transfer).await?.require_entities(&change).await?;
                 is_asked = true;
-                let unknown = unknown(transfer, &line);
+                let unknown = line::unknown(transfer, &line);
                 if !unknown.is_empty() {
                     tally.fail(line.number, &unknown);
                     return Ok(());
@@ -162,35 +163,6 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
         tally.noted = tally.faults.len();
     }
     Ok(())
-}
-
-/// More unknown columns than this are told once and not for each row.
-const UNKNOWN: usize = 20;
-
-/// The columns of a table that the entity doesn't have, where these are so many that it is another table: its rows all have
-/// them. Of JSON each row has names of its own.
-fn unknown(transfer: &Transfer<'_>, line: &Line) -> Vec<Fault> {
-    if transfer.format == Format::Json {
-        return vec![];
-    }
-    let names = line.iter().map(|(name, _)| name).filter(|name| *name != "id" && !is_known(transfer.entity, name));
-    let attributes: Map<String, Json> = names.take(FAULTS).map(|name| (name.to_owned(), Json::Null)).collect();
-    let document = json!({"data": {"type": transfer.entity.name, "attributes": attributes}});
-    match body::resource(&document) {
-        Ok(resource) if attributes.len() > UNKNOWN => {
-            planner(transfer).change(transfer.entity, Uuid::nil(), false, &resource).faults
-        }
-        Ok(_) | Err(_) => vec![], // what is made here is a resource
-    }
-}
-
-/// A relation that a file may have a column of.
-fn to_one<'e>(entity: &'e Entity, name: &str) -> Option<&'e Relation> {
-    entity.relation(name).filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared)
-}
-
-fn is_known(entity: &Entity, name: &str) -> bool {
-    entity.column(name).is_some() || to_one(entity, name).is_some()
 }
 
 fn wrong(change: &Change<'_>) -> Option<Vec<Fault>> {
@@ -260,7 +232,7 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
         };
         lines.retain(|line| line.number > tally.counts.done); // a node before us did the others
         if let Some(line) = lines.first().filter(|_| !is_asked) {
-            let unknown = unknown(transfer, line);
+            let unknown = line::unknown(transfer, line);
             if !unknown.is_empty() {
                 tally.is_broken = true;
                 tally.fail(line.number, &unknown);
@@ -300,7 +272,7 @@ async fn apart(transfer: &Transfer<'_>, lines: Vec<Line>) -> Result<Vec<Vec<Keye
             transfer.entity.column(name).map_or((&Kind::Uuid, &anything), |column| (&column.kind, &column.bounds));
         let fit = |line: &Line| {
             let cell = line.get(name).filter(|cell| !cell.is_empty())?;
-            kind.check(bounds, &typed(kind, cell)).ok() // what doesn't fit is no key, and is told when the row is looked at
+            kind.check(bounds, &line::typed(kind, cell)).ok() // what doesn't fit is no key, and is told when the row is looked at
         };
         keys = transfer.means.store.read(&keyed::compared(kind, &lines.iter().map(fit).collect::<Vec<_>>())).await?;
     }
@@ -369,11 +341,11 @@ async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]
     }
     let by_id = transfer.key.as_deref() == Some("id");
     let steps = lines.iter().enumerate().map(|(at, (line, _))| match known.get(&at) {
-        Some(id) => Step::Update(change(transfer, line, *id, false), Expected::Any),
+        Some(id) => Step::Update(line::change(transfer, line, *id, false), Expected::Any),
         None => {
             let sent = line.get("id").filter(|id| by_id && !id.is_empty()).map(Cell::json);
             let chosen = sent.as_ref().and_then(Json::as_str).and_then(uuid).filter(|_| transfer.entity.client_ids);
-            let mut made = change(transfer, line, chosen.unwrap_or_else(Uuid::now_v7), true);
+            let mut made = line::change(transfer, line, chosen.unwrap_or_else(Uuid::now_v7), true);
             if sent.is_some() && chosen.is_none() {
                 made.faults.push(Fault::new("no-row", "There is no row of this `id` that you know of.").at("/data/id"));
             }
@@ -381,70 +353,4 @@ async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]
         }
     });
     Ok(steps.collect())
-}
-
-/// A row of a file as a change, like the document that a client would send. What the system sets is left out.
-fn change<'a>(transfer: &Transfer<'a>, line: &Line, id: Uuid, is_new: bool) -> Change<'a> {
-    let entity = transfer.entity;
-    let (mut attributes, mut relationships, mut faults) = (Map::new(), Map::new(), vec![]);
-    for (name, cell) in line.iter() {
-        match (entity.column(name), to_one(entity, name)) {
-            (Some(column), _) if column.kind.is_secret() => {
-                faults.push(
-                    Fault::new("secret", format!("`{name}` can't be imported."))
-                        .at(format!("/data/attributes{}", body::step(name))),
-                );
-            }
-            (Some(column), _) if column.write == Write::System => {}
-            (Some(column), _) => {
-                // An empty cell says nothing of what can't be empty, and nothing of a new row.
-                if !(cell.is_empty() && (is_new || column.refuses_null())) {
-                    attributes.insert(name.to_owned(), typed(&column.kind, cell));
-                }
-            }
-            (None, Some(relation)) => {
-                let target = &transfer.means.schema.target(relation).name;
-                let to = if cell.is_empty() { Json::Null } else { json!({"type": target, "id": cell.json()}) };
-                relationships.insert(name.to_owned(), json!({"data": to}));
-            }
-            (None, None) if name == "id" => {}
-            (None, None) => _ = attributes.insert(name.to_owned(), cell.json()), // unknown, and told so
-        }
-    }
-    let mut document = json!({"data": {"type": entity.name, "attributes": attributes, "relationships": relationships}});
-    if !is_new {
-        document["data"]["id"] = json!(id);
-    }
-    match body::resource(&document) {
-        Ok(resource) => {
-            let mut change = planner(transfer).change(entity, id, is_new, &resource);
-            change.faults.extend(faults);
-            change
-        }
-        Err(more) => {
-            faults.extend(more);
-            Change::links(entity, id, None, faults)
-        }
-    }
-}
-
-/// A cell as the JSON that a column takes; what doesn't fit stays text, and is refused as such.
-fn typed(kind: &Kind, cell: &Cell) -> Json {
-    match (kind, cell) {
-        // A day is its midnight, and midnight its day.
-        (Kind::Datetime, Cell::Date(day)) => format!("{day}T00:00:00Z").into(),
-        (Kind::Date, Cell::Datetime(time)) => time.strip_suffix("T00:00:00Z").unwrap_or(time).into(),
-        (Kind::Json, Cell::Json(value)) => value.clone(),
-        _ => match cell.json() {
-            Json::String(text) if !kind.is_written_as_text() => serde_json::from_str(text.trim()).unwrap_or(Json::String(text)),
-            other => other,
-        },
-    }
-}
-
-/// The columns that a file of an entity has, in order.
-pub fn columns(entity: &Entity) -> Vec<String> {
-    let attributes = entity.columns.iter().filter(|c| c.is_served()).map(|c| c.name.clone());
-    let ones = entity.relations.iter().filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared);
-    ["id".to_owned()].into_iter().chain(attributes).chain(ones.map(|r| r.name.clone())).collect()
 }

@@ -49,8 +49,7 @@ impl Format {
     /// Of a transfer's row.
     pub fn of(name: &str, is_verbatim: bool) -> Format {
         match name {
-            "csv" if is_verbatim => Format::Csv(Texts::Verbatim),
-            "csv" => Format::Csv(Texts::Harmless),
+            "csv" => Format::Csv(Texts::of(is_verbatim)),
             "json" => Format::Json,
             _ => Format::Workbook,
         }

@@ -6,11 +6,13 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Route, What, description};
 use crate::access::view::View;
-use crate::action::run::{self, Call};
+use crate::action::call::Call;
+use crate::action::run;
 use crate::action::{Action, InputKind, SubjectUse, directive, input};
 use crate::error::{Error, Fault, Result};
+use crate::http::App;
+use crate::http::asked::Asked;
 use crate::http::reply::{self, Response};
-use crate::http::{App, Asked};
 use crate::request::{self, body, media};
 use crate::share::networks;
 

@@ -165,8 +165,8 @@ impl Exchange {
     }
 
     fn came(&self) -> String {
-        let status = StatusCode::from_u16(self.status).ok();
-        let reason = status.and_then(|status| status.canonical_reason()).unwrap_or_default();
+        // A status beyond HTTP's has no reason either.
+        let reason = StatusCode::from_u16(self.status).map_or("", |status| status.canonical_reason().unwrap_or_default());
         let body = match self.at("/errors") {
             Value::Null => &self.text,
             errors => &errors.to_string(),

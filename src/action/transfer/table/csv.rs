@@ -25,6 +25,11 @@ const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '
 const APOSTROPHE: char = '\'';
 
 impl Texts {
+    /// Whether somebody wants them as they are.
+    pub fn of(is_verbatim: bool) -> Texts {
+        if is_verbatim { Texts::Verbatim } else { Texts::Harmless }
+    }
+
     fn written(self, text: &str) -> String {
         if self == Texts::Harmless && is_marked(text) { format!("{APOSTROPHE}{text}") } else { text.to_owned() }
     }
