@@ -51,15 +51,21 @@ async fn nothing_is_lost_done_twice_or_shown_wrongly() {
     let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(60);
     let place = Arc::new(Place::new().await);
     let rights = Arc::new(Rights::new(&place).await);
+    // Before anything goes wrong: whoever has no answer to a sign-up doesn't know who they are.
     let rude = place.person("rude").await;
-    let mut writers = vec![];
+    let (ordering, importing) = (place.person("orders").await, place.person("imports").await);
+    let mut writing = vec![];
     for who in 0..4 {
+        writing.push(place.person(&format!("writer{who}")).await);
+    }
+    let mut writers = vec![];
+    for (who, token) in writing.into_iter().enumerate() {
         let place = place.clone();
-        writers.push(tokio::spawn(async move { work::writer(&place, who).await }));
+        writers.push(tokio::spawn(async move { work::writer(&place, who, &token).await }));
     }
     let (p, q) = (place.clone(), place.clone());
-    writers.push(tokio::spawn(async move { work::orders(&p).await }));
-    writers.push(tokio::spawn(async move { work::imports(&q).await }));
+    writers.push(tokio::spawn(async move { work::orders(&p, &ordering).await }));
+    writers.push(tokio::spawn(async move { work::imports(&q, &importing).await }));
     let mut others = vec![];
     for at in 0..3 {
         let (place, rights, rude) = (place.clone(), rights.clone(), rude.clone());

@@ -48,9 +48,8 @@ pub struct Ledger {
 }
 
 /// Makes, changes, reads and deletes entries of their own.
-pub async fn writer(place: &Place, who: usize) -> Ledger {
-    let token = place.person(&format!("writer{who}")).await;
-    let token = Some(token.as_str());
+pub async fn writer(place: &Place, who: usize, token: &str) -> Ledger {
+    let token = Some(token);
     let mut ledger = Ledger::default();
     let mut count = 0;
     while place.goes_on() {
@@ -144,15 +143,14 @@ pub async fn look(place: &Place, node: usize, token: Option<&str>, id: &str, his
 }
 
 /// Makes orders, of which others hear.
-pub async fn orders(place: &Place) -> Ledger {
-    let token = place.person("orders").await;
+pub async fn orders(place: &Place, token: &str) -> Ledger {
     let mut ledger = Ledger::default();
     let mut count = 0;
     while place.goes_on() {
         count += 1;
         let name = format!("order {count}");
         let body = resource("order", json!({"name": name}), None);
-        if let Some(answer) = place.ask(any(2), Some(&token), (Method::POST, "/api/order", body)).await {
+        if let Some(answer) = place.ask(any(2), Some(token), (Method::POST, "/api/order", body)).await {
             assert_eq!(answer.status, 201, "{}", answer.json);
             ledger.orders.insert(name);
         }
@@ -162,8 +160,7 @@ pub async fn orders(place: &Place) -> Ledger {
 }
 
 /// Imports.
-pub async fn imports(place: &Place) -> Ledger {
-    let token = place.person("imports").await;
+pub async fn imports(place: &Place, token: &str) -> Ledger {
     let mut ledger = Ledger::default();
     let mut count = 0;
     while place.goes_on() {
@@ -174,7 +171,7 @@ pub async fn imports(place: &Place) -> Ledger {
         let content = STANDARD.encode(format!("name,count\n{rows}"));
         let body = json!({"entity": "entry", "format": "csv", "mode": mode, "content": content});
         let asked = (Method::POST, "/action/world/import_data", Some(body));
-        if let Some(answer) = place.ask(any(2), Some(&token), asked).await {
+        if let Some(answer) = place.ask(any(2), Some(token), asked).await {
             assert_eq!(answer.status, 200, "{}", answer.json);
             let id = answer.json[0]["Attributes"]["id"].as_str().expect("a transfer").to_owned();
             ledger.imports.push((id, start));
