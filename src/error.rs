@@ -194,7 +194,7 @@ pub enum Error {
     /// 408: the client was too slow.
     Timeout,
     /// 409: it clashes with what is there.
-    Conflict(Fault),
+    Conflict(Vec<Fault>),
     /// 412: `If-Match` names another version.
     PreconditionFailed,
     /// 428: the entity wants `If-Match`.
@@ -264,6 +264,11 @@ impl Error {
             Error::Again | Error::Unavailable(_) | Error::Internal(_) | Error::Over(_) | Error::SchemaChanged => self,
             other => Error::Within(at.to_owned(), Box::new(other)),
         }
+    }
+
+    /// 409 with one fault.
+    pub fn conflict(fault: Fault) -> Error {
+        Error::Conflict(vec![fault])
     }
 
     /// The error itself, wherever in the body it stands.
@@ -375,7 +380,7 @@ impl Error {
                 "Accept must admit application/vnd.api+json without parameters that are unknown here.".to_owned()
             }
             Error::Timeout => "The request took too long to arrive.".to_owned(),
-            Error::Conflict(fault) => fault.detail.clone(),
+            Error::Conflict(faults) => faults.iter().map(|fault| fault.detail.as_str()).collect::<Vec<_>>().join(" "),
             Error::PreconditionFailed => "The row has another version than the one that is named.".to_owned(),
             Error::PreconditionRequired => "Say which version is meant: If-Match (of an operation meta.if_match) with the ETag that a GET of the row answered.".to_owned(),
             Error::TooLarge(words) | Error::Unsupported(words) => words.clone(),
@@ -395,8 +400,8 @@ impl Error {
     /// The faults that a client is told, at least one.
     pub fn faults(&self) -> Vec<Fault> {
         match self {
-            Error::Unreadable(faults) | Error::Invalid(faults) if !faults.is_empty() => faults.clone(),
-            Error::Conflict(fault) | Error::Forbidden(Some(fault)) => vec![fault.clone()],
+            Error::Unreadable(faults) | Error::Invalid(faults) | Error::Conflict(faults) if !faults.is_empty() => faults.clone(),
+            Error::Forbidden(Some(fault)) => vec![fault.clone()],
             Error::Within(at, error) => error.faults().into_iter().map(|fault| fault.within(at)).collect(),
             Error::Unauthenticated { reason, .. } => {
                 vec![Fault { reason: reason.clone(), ..Fault::new(self.code(), self.detail()) }]

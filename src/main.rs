@@ -202,6 +202,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
         Command::Serve => start::serve(config, |url| say(format!("listening on {url}")), stopped()).await,
         Command::Check => {
             let (schema, actions) = start::project(&config)?;
+            schema.warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
             say(format!("{} entities and {} actions, no complaints", schema.entities().len(), actions.all().len()));
             Ok(())
         }
@@ -210,8 +211,12 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             let opened = start::open(&config, false).await?;
             let report = migrate::plan(&opened.store, &schema, &start::rows(&actions)).await.map_err(start::told);
             opened.close().await;
-            print(&report?);
-            Ok(())
+            let report = report?;
+            print(&report);
+            match report.faults.is_empty() {
+                true => Ok(()),
+                false => Err("it can't be done like this: see above".to_owned()),
+            }
         }
         Command::Apply { allow_destructive } => {
             let (schema, actions) = start::project(&config)?;
@@ -314,8 +319,8 @@ fn print(report: &migrate::Report) {
         }
         say(format!("{};", step.sql()));
     }
-    report.values.iter().for_each(|said| say(format!("-- {said}")));
-    if report.steps.is_empty() && report.values.is_empty() {
+    report.values.iter().chain(&report.faults).for_each(|said| say(format!("-- {said}")));
+    if report.faults.is_empty() && report.steps.is_empty() && report.values.is_empty() {
         say("-- nothing to do");
     }
 }

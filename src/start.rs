@@ -111,6 +111,9 @@ pub async fn open(config: &Config, makes: bool) -> Result<Opened, String> {
 pub async fn apply(store: &Store, schema: &Schema, actions: &Actions, destructive: Destructive) -> Result<Report, String> {
     let allowed = destructive == Destructive::Allowed;
     let report = migrate::apply(store, schema, &rows(actions), allowed).await.map_err(told)?;
+    if !report.faults.is_empty() {
+        return Err(format!("the database can't be brought to the schema:\n  {}", report.faults.join("\n  ")));
+    }
     let rewrites: Vec<_> = report.rewrites().collect();
     match rewrites.is_empty() || allowed {
         true => Ok(report),
@@ -130,6 +133,7 @@ pub fn rows(actions: &Actions) -> Vec<DeclaredAction> {
         description: a.description.clone(),
         policy: a.policy.clone(),
         listens: a.listens.clone(),
+        was: a.was.clone(),
     };
     actions.all().iter().map(row).collect()
 }
@@ -271,6 +275,7 @@ pub async fn act(
 /// Words for the person at the terminal.
 pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Future<Output = ()>) -> Result<(), String> {
     let (schema, actions) = project(&config)?;
+    schema.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let listener = bind(&config.listen).await?;
     let metrics = match &config.metrics_listen {
         Some(address) => Some(bind(address).await?),

@@ -7,6 +7,7 @@ mod edge;
 mod failure;
 mod house;
 mod jsonapi;
+mod live;
 mod mail;
 mod memory;
 mod migration;

@@ -113,7 +113,7 @@ impl<'s> Deed<'s> {
     /// 409 when it would leave no active administrator.
     pub async fn check(&mut self) -> Result<()> {
         match self.guards_administrators && self.administrators().await? == 0 {
-            true => Err(Error::Conflict(Fault::new("last-administrator", "This would leave no active administrator."))),
+            true => Err(Error::conflict(Fault::new("last-administrator", "This would leave no active administrator."))),
             false => Ok(()),
         }
     }

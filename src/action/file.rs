@@ -11,7 +11,7 @@ use super::{Action, Actions, Deed, Input, InputKind, Lift, Outcome, SubjectUse};
 use crate::mail::Letters;
 use crate::schema::file::File;
 use crate::schema::kind::{Bounds, Kind};
-use crate::schema::words::{bounds, grants, kind, member_name, permission, rights, spelled_out};
+use crate::schema::words::{bounds, grants, kind, member_name, permission, rights, spelled_out, was};
 use crate::schema::{Entity, Policy, Schema};
 use crate::yaml::{self, Complaint, Key, Mark, Reader, Tree, Value};
 
@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "limit",
     "inputs",
     "outcomes",
+    "was",
 ];
 const INPUT_KEYS: &[&str] = &[
     "type",
@@ -114,6 +115,7 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
         outcomes: vec![],
         schedule: None,
         listens: vec![],
+        was: None,
     };
     let entries = reader.keys(tree, KEYS);
     let find = |name: &str| entries.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
@@ -165,6 +167,7 @@ fn head(reader: &mut Reader, schema: &Schema, action: &mut Action, key: &str, va
             }
         }
         "limit" => action.limit = limit(reader, value),
+        "was" => action.was = was(reader, value, &action.name),
         "safe" => action.is_safe = reader.bool(value),
         "takes_over_token" => action.takes_over_token = reader.bool(value),
         "subject" => match reader.text(value) {

@@ -59,6 +59,8 @@ pub struct Action {
     pub schedule: Option<schedule::Schedule>,
     /// To what it listens.
     pub listens: Vec<Listener>,
+    /// Its name before.
+    pub was: Option<String>,
 }
 
 /// Whether the action works on one row.

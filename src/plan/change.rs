@@ -389,7 +389,7 @@ impl<'s> Change<'s> {
             return Err(Error::Forbidden(Some(fault)));
         }
         if let Some(fault) = self.conflict.take() {
-            return Err(Error::Conflict(fault));
+            return Err(Error::conflict(fault));
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Error::Invalid(std::mem::take(&mut self.faults))) }
     }

@@ -4,33 +4,81 @@
 //! Pure: the store reads the catalog and runs the steps. Indexes and constraints are compared by name alone, because
 //! [`object_name`] gives every definition a name of its own.
 
+mod wanted;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kind::Kind;
-use super::{Column, Entity, Happening, Link, Listener, OnDelete, Relation, Schema, Unique, object_name, quote};
-use crate::permission::Right;
+use serde_json::Value as Json;
 
-/// What PostgreSQL has, as far as it is ours.
+use super::rename::{self, Others, Renaming};
+use super::{Listener, Renamed, Schema, quote};
+pub use wanted::fields_of;
+pub(super) use wanted::text;
+use wanted::{Asked, Object, Wanted};
+
+/// What PostgreSQL has.
 #[derive(Debug, Default)]
 pub struct Catalog {
     /// Table → what it has.
     pub tables: BTreeMap<String, Table>,
+    /// Views, sequences and whatever else has a table's name.
+    pub others: BTreeSet<String>,
     /// The entities that have a row in `world`: only their tables may ever be dropped.
     pub entities: BTreeSet<String>,
+    /// Entity → column → what the file said of it that was applied last.
+    pub described: BTreeMap<String, BTreeMap<String, Json>>,
+    /// Actions that have a row: entity and name.
+    pub actions: BTreeSet<(String, String)>,
+    /// Names of declared groups.
+    pub groups: BTreeSet<String>,
 }
 
 /// A table of the catalog.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// Column → its type as `format_type` spells it, and whether it is `not null`.
-    pub columns: BTreeMap<String, (String, bool)>,
+    /// By name.
+    pub columns: BTreeMap<String, Held>,
     /// Names of its indexes.
     pub indexes: BTreeSet<String>,
-    /// Names of its constraints.
-    pub constraints: BTreeSet<String>,
+    /// Names of its constraints, and whether rows of other tables can't go because of it.
+    pub constraints: BTreeMap<String, bool>,
     /// Names of its triggers.
     pub triggers: BTreeSet<String>,
 }
+
+/// A column of the catalog.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// As `format_type` spells it.
+    pub kind: String,
+    /// Whether it is `not null`.
+    pub is_required: bool,
+    /// Whether the database fills it.
+    pub has_default: bool,
+}
+
+impl Table {
+    /// Whether it is one of ours: an entity's, or one of pairs. Nobody else's has all these columns.
+    pub fn is_ours(&self) -> bool {
+        let has = |name: &str, kind: &str| self.columns.get(name).is_some_and(|column| column.kind == kind);
+        let is_entity = ROW.iter().all(|(name, kind, _)| has(name, kind));
+        is_entity || has("source", "uuid") && has("target", "uuid") && has("created_at", STAMP)
+    }
+}
+
+const STAMP: &str = "timestamp with time zone";
+
+/// The columns that every row has: name, type, and whether it is required.
+const ROW: [(&str, &str, bool); 8] = [
+    ("id", "uuid", true),
+    ("owner", "uuid", false),
+    ("permission", "integer", true),
+    ("groups", "uuid[]", true),
+    ("group_bits", "integer[]", false),
+    ("version", "bigint", true),
+    ("created_at", STAMP, true),
+    ("updated_at", STAMP, true),
+];
 
 /// What a step may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +91,26 @@ pub enum Risk {
     Rewrites(String),
 }
 
+/// What a step asks of rows that are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// `<entity>.<field>`.
+    pub field: String,
+    /// What is asked, and of whom: "is to be unique, but these share a value with others".
+    pub words: String,
+    /// What helps.
+    pub remedy: &'static str,
+    /// The rows that don't meet it: a query with the columns `id` and `value`.
+    misfits: String,
+}
+
+impl Demand {
+    /// The rows that don't meet it: a query with the columns `id` and `value`.
+    pub fn misfits(&self) -> &str {
+        &self.misfits
+    }
+}
+
 /// One step from what is there to what is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -52,6 +120,8 @@ pub struct Step {
     pub risk: Risk,
     /// Whether nodes that run with the files before go on: what they serve is still there, and what they write is still taken.
     pub is_borne: bool,
+    /// What it asks of rows.
+    pub demand: Option<Demand>,
 }
 
 impl Step {
@@ -61,331 +131,304 @@ impl Step {
     }
 }
 
-struct Wanted {
-    name: String,
-    /// Name, type, not null, default for rows that are there already.
-    columns: Vec<(String, String, bool, Option<String>)>,
-    key: &'static str,
-    /// Name and statement.
-    indexes: Vec<(String, String)>,
-    /// Name and definition.
-    constraints: Vec<(String, String)>,
-    /// Name and statement.
-    triggers: Vec<(String, String)>,
+/// From what is there to what is wanted.
+#[derive(Debug, Default)]
+pub struct Difference {
+    /// In order.
+    pub steps: Vec<Step>,
+    /// What stands in the way, whatever rows say.
+    pub faults: Vec<String>,
 }
 
-/// The steps, in order: tables, columns, what went stale, indexes, constraints, and what would be lost.
+/// The steps, in order: names, what went stale, tables, types, columns, indexes, constraints, triggers, and what would be lost.
 ///
 /// `listeners`: the actions that listen to what happens to rows.
-pub fn steps(schema: &Schema, listeners: &[Listener], catalog: &Catalog) -> Vec<Step> {
-    let mut wanted: Vec<Wanted> = schema.entities().iter().flat_map(|e| tables(schema, e)).collect();
-    schema.entities().iter().for_each(|entity| notes(entity, listeners, &mut wanted));
-    stamps(&mut wanted);
-    let (mut first, mut then, mut last, mut lost) = (vec![], vec![], vec![], vec![]);
+pub fn steps(schema: &Schema, listeners: &[Listener], others: &Others, mut catalog: Catalog) -> Difference {
+    let mut renaming = Renaming { schema, catalog: &mut catalog, steps: vec![], faults: vec![] };
+    renaming.all(others);
+    let (names, mut faults) = (renaming.steps, renaming.faults);
+    let wanted = wanted::all(schema, listeners);
+    let mut phases = Phases::default();
     let nothing = Table::default();
     for want in &wanted {
-        let table = quote(&want.name);
         let have = catalog.tables.get(&want.name);
+        if have.is_some_and(|table| !table.is_ours() && !catalog.entities.contains(&want.name)) {
+            faults.push(format!(
+                "public.{} is a table that Rowhouse didn't make: it is neither altered nor dropped. Rename it, move it to another schema, or call the entity something else",
+                want.name
+            ));
+            continue;
+        }
+        if catalog.others.contains(&want.name) {
+            faults.push(format!("public.{} is there, and no table: rename it, or call the entity something else", want.name));
+            continue;
+        }
         match have {
-            None => first.push(additive(create(want))),
-            Some(have) => columns(want, have, &mut then, &mut lost),
+            None => phases.tables.push(additive(want.create())),
+            Some(have) => {
+                stale(want, have, &mut phases);
+                let described = catalog.described.get(&want.name).unwrap_or(&NOTHING);
+                columns(want, have, described, &mut phases, &mut faults);
+                choices(schema, want, have, described, &mut phases, &mut faults);
+            }
         }
-        let have = have.unwrap_or(&nothing);
-        for (_, sql) in want.indexes.iter().filter(|(n, _)| !have.indexes.contains(n)) {
-            then.push(additive(sql.clone()));
-        }
-        for (name, sql) in want.constraints.iter().filter(|(n, _)| !have.constraints.contains(n)) {
-            last.push(additive(format!("alter table {table} add constraint {} {sql}", quote(name))));
-        }
-        for (_, sql) in want.triggers.iter().filter(|(n, _)| !have.triggers.contains(n)) {
-            last.push(additive(sql.clone()));
-        }
-        for name in have.triggers.iter().filter(|n| !want.triggers.iter().any(|(kept, _)| kept == *n)) {
-            first.push(additive(format!("drop trigger {} on {table}", quote(name))));
-        }
-        let stale = |kept: &[(String, String)], name: &String| name.contains('.') && !kept.iter().any(|(n, _)| n == name);
-        for name in have.constraints.iter().filter(|n| stale(&want.constraints, n)) {
-            first.push(additive(format!("alter table {table} drop constraint {}", quote(name))));
-        }
-        for name in have.indexes.iter().filter(|n| stale(&want.indexes, n)) {
-            let why = "/* not wanted any more: one index gives an order and its reverse */";
-            first.push(additive(format!("drop index {} {why}", quote(name))));
-        }
+        objects(want, have.unwrap_or(&nothing), have.is_some(), &mut phases);
     }
-    for name in catalog.tables.keys().filter(|t| !wanted.iter().any(|w| w.name == **t)) {
+    for (name, table) in catalog.tables.iter().filter(|(name, _)| !wanted.iter().any(|w| w.name == **name)) {
         let entity = name.split('.').next().unwrap_or(name);
-        if catalog.entities.contains(entity) {
+        if catalog.entities.contains(entity) && table.is_ours() {
+            // What is kept keeps nobody from anything.
+            for (constraint, _) in table.constraints.iter().filter(|(_, blocks)| **blocks) {
+                phases.stale.push(additive(format!("alter table public.{} drop constraint {}", quote(name), quote(constraint))));
+            }
             let risk = Risk::Loses(format!("the table {name} with all its rows"));
-            lost.push(Step { sql: format!("drop table {} cascade", quote(name)), risk, is_borne: false });
+            phases.lost.push(Step { risk, is_borne: false, ..additive(format!("drop table public.{} cascade", quote(name))) });
         }
     }
-    [first, then, last, lost].concat()
+    Difference { steps: [names, phases.all()].concat(), faults }
 }
 
-fn additive(sql: String) -> Step {
-    Step { sql, risk: Risk::Additive, is_borne: true }
+static NOTHING: BTreeMap<String, Json> = BTreeMap::new();
+
+/// Steps in the order in which each finds what it needs.
+#[derive(Default)]
+struct Phases {
+    stale: Vec<Step>,
+    tables: Vec<Step>,
+    types: Vec<Step>,
+    columns: Vec<Step>,
+    indexes: Vec<Step>,
+    constraints: Vec<Step>,
+    lost: Vec<Step>,
 }
 
-/// One after which nodes with the files before leave out what must be there.
-fn demanding(sql: String) -> Step {
+impl Phases {
+    fn all(self) -> Vec<Step> {
+        [self.stale, self.tables, self.types, self.columns, self.indexes, self.constraints, self.lost].concat()
+    }
+}
+
+pub(super) fn additive(sql: String) -> Step {
+    Step { sql, risk: Risk::Additive, is_borne: true, demand: None }
+}
+
+/// One after which nodes with the files before don't find what they know, or leave out what must be there.
+pub(super) fn demanding(sql: String) -> Step {
     Step { is_borne: false, ..additive(sql) }
 }
 
-fn create(want: &Wanted) -> String {
-    let columns = want.columns.iter().map(|(name, kind, required, _)| {
-        let fixed = match name.as_str() {
-            "version" => " default 1",
-            "created_at" | "updated_at" => " default now()",
-            "groups" => " default '{}'",
-            _ => "",
-        };
-        format!("  {} {kind}{}{fixed}", quote(name), if *required { " not null" } else { "" })
-    });
-    let lines: Vec<_> = columns.chain([format!("  primary key ({})", want.key)]).collect();
-    format!("create table {} (\n{}\n)", quote(&want.name), lines.join(",\n"))
+/// What is there of a table and not wanted any more, of what can be made again.
+fn stale(want: &Wanted, have: &Table, phases: &mut Phases) {
+    let table = quote(&want.name);
+    for name in have.triggers.iter().filter(|n| !want.triggers.iter().any(|(kept, _)| kept == *n)) {
+        phases.stale.push(additive(format!("drop trigger {} on public.{table}", quote(name))));
+    }
+    let is_stale = |kept: &[Object], name: &String| name.contains('.') && !kept.iter().any(|object| object.name == *name);
+    for name in have.constraints.keys().filter(|n| is_stale(&want.constraints, n)) {
+        phases.stale.push(additive(format!("alter table public.{table} drop constraint {}", quote(name))));
+    }
+    for name in have.indexes.iter().filter(|n| is_stale(&want.indexes, n)) {
+        let why = "/* not wanted any more: one index gives an order and its reverse */";
+        phases.stale.push(additive(format!("drop index public.{} {why}", quote(name))));
+    }
 }
 
-fn columns(want: &Wanted, have: &Table, then: &mut Vec<Step>, lost: &mut Vec<Step>) {
+/// The indexes, constraints and triggers that aren't there yet. `has_rows`: whether rows may be there that they don't fit.
+fn objects(want: &Wanted, have: &Table, has_rows: bool, phases: &mut Phases) {
     let table = quote(&want.name);
-    for (name, kind, required, default) in &want.columns {
-        let column = quote(name);
-        match have.columns.get(name) {
-            None => {
-                let filled = default.as_ref().map(|d| format!(" default {d}")).unwrap_or_default();
-                let not_null = if *required { " not null" } else { "" };
-                let step = if *required { demanding } else { additive };
-                then.push(step(format!("alter table {table} add column {column} {kind}{not_null}{filled}")));
-                if default.is_some() {
-                    then.push(additive(format!("alter table {table} alter column {column} drop default")));
-                }
-            }
-            Some((was, _)) if was != kind => {
-                let risk = Risk::Rewrites(format!("{}.{name} from {was} to {kind}: values that don't fit stop it", want.name));
-                let sql = format!("alter table {table} alter column {column} type {kind} using {column}::text::{kind}");
-                lost.push(Step { sql, risk, is_borne: false });
-            }
-            Some((_, true)) if !required => {
-                then.push(additive(format!("alter table {table} alter column {column} drop not null")))
-            }
-            Some((_, false)) if *required => {
-                if let Some(default) = default {
-                    then.push(additive(format!("update {table} set {column} = {default} where {column} is null")));
-                }
-                then.push(demanding(format!("alter table {table} alter column {column} set not null")));
-            }
-            Some(_) => {}
-        }
+    let asks = |object: &Object| object.demand.clone().filter(|_| has_rows);
+    for object in want.indexes.iter().filter(|object| !have.indexes.contains(&object.name)) {
+        phases.indexes.push(Step { demand: asks(object), ..additive(object.sql.clone()) });
     }
-    for (name, (_, not_null)) in &have.columns {
-        if want.columns.iter().any(|(n, ..)| n == name) {
+    for object in want.constraints.iter().filter(|object| !have.constraints.contains_key(&object.name)) {
+        let sql = format!("alter table public.{table} add constraint {} {}", quote(&object.name), object.sql);
+        phases.constraints.push(Step { demand: asks(object), ..additive(sql) });
+    }
+    for (_, sql) in want.triggers.iter().filter(|(n, _)| !have.triggers.contains(n)) {
+        phases.constraints.push(additive(sql.clone()));
+    }
+}
+
+fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phases: &mut Phases, faults: &mut Vec<String>) {
+    let table = format!("public.{}", quote(&want.name));
+    for asked in &want.columns {
+        let column = quote(&asked.name);
+        let Some(held) = have.columns.get(&asked.name) else {
+            phases.columns.push(add(want, asked));
+            continue;
+        };
+        let field = format!("{}.{}", want.name, asked.name);
+        if let Some(words) = unreadable(asked, held, described.get(&asked.name)) {
+            faults.push(format!("{field} {words}"));
             continue;
         }
+        let alter = |what: String| format!("alter table {table} alter column {column} {what}");
+        let is_retyped = held.kind != asked.kind;
+        if is_retyped {
+            if held.has_default {
+                phases.types.push(additive(alter("drop default".to_owned())));
+            }
+            phases.types.push(retype(want, asked, held));
+        }
+        let default = asked.kept_default();
+        if held.is_required && !asked.is_required {
+            phases.columns.push(additive(alter("drop not null".to_owned())));
+        }
+        if let (false, true, Some(default)) = (held.is_required, asked.is_required, &asked.default) {
+            let stamp = if want.key == "id" { ", version = version + 1, updated_at = now()" } else { "" };
+            let fill = format!("update {table} set {column} = {default}{stamp} where {column} is null");
+            phases.columns.extend(quietly(want, have, fill));
+        }
+        let is_told = |told: &Json| asked.told.as_ref().and_then(|(_, default)| default.as_ref()) == Some(told);
+        // (Of a hidden column nothing is described.)
+        let is_same = described.get(&asked.name).is_none_or(|told| told.get("default").is_some_and(is_told));
+        match default {
+            Some(default) if !held.has_default || is_retyped || !is_same => {
+                phases.columns.push(additive(alter(format!("set default {default}"))))
+            }
+            None if held.has_default && !is_retyped && asked.told.is_some() => {
+                let step = if asked.is_required { demanding } else { additive };
+                phases.columns.push(step(alter("drop default".to_owned())));
+            }
+            Some(_) | None => {}
+        }
+        if !held.is_required && asked.is_required {
+            let demand = Demand {
+                field,
+                words: "is required now, but these have no value".to_owned(),
+                remedy: "Give it a default, or give them values first",
+                misfits: format!("select id::text as id, null::text as value from {table} where {column} is null"),
+            };
+            let demand = Some(demand).filter(|_| want.key == "id");
+            phases.columns.push(Step { demand, ..demanding(alter("set not null".to_owned())) });
+        }
+    }
+    for (name, held) in have.columns.iter().filter(|(name, _)| !want.columns.iter().any(|asked| asked.name == **name)) {
         let column = quote(name);
-        if *not_null {
-            then.push(additive(format!("alter table {table} alter column {column} drop not null")));
+        if held.is_required {
+            phases.columns.push(additive(format!("alter table {table} alter column {column} drop not null")));
         }
         let risk = Risk::Loses(format!("the column {}.{name} with all its values", want.name));
-        lost.push(Step { sql: format!("alter table {table} drop column {column}"), risk, is_borne: false });
+        let sql = format!("alter table {table} drop column {column}");
+        phases.lost.push(Step { risk, is_borne: false, ..additive(sql) });
     }
 }
 
-/// The entity's own table, and those of its many-to-many relations.
-fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
-    let plain = |name: &str, kind: &str, required| (name.to_owned(), kind.to_owned(), required, None);
-    let stamp = "timestamp with time zone";
-    let mut own = Wanted {
-        name: entity.name.clone(),
-        columns: vec![
-            plain("id", "uuid", true),
-            plain("owner", "uuid", false),
-            plain("permission", "integer", true),
-            plain("groups", "uuid[]", true),
-            plain("group_bits", "integer[]", false),
-            plain("version", "bigint", true),
-            plain("created_at", stamp, true),
-            plain("updated_at", stamp, true),
-        ],
-        key: "id",
-        indexes: vec![],
-        constraints: vec![],
-        triggers: vec![],
+/// A column that isn't there yet.
+fn add(want: &Wanted, asked: &Asked) -> Step {
+    let (table, column) = (quote(&want.name), quote(&asked.name));
+    let not_null = if asked.is_required { " not null" } else { "" };
+    let filled = asked.default.as_ref().map(|d| format!(" default {d}")).unwrap_or_default();
+    let add = format!("alter table public.{table} add column {column} {}{not_null}{filled}", asked.kind);
+    let demand = Demand {
+        field: format!("{}.{}", want.name, asked.name),
+        words: "is new and required, but these would have no value".to_owned(),
+        remedy: "Give it a default",
+        misfits: format!("select id::text as id, null::text as value from public.{table}"),
     };
-    if entity.name == "world" {
-        own.columns.push(plain("default_groups", "uuid[]", false));
-        own.columns.push(plain("default_group_bits", "integer[]", false));
-        own.columns.push(plain("join_groups", "uuid[]", false));
-    }
-    for column in entity.columns.iter().filter(|c| !own.columns.iter().any(|(n, ..)| *n == c.name)).collect::<Vec<_>>() {
-        let default = column.default.as_ref().map(|json| literal(&column.kind, json));
-        own.columns.push((column.name.clone(), column.kind.sql(), column.required, default));
-        let name = quote(&column.name);
-        let spelled = column.kind.folded(&name);
-        match column.unique {
-            Unique::Everywhere => index(&mut own, entity, &column.name, "key", &format!("({spelled})")),
-            Unique::PerOwner => index(&mut own, entity, &column.name, "key", &format!("(\"owner\", {spelled})")),
-            Unique::No if column.index => {
-                let spelled = if column.kind == Kind::Name { &name } else { &spelled };
-                index(&mut own, entity, &column.name, "idx", &format!("({spelled}, \"id\")"));
-            }
-            Unique::No => {}
-        }
-        if let Kind::Enum { options } = &column.kind {
-            let options = options.iter().map(|o| text(o)).collect::<Vec<_>>().join(", ");
-            constraint(&mut own, entity, &column.name, "check", &format!("check ({name} in ({options}))"));
-        }
-    }
-    lists(&mut own, entity);
-    let mut all = vec![];
-    for relation in &entity.relations {
-        match &relation.link {
-            Link::One { column } if relation.name != "owner" => {
-                own.columns.push((column.clone(), "uuid".to_owned(), relation.required, None));
-                index(&mut own, entity, column, "idx", &format!("({})", quote(column)));
-                let key = foreign_key(schema, relation, column);
-                constraint(&mut own, entity, column, "fk", &key);
-            }
-            Link::Through { table, near: "source", .. } => all.push(pairs(schema, entity, relation, table)),
-            _ => {}
-        }
-    }
-    all.insert(0, own);
-    all
-}
-
-/// The indexes that lists need: the default order, also of what guests may read; the owner's and the groups' rows.
-fn lists(own: &mut Wanted, entity: &Entity) {
-    for (at, order) in entity.listed_orders().into_iter().enumerate() {
-        let keys = order.iter().map(|(name, descends)| format!("{}{}", quote(name), if *descends { " desc" } else { "" }));
-        let keys = keys.collect::<Vec<_>>().join(", ");
-        index(own, entity, "order", "idx", &format!("({keys})"));
-        if at == 0 {
-            let guest = format!("({keys}) where permission & {} <> 0", Right::Read.bit());
-            index(own, entity, "guest", "idx", &guest);
-        }
-    }
-    index(own, entity, "owner", "idx", "(\"owner\")");
-    index(own, entity, "groups", "gin", "using gin (\"groups\") with (fastupdate = off)");
-}
-
-/// The triggers that note what happens to an entity's rows, for its history and for listeners.
-fn notes(entity: &Entity, listeners: &[Listener], wanted: &mut [Wanted]) {
-    let names = |pick: &dyn Fn(&Column) -> bool| {
-        entity.columns.iter().filter(|c| pick(c)).map(|c| c.name.as_str()).collect::<Vec<_>>().join(",")
-    };
-    let of = |is_before: bool| listeners.iter().filter(move |l| l.entity == entity.name && l.is_before == is_before);
-    let after: Vec<_> = of(false).map(|l| format!("{}:{}", l.happening.word(), l.action)).collect();
-    let before: Vec<_> = Happening::ALL.iter().filter(|h| of(true).any(|l| l.happening == **h)).map(|h| h.word()).collect();
-    let history = match (&entity.states, entity.audit) {
-        (_, true) => "*",
-        (Some(machine), false) => machine.column.as_str(),
-        (None, false) => "",
-    };
-    if history.is_empty() && after.is_empty() && before.is_empty() {
-        return;
-    }
-    let secrets = names(&|c| !c.hidden && c.kind.is_secret());
-    let arguments = [&entity.name, &names(&|c| c.hidden), &secrets, history, &after.join(","), &before.join(",")].map(text);
-    let mut note = |table: &str, events: &str, function: String| {
-        let name = object_name(&entity.name, "note", "trigger", &format!("{table} {function}"));
-        let sql = format!(
-            "create trigger {} after {events} on {} for each row execute function {function}",
-            quote(&name),
-            quote(table)
-        );
-        wanted.iter_mut().filter(|w| w.name == table).for_each(|w| w.triggers.push((name.clone(), sql.clone())));
-    };
-    note(&entity.name, "insert or update or delete", format!("rowhouse.note({})", arguments.join(", ")));
-    for relation in entity.relations.iter().filter(|_| entity.audit) {
-        if let Link::Through { table, near: "source", .. } = &relation.link {
-            note(table, "insert or delete", format!("rowhouse.note_link({}, {})", text(&entity.name), text(&relation.name)));
+    match (asked.is_required, &asked.default) {
+        (true, None) => Step { demand: Some(demand), ..demanding(add) },
+        (true, Some(_)) | (false, None) => additive(add),
+        // Only rows that are there get it from the database.
+        (false, Some(_)) => {
+            let drop = format!("alter table public.{table} alter column {column} drop default");
+            additive(format!("do $add$ begin\n  {add};\n  {drop};\nend $add$"))
         }
     }
 }
 
-/// The triggers that renew the stamp for each row of `world` and `action` that really changed, whoever changes it and however:
-/// what is known of entities and actions is proven by it.
-fn stamps(wanted: &mut [Wanted]) {
-    for want in wanted.iter_mut().filter(|want| matches!(want.name.as_str(), "world" | "action")) {
-        let table = quote(&want.name);
-        for (events, when) in [
-            ("insert or delete", "for each row"),
-            ("update", "for each row when (old.* is distinct from new.*)"),
-            ("truncate", "for each statement"),
-        ] {
-            let name = object_name(&want.name, "stamp", "trigger", &format!("{events} {when}"));
-            let trigger = quote(&name);
-            let sql = format!(
-                "do $stamp$ begin
-  create trigger {trigger} after {events} on {table} {when} execute function rowhouse.renew_stamp();
-  alter table {table} enable always trigger {trigger};
-end $stamp$"
-            );
-            want.triggers.push((name, sql));
+/// Why what a column holds can't be read as what is wanted, where that is so: what is sealed or hashed is no text, and no text is
+/// it.
+fn unreadable(asked: &Asked, held: &Held, described: Option<&Json>) -> Option<String> {
+    let secret = |word: &&str| matches!(*word, "password" | "encrypted");
+    let (now, _) = asked.told.as_ref()?;
+    let was = described.and_then(|told| told["type"].as_str()).unwrap_or(if held.kind == "bytea" { "encrypted" } else { "" });
+    if was == *now || was.is_empty() || !secret(&was) && !secret(now) {
+        return None;
+    }
+    let words = format!(
+        "was {was} and is to be {now}: what it holds can't become that. Call the new one something else; the column of before goes with --allow-destructive"
+    );
+    Some(words)
+}
+
+/// A change of a column's type.
+fn retype(want: &Wanted, asked: &Asked, held: &Held) -> Step {
+    let (table, column, kind) = (quote(&want.name), quote(&asked.name), &asked.kind);
+    let words = format!("{}.{} from {} to {kind}: values that don't fit stop it", want.name, asked.name, held.kind);
+    let text = as_text(&column, &held.kind, kind);
+    let sql = format!("alter table public.{table} alter column {column} type {kind} using {text}::{kind}");
+    let demand = Demand {
+        field: format!("{}.{}", want.name, asked.name),
+        words: format!("is to be {kind}, but these don't fit"),
+        remedy: "Change them first",
+        misfits: format!(
+            "select id::text as id, {column}::text as value from public.{table} where not rowhouse.fits({text}, {})",
+            self::text(kind)
+        ),
+    };
+    Step { risk: Risk::Rewrites(words), is_borne: false, demand: Some(demand), ..additive(sql) }
+}
+
+/// A column's value as a text that the other type reads.
+fn as_text(column: &str, from: &str, to: &str) -> String {
+    let is_whole = |kind: &str| matches!(kind, "bigint" | "smallint");
+    let is_number = |kind: &str| is_whole(kind) || kind == "double precision" || kind.starts_with("numeric");
+    match (from, to) {
+        ("boolean", to) if is_number(to) => format!("{column}::integer::text"),
+        (from, to) if is_number(from) && is_whole(to) => format!("trim_scale({column}::numeric)::text"),
+        ("jsonb", _) => format!("({column} #>> '{{}}')"),
+        (_, "jsonb") => format!("to_jsonb({column})::text"),
+        _ => format!("{column}::text"),
+    }
+}
+
+/// A change of rows of which no listener hears, and no history tells: it is the files' doing.
+fn quietly(want: &Wanted, have: &Table, sql: String) -> Vec<Step> {
+    let table = quote(&want.name);
+    let ours = want.triggers.iter().map(|(name, _)| name).filter(|name| have.triggers.contains(*name)).collect::<Vec<_>>();
+    let each = |word: &str| {
+        ours.iter().map(|name| additive(format!("alter table public.{table} {word} trigger {}", quote(name)))).collect::<Vec<_>>()
+    };
+    [each("disable"), vec![additive(sql)], each("enable")].concat()
+}
+
+/// The options that are called otherwise now, where the constraint that is there doesn't know them yet.
+fn choices(
+    schema: &Schema,
+    want: &Wanted,
+    have: &Table,
+    described: &BTreeMap<String, Json>,
+    phases: &mut Phases,
+    faults: &mut Vec<String>,
+) {
+    for renamed in &schema.renamed {
+        let Renamed::Choice { entity, column, was, now } = renamed else { continue };
+        if *entity != want.name || !have.columns.contains_key(column) {
+            continue;
         }
+        let is_known = |object: &Object| {
+            object.demand.as_ref().is_some_and(|demand| demand.field == format!("{entity}.{column}"))
+                && have.constraints.contains_key(&object.name)
+        };
+        let had = |option: &String| {
+            let options = described.get(column).and_then(|told| told["options"].as_array());
+            options.is_some_and(|options| options.iter().any(|told| told.as_str() == Some(option)))
+        };
+        if want.constraints.iter().filter(|object| object.sql.starts_with("check")).any(is_known) {
+            continue;
+        }
+        if had(was) && had(now) {
+            faults.push(format!(
+                "{entity}.{column}: the option `{was}` is to be called `{now}`, and both were there: give rows another one first, and take `{was}` away"
+            ));
+            continue;
+        }
+        let mut steps = rename::choice(entity, column, was, now).into_iter();
+        if let Some(rows) = steps.next() {
+            let is_borne = rows.is_borne;
+            phases.types.extend(quietly(want, have, rows.sql).into_iter().map(|step| Step { is_borne, ..step }));
+        }
+        phases.types.extend(steps);
     }
-}
-
-fn pairs(schema: &Schema, entity: &Entity, relation: &Relation, table: &str) -> Wanted {
-    let column = |name: &str| (name.to_owned(), "uuid".to_owned(), true, None);
-    let stamp = ("created_at".to_owned(), "timestamp with time zone".to_owned(), true, None);
-    let mut wanted = Wanted {
-        name: table.to_owned(),
-        columns: vec![column("source"), column("target"), stamp],
-        key: "\"source\", \"target\"",
-        indexes: vec![],
-        constraints: vec![],
-        triggers: vec![],
-    };
-    for (column, other) in [("source", entity), ("target", schema.target(relation))] {
-        let key = format!("foreign key (\"{column}\") references {} (id) on delete cascade", other.table());
-        wanted.constraints.push((object_name(table, column, "fk", &key), key));
-    }
-    // With both, what a row is linked to is read from the index alone, in order: every proof reads somebody's groups so.
-    let definition = "(\"target\", \"source\")";
-    let name = object_name(table, "target", "idx", definition);
-    let sql = format!("create index {} on {} {definition}", quote(&name), quote(table));
-    wanted.indexes.push((name, sql));
-    wanted
-}
-
-fn index(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, definition: &str) {
-    let unique = if kind == "key" { "unique " } else { "" };
-    let name = object_name(&entity.name, part, kind, definition);
-    let sql = format!("create {unique}index {} on {} {definition}", quote(&name), entity.table());
-    wanted.indexes.push((name, sql));
-}
-
-fn constraint(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, definition: &str) {
-    wanted.constraints.push((object_name(&entity.name, part, kind, definition), definition.to_owned()));
-}
-
-fn foreign_key(schema: &Schema, relation: &Relation, column: &str) -> String {
-    let action = match relation.on_delete {
-        OnDelete::Restrict => "restrict",
-        OnDelete::Cascade => "cascade",
-        OnDelete::SetNull => "set null",
-    };
-    let target = schema.target(relation).table();
-    format!("foreign key ({}) references {target} (id) on delete {action}", quote(column))
-}
-
-/// The field that a unique index or a foreign key of ours speaks of, by the object's name.
-pub fn field_of<'e>(schema: &Schema, entity: &'e Entity, object: &str) -> Option<&'e str> {
-    let wanted = tables(schema, entity);
-    let own = wanted.first()?;
-    let known = own.indexes.iter().chain(&own.constraints).any(|(n, _)| n == object);
-    // Names are cut at the end, so the part stands whole or is told by the definition's hash.
-    let mut fields = entity.columns.iter().map(|c| c.name.as_str()).chain(entity.relations.iter().map(|r| r.name.as_str()));
-    fields.find(|field| {
-        known && own.indexes.iter().chain(&own.constraints).any(|(n, sql)| n == object && sql.contains(&quote(field)))
-    })
-}
-
-fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
-}
-
-fn literal(kind: &Kind, json: &serde_json::Value) -> String {
-    let value = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
-    format!("{}::{}", text(&value), kind.sql())
 }

@@ -19,8 +19,8 @@ impl Facts {
         let mut all = BTreeMap::new();
         for entity in schema.entities() {
             let name = &entity.name;
-            // What a row can't do without, a node must know.
-            let is_needed = |c: &&Column| c.required && c.write != Write::System;
+            // What a row can't do without, a node must know; where there is a default, the database has it, too.
+            let is_needed = |c: &&Column| c.required && c.write != Write::System && c.default.is_none();
             let needed = entity.columns.iter().filter(is_needed).map(|c| c.name.as_str());
             let needed = needed.chain(entity.relations.iter().filter(|r| r.required).map(|r| r.name.as_str()));
             all.insert(name.clone(), format!("needs {}", needed.collect::<Vec<_>>().join(",")));

@@ -6,11 +6,12 @@
 mod resolve;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::kind::Kind;
 use super::machine::{self, Machine};
-use super::words::{bounds, classes, grants, group_name, kind, member_name, permission, spelled_out};
-use super::{Column, Grant, OnDelete, Schema, Unique, Write};
+use super::words::{bounds, choice, classes, grants, group_name, kind, member_name, permission, spelled_out, was};
+use super::{Column, Counted, Grant, OnDelete, Renamed, Schema, Together, Unique, Write};
 use crate::permission::Permission;
 use crate::yaml::{self, Complaint, Mark, Reader, Tree, Value};
 
@@ -46,6 +47,9 @@ const ENTITY_KEYS: &[&str] = &[
     "states",
     "columns",
     "relations",
+    "unique",
+    "extends",
+    "was",
 ];
 const COLUMN_KEYS: &[&str] = &[
     "type",
@@ -66,8 +70,9 @@ const COLUMN_KEYS: &[&str] = &[
     "clean",
     "read",
     "write",
+    "was",
 ];
-const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "required", "default", "on_delete", "read_only"];
+const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "required", "default", "on_delete", "read_only", "was"];
 const RESERVED_FIELDS: &[&str] =
     &["id", "type", "lid", "owner", "permission", "groups", "group_bits", "usergroups", "version", "created_at", "updated_at"];
 /// A relationship's name that every row has; not free either.
@@ -95,6 +100,11 @@ struct Draft {
     states: Option<Machine>,
     columns: Vec<(Place, Column)>,
     relations: Vec<(Place, DraftRelation)>,
+    unique: Vec<(Place, Together)>,
+    /// Of a file for an entity that Rowhouse brings: whether it says that it adds to it.
+    extends: bool,
+    /// Names before, by the names of today.
+    renamed: Vec<(Place, Renamed)>,
 }
 
 #[derive(Clone)]
@@ -114,7 +124,7 @@ struct DraftRelation {
 /// # Errors
 /// All complaints about all files.
 pub fn load(files: &[File]) -> Result<Schema, Vec<Complaint>> {
-    let mut complaints = vec![];
+    let (mut complaints, mut warnings) = (vec![], vec![]);
     let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
     for file in files {
         let mut reader = Reader::new(&file.path);
@@ -124,15 +134,53 @@ pub fn load(files: &[File]) -> Result<Schema, Vec<Complaint>> {
                 if let Err(words) = entity_name(&name) {
                     reader.complain(Mark::default(), words);
                 }
-                let draft = read_entity(&mut reader, &tree);
-                drafts.entry(name).or_default().overlay(draft);
+                let draft = read_entity(&mut reader, &name, &tree);
+                match drafts.entry(name) {
+                    Entry::Vacant(none) => _ = none.insert(draft),
+                    Entry::Occupied(mut own) => {
+                        foreign(&mut reader, &mut warnings, own.key(), own.get(), &draft);
+                        own.get_mut().overlay(draft);
+                    }
+                }
             }
             Err(complaint) => complaints.push(complaint),
         }
         complaints.append(&mut reader.complaints);
     }
-    let schema = resolve::resolve(drafts, &mut complaints);
+    let schema = Schema { warnings, ..resolve::resolve(drafts, &mut complaints) };
     if complaints.is_empty() { Ok(schema) } else { Err(complaints) }
+}
+
+/// What a file may not do to an entity that Rowhouse brings, and was written for another of that name perhaps.
+fn foreign(reader: &mut Reader, warnings: &mut Vec<Complaint>, name: &str, own: &Draft, over: &Draft) {
+    let brings = over.columns.first().map(|(place, _)| place).or(over.relations.first().map(|(place, _)| place));
+    let needless = |required: bool, is_there: bool| required && !is_there;
+    for (place, column) in &over.columns {
+        let before = own.columns.iter().map(|(_, c)| c).find(|c| c.name == column.name);
+        if needless(column.required && column.default.is_none(), before.is_some_and(|c| c.required)) {
+            let words = format!(
+                "`{name}` is Rowhouse's own, which knows nothing of `{}`: required, it wants a default (an entity of your own needs another name)",
+                column.name
+            );
+            reader.complain(place.mark, words);
+        }
+        if before.is_some_and(|c| c.kind != column.kind) {
+            reader.complain(place.mark, format!("`{}` of `{name}` is Rowhouse's own: its type stays as it is", column.name));
+        }
+    }
+    for (place, relation) in &over.relations {
+        let is_there = own.relations.iter().any(|(_, r)| r.name == relation.name && r.required);
+        if needless(relation.required && !relation.default_caller, is_there) {
+            let words = format!("`{name}` is Rowhouse's own, which knows nothing of `{}`: it can't be required", relation.name);
+            reader.complain(place.mark, words);
+        }
+    }
+    if let (Some(place), false) = (brings, over.extends) {
+        let words = format!(
+            "`{name}` is an entity that Rowhouse brings: a file that adds to it says `extends: true` (the next release wants it; an entity of your own needs another name)"
+        );
+        warnings.push(Complaint { file: place.file.clone(), line: place.mark.line, column: place.mark.column, words });
+    }
 }
 
 fn entity_name(name: &str) -> Result<(), String> {
@@ -173,11 +221,14 @@ impl Draft {
             self.relations.retain(|(_, r)| r.name != relation.name);
             self.relations.push((place, relation));
         }
+        self.unique.extend(over.unique);
+        self.renamed.extend(over.renamed);
     }
 }
 
-fn read_entity(reader: &mut Reader, tree: &Tree) -> Draft {
+fn read_entity(reader: &mut Reader, entity: &str, tree: &Tree) -> Draft {
     let mut draft = Draft::default();
+    let place = |reader: &Reader, mark: Mark| Place { file: reader.file().to_owned(), mark };
     for (key, value) in reader.keys(tree, ENTITY_KEYS) {
         match key.name.as_str() {
             "label" => draft.label = Some(reader.text(value).to_owned()),
@@ -209,24 +260,100 @@ fn read_entity(reader: &mut Reader, tree: &Tree) -> Draft {
             "columns" => {
                 for (key, value) in reader.map(value) {
                     field_name(reader, key.mark, &key.name);
-                    let place = Place { file: reader.file().to_owned(), mark: key.mark };
+                    let place = place(reader, key.mark);
                     let column = read_column(reader, &key.name, key.mark, value);
+                    let renamed = names_before(reader, entity, &key.name, value);
+                    draft.renamed.extend(renamed.into_iter().map(|renamed| (place.clone(), renamed)));
                     draft.columns.push((place, column));
                 }
             }
             "relations" => {
                 for (key, value) in reader.map(value) {
                     field_name(reader, key.mark, &key.name);
-                    let place = Place { file: reader.file().to_owned(), mark: key.mark };
+                    let place = place(reader, key.mark);
                     if let Some(relation) = read_relation(reader, &key.name, key.mark, value) {
+                        let renamed = names_before(reader, entity, &key.name, value);
+                        draft.renamed.extend(renamed.into_iter().map(|renamed| (place.clone(), renamed)));
                         draft.relations.push((place, relation));
                     }
+                }
+            }
+            "unique" => {
+                for item in reader.list(value) {
+                    let together = read_together(reader, item);
+                    draft.unique.push((place(reader, item.mark), together));
+                }
+            }
+            "extends" => draft.extends = reader.bool(value),
+            "was" => {
+                if let Some(was) = was(reader, value, entity) {
+                    draft.renamed.push((place(reader, value.mark), Renamed::Entity { was, now: entity.to_owned() }));
                 }
             }
             _ => {}
         }
     }
     draft
+}
+
+/// What a field, and the options of an enum, were called before.
+fn names_before(reader: &mut Reader, entity: &str, field: &str, tree: &Tree) -> Vec<Renamed> {
+    let Value::Map(entries) = &tree.value else { return vec![] };
+    let mut found = vec![];
+    for (key, value) in entries {
+        match key.name.as_str() {
+            "was" => {
+                let was = was(reader, value, field);
+                found.extend(was.map(|was| Renamed::Field { entity: entity.to_owned(), was, now: field.to_owned() }));
+            }
+            "options" => {
+                let quiet = &mut Reader::new(reader.file()); // what is wrong with them was said already
+                for (now, was) in reader.list(value).iter().map(|option| choice(quiet, option)) {
+                    let renamed = |was| Renamed::Choice { entity: entity.to_owned(), column: field.to_owned(), was, now };
+                    found.extend(was.map(renamed));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Reads fields that are unique together: a list of names, or `{fields, where}`.
+fn read_together(reader: &mut Reader, tree: &Tree) -> Together {
+    let mut together = Together { fields: vec![], counted: vec![] };
+    let (fields, counted) = match &tree.value {
+        Value::Map(_) => {
+            let entries = reader.keys(tree, &["fields", "where"]);
+            let find = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value);
+            (find("fields"), find("where"))
+        }
+        _ => (Some(tree), None),
+    };
+    for item in fields.map(|fields| reader.list(fields)).unwrap_or_default() {
+        together.fields.push(reader.text(item).to_owned());
+    }
+    if together.fields.is_empty() {
+        reader.complain(tree.mark, "what is unique together is a list of fields, or `{ fields: […], where: {…} }`");
+    }
+    for (key, value) in counted.map(|counted| reader.map(counted)).unwrap_or_default() {
+        let (is_negated, value) = match &value.value {
+            Value::Map(entries) => match entries.as_slice() {
+                [(word, value)] if word.name == "not" => (true, value),
+                _ => {
+                    reader.complain(value.mark, "a value, a list of values, null, or `{ not: one of these }` is wanted");
+                    continue;
+                }
+            },
+            _ => (false, value),
+        };
+        let values = match &value.value {
+            Value::List(items) => items.iter().map(Tree::to_json).collect(),
+            _ => vec![value.to_json()],
+        };
+        together.counted.push(Counted { field: key.name.clone(), values, is_negated });
+    }
+    together
 }
 
 fn field_name(reader: &mut Reader, mark: Mark, name: &str) {

@@ -9,7 +9,7 @@ use super::words::{grants, member_name};
 use crate::yaml::{Key, Mark, Reader, Tree};
 
 const MACHINE_KEYS: &[&str] = &["column", "initial", "events"];
-const EVENT_KEYS: &[&str] = &["from", "to", "when", "call", "label", "description", "permission", "grants", "limit"];
+const EVENT_KEYS: &[&str] = &["from", "to", "when", "call", "label", "description", "permission", "grants", "limit", "was"];
 
 /// The states of an entity's rows.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod file;
 pub mod kind;
 pub mod machine;
+pub mod rename;
 pub mod words;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::permission::{Class, Permission, Right, Subject};
+use crate::yaml::Complaint;
 use kind::{Bounds, Kind};
 use machine::Machine;
 
@@ -34,6 +36,33 @@ pub struct Schema {
     by_name: HashMap<String, usize>,
     /// Names of the declared groups, `administrators` and `users` first.
     pub groups: Vec<String>,
+    /// What was called otherwise before: entities first, then their fields, then options.
+    pub renamed: Vec<Renamed>,
+    /// What will be refused by the next release.
+    pub warnings: Vec<Complaint>,
+}
+
+/// What a file says was called otherwise (`was`): what is kept under the old name goes on under the new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Renamed {
+    Entity {
+        was: String,
+        now: String,
+    },
+    /// A column or a relation of an entity, by the entity's name of today.
+    Field {
+        entity: String,
+        was: String,
+        now: String,
+    },
+    /// An option of an enum.
+    Choice {
+        entity: String,
+        column: String,
+        was: String,
+        now: String,
+    },
 }
 
 /// One entity: a table, and a row in `world`.
@@ -69,6 +98,28 @@ pub struct Entity {
     pub audit: bool,
     /// The states of its rows, and what moves them.
     pub states: Option<Machine>,
+    /// Fields whose values together are no other row's.
+    pub unique: Vec<Together>,
+}
+
+/// Fields whose values together are those of one row at most. Rows in which one of them is null aren't compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Together {
+    /// Columns and relations to one row, by name.
+    pub fields: Vec<String>,
+    /// Which rows count: those that meet all of these.
+    pub counted: Vec<Counted>,
+}
+
+/// What a row must hold to count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counted {
+    /// A column, or a relation to one row.
+    pub field: String,
+    /// Any of these; null among them.
+    pub values: Vec<Json>,
+    /// None of them instead.
+    pub is_negated: bool,
 }
 
 /// What happens to a row.
@@ -123,6 +174,8 @@ pub struct Grant {
     pub group: String,
     /// Bits of its own; none: the row's.
     pub permission: Option<Permission>,
+    /// What the group was called before.
+    pub was: Option<String>,
 }
 
 /// A column of an entity.

@@ -60,24 +60,35 @@ pub fn rights(reader: &mut Reader, tree: &Tree) -> Vec<Right> {
     found
 }
 
-/// Reads grants: `{group: [rights]}`, or a list of names and `{group, permission}`.
+/// Reads what something was called before.
+pub fn was(reader: &mut Reader, tree: &Tree, now: &str) -> Option<String> {
+    let was = reader.text(tree).to_owned();
+    if was == now || was.is_empty() {
+        reader.complain(tree.mark, format!("`was` is the name before; this one is called `{now}` now"));
+        return None;
+    }
+    Some(was)
+}
+
+/// Reads grants: `{group: [rights]}`, or a list of names and `{group, permission, was}`.
 pub fn grants(reader: &mut Reader, tree: &Tree) -> Vec<Grant> {
     let mut found: Vec<Grant> = vec![];
     let own = |rights: &[Right]| Some(Permission::NONE.with(Class::Group, rights));
     if let Value::Map(entries) = &tree.value {
         for (key, value) in entries {
             group_name(reader, key.mark, &key.name);
-            found.push(Grant { group: key.name.clone(), permission: own(&rights(reader, value)) });
+            found.push(Grant { group: key.name.clone(), permission: own(&rights(reader, value)), was: None });
         }
         return found;
     }
     for item in reader.list(tree) {
-        let mut grant = Grant { group: String::new(), permission: None };
+        let mut grant = Grant { group: String::new(), permission: None, was: None };
         if let Value::Map(_) = item.value {
-            for (key, value) in reader.keys(item, &["group", "permission"]) {
+            for (key, value) in reader.keys(item, &["group", "permission", "was"]) {
                 match key.name.as_str() {
                     "group" => grant.group = reader.text(value).to_owned(),
                     "permission" => grant.permission = own(&rights(reader, value)),
+                    "was" => grant.was = was(reader, value, &grant.group),
                     _ => {}
                 }
             }
@@ -110,7 +121,7 @@ pub fn kind(reader: &mut Reader, mark: Mark, entries: &[(yaml::Key, Tree)]) -> O
     for (key, value) in entries {
         match (key.name.as_str(), &mut kind) {
             ("options", Kind::Enum { options }) => {
-                *options = reader.list(value).iter().map(|o| reader.text(o).to_owned()).collect();
+                *options = reader.list(value).iter().map(|option| choice(reader, option).0).collect();
                 if options.is_empty() {
                     reader.complain(value.mark, "an enum has at least one option");
                 }
@@ -132,6 +143,25 @@ pub fn kind(reader: &mut Reader, mark: Mark, entries: &[(yaml::Key, Tree)]) -> O
         _ => {}
     }
     Some(kind)
+}
+
+/// Reads an option of an enum, a word or `{name, was}`: what it is called, and what it was called before.
+pub fn choice(reader: &mut Reader, tree: &Tree) -> (String, Option<String>) {
+    if !matches!(tree.value, Value::Map(_)) {
+        return (reader.text(tree).to_owned(), None);
+    }
+    let (mut name, mut before) = (String::new(), None);
+    for (key, value) in reader.keys(tree, &["name", "was"]) {
+        match key.name.as_str() {
+            "name" => name = reader.text(value).to_owned(),
+            "was" => before = was(reader, value, &name),
+            _ => {}
+        }
+    }
+    if name.is_empty() {
+        reader.complain(tree.mark, "an option is a word, or `{ name: the word, was: the word before }`");
+    }
+    (name, before)
 }
 
 /// Reads `min`, `max`, `length`, `pattern`.

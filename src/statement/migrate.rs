@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::query::{Internal, Sql, all, array, done, first, one, values};
 use crate::error::{Error, Result};
 use crate::permission::GRANTED_FUNCTION;
-use crate::schema::diff::Step;
+use crate::schema::diff::{Demand, Step};
 use crate::schema::quote;
 
 /// Our own tables, one step per release that changed them; never edited, only added to.
@@ -45,7 +45,7 @@ insert into rowhouse.stamp (only_one) values (true);
 ", include_str!("stamp.sql"), GRANTED_FUNCTION, "
 alter table rowhouse.change add column permission integer, add column owner uuid, add column groups uuid[], add column group_bits integer[], add column was_permission integer, add column was_owner uuid, add column was_groups uuid[], add column was_group_bits integer[], add column xact xid8, add column sent_request text;
 alter table rowhouse.attempt add column last timestamptz not null default now();
-", include_str!("note.sql"), include_str!("note_link.sql") /* once more */];
+", include_str!("note.sql"), include_str!("note_link.sql") /* once more */, include_str!("fits.sql"), include_str!("raise.sql")];
 
 /// Begins a migration: however long it takes, and one at a time.
 pub fn begin() -> [Internal<()>; 3] {
@@ -81,6 +81,54 @@ pub fn core(from: usize) -> Vec<Internal<()>> {
     steps
 }
 
+/// Begins, ends or undoes what may fail without the rest.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub enum Part {
+    Begin,
+    Done,
+    Undo,
+}
+
+/// Says where a part of a migration begins or ends.
+pub fn part(part: Part) -> Internal<()> {
+    let text = match part {
+        Part::Begin => "savepoint part",
+        Part::Done => "release savepoint part",
+        Part::Undo => "rollback to savepoint part",
+    };
+    Internal::new(text, vec![], done)
+}
+
+/// Rows that don't meet what a step asks.
+#[derive(Debug)]
+pub struct Misfits {
+    /// All of them.
+    pub count: i64,
+    /// Some, for people: id and value.
+    pub some: Vec<(String, Option<String>)>,
+}
+
+/// How many rows that a step can't do with are named.
+const NAMED: usize = 5;
+
+/// The rows that don't meet what a step asks.
+pub fn misfits(demand: &Demand) -> Internal<Misfits> {
+    let text = format!(
+        "select id, left(value, 60), count(*) over ()
+from ({}) t
+order by value, id
+limit {NAMED}",
+        demand.misfits()
+    );
+    let rows = all(|row| Ok((row.column(0)?, row.optional(1)?, row.column::<i64>(2)?)));
+    Internal::new(text, vec![], move |found| {
+        let found: Vec<(String, Option<String>, i64)> = rows(found)?;
+        let count = found.first().map_or(0, |(.., count)| *count);
+        Ok(Misfits { count, some: found.into_iter().map(|(id, value, _)| (id, value)).collect() })
+    })
+}
+
 /// A step of DDL.
 pub fn step(step: &Step) -> Internal<()> {
     Internal::new(step.sql(), vec![], done)
@@ -95,16 +143,17 @@ pub struct Column {
     /// Its type, as `format_type` spells it.
     pub kind: String,
     pub is_required: bool,
+    pub has_default: bool,
 }
 
 /// The columns of all tables.
 pub fn columns() -> Internal<Vec<Column>> {
-    let text = "select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull
+    let text = "select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef
 from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')";
     let column = all(|row| {
         let (table, name, kind) = (row.column(0)?, row.column(1)?, row.column(2)?);
-        Ok(Column { table, name, kind, is_required: row.column(3)? })
+        Ok(Column { table, name, kind, is_required: row.column(3)?, has_default: row.column(4)? })
     });
     Internal::new(text, vec![], column)
 }
@@ -116,18 +165,23 @@ pub struct Object {
     pub table: String,
     pub name: String,
     pub is_constraint: bool,
+    /// Whether rows of another table can't go because of it.
+    pub blocks: bool,
 }
 
 /// The indexes and constraints of all tables.
 pub fn objects() -> Internal<Vec<Object>> {
-    let text = "select c.relname::text, i.relname::text, false
+    let text = "select c.relname::text, i.relname::text, false, false
 from pg_index x join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid
 where not x.indisprimary and c.relnamespace = 'public'::regnamespace
 union all
-select c.relname::text, k.conname::text, true
+select c.relname::text, k.conname::text, true, k.contype = 'f' and k.confdeltype in ('r', 'a')
 from pg_constraint k join pg_class c on c.oid = k.conrelid
 where c.relnamespace = 'public'::regnamespace and k.contype in ('f', 'c')";
-    let object = all(|row| Ok(Object { table: row.column(0)?, name: row.column(1)?, is_constraint: row.column(2)? }));
+    let object = all(|row| {
+        let (table, name, is_constraint) = (row.column(0)?, row.column(1)?, row.column(2)?);
+        Ok(Object { table, name, is_constraint, blocks: row.column(3)? })
+    });
     Internal::new(text, vec![], object)
 }
 
@@ -139,9 +193,26 @@ where not t.tgisinternal and p.pronamespace = 'rowhouse'::regnamespace";
     Internal::new(text, vec![], all(|row| Ok((row.column(0)?, row.column(1)?))))
 }
 
-/// The names of the entities that have a row.
-pub fn entities() -> Internal<Vec<String>> {
-    Internal::new("select name from world", vec![], all(|row| row.column(0)))
+/// The names of views, sequences and whatever else can't stand beside a table of the same name.
+pub fn others() -> Internal<Vec<String>> {
+    let text = "select relname::text
+from pg_class
+where relnamespace = 'public'::regnamespace and relkind not in ('r', 'p')";
+    Internal::new(text, vec![], all(|row| row.column(0)))
+}
+
+/// The entities that have a row: name, and what is told of their columns.
+pub fn entities() -> Internal<Vec<(String, Option<Json>)>> {
+    let entity = all(|row| {
+        let columns = row.optional::<&str>(1)?.map(serde_json::from_str).transpose().map_err(Error::internal)?;
+        Ok((row.column(0)?, columns))
+    });
+    Internal::new("select name, columns::text from world", vec![], entity)
+}
+
+/// The actions that have a row: entity and name.
+pub fn actions() -> Internal<Vec<(String, String)>> {
+    Internal::new("select entity, name from action", vec![], all(|row| Ok((row.column(0)?, row.column(1)?))))
 }
 
 /// Where the loader writes rows.

@@ -259,7 +259,8 @@ from rowhouse.stamp s left join who a on true
 union all
 select 1, w.name, null, {}, null, null, null, w.name = any(array(
   select c.relname from pg_trigger t join pg_class c on c.oid = t.tgrelid
-  where c.relnamespace = 'public'::regnamespace and not t.tgisinternal)), null, w.name = any(array(
+  where c.relnamespace = 'public'::regnamespace and not t.tgisinternal
+    and t.tgfoid is distinct from to_regproc('rowhouse.raise_version'))), null, w.name = any(array(
   select c.relname from pg_constraint f join pg_class c on c.oid = f.confrelid
   where c.relnamespace = 'public'::regnamespace and f.contype = 'f'))
 from who a, world w

@@ -11,11 +11,12 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::{Scope, Store};
-use crate::error::Result;
-use crate::schema::diff::{self, Catalog, Risk, Step};
+use crate::error::{Error, Result};
+use crate::schema::diff::{self, Catalog, Difference, Held, Risk, Step, Table};
 use crate::schema::facts::Facts;
+use crate::schema::rename::Others;
 use crate::schema::{ADMINISTRATORS, Grant, Listener, Policy, Schema, USERS};
-use crate::statement::migrate::{self as statement, Key, Loaded};
+use crate::statement::migrate::{self as statement, Key, Loaded, Misfits, Part};
 use crate::statement::query::array;
 
 /// An action as its row in `action` wants it.
@@ -28,6 +29,8 @@ pub struct DeclaredAction {
     pub description: String,
     pub policy: Policy,
     pub listens: Vec<Listener>,
+    /// Its name before.
+    pub was: Option<String>,
 }
 
 /// What is to be done, and where live values differ from the files'.
@@ -37,6 +40,8 @@ pub struct Report {
     pub steps: Vec<Step>,
     /// Sentences about values that were changed live and stay, or that the file changes now.
     pub values: Vec<String>,
+    /// Why it can't be done: names and tables in the way, rows that don't fit.
+    pub faults: Vec<String>,
 }
 
 impl Report {
@@ -51,24 +56,36 @@ impl Report {
     }
 }
 
+/// How far a migration goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Everything but what is lost, and then nothing of it lasts.
+    Tried,
+    /// Nothing that is lost or rewritten.
+    Additions,
+    /// Everything.
+    All,
+}
+
 /// Says what [`apply`] would do, and does nothing.
 ///
 /// # Errors
 /// What PostgreSQL ran into.
 pub async fn plan(store: &Store, schema: &Schema, actions: &[DeclaredAction]) -> Result<Report> {
     let mut scope = begin(store).await?;
-    run(&mut scope, schema, actions, false).await // dropped, so rolled back
+    run(&mut scope, schema, actions, Extent::Tried).await // dropped, so rolled back
 }
 
 /// Brings the database to the schema, in one transaction. What loses or rewrites is left out unless allowed; with
-/// rewrites left out nothing at all is done, and the report says so.
+/// rewrites left out, or where something stands in the way, nothing at all is done, and the report says so.
 ///
 /// # Errors
 /// What PostgreSQL ran into.
 pub async fn apply(store: &Store, schema: &Schema, actions: &[DeclaredAction], allow_destructive: bool) -> Result<Report> {
     let mut scope = begin(store).await?;
-    let report = run(&mut scope, schema, actions, allow_destructive).await?;
-    if allow_destructive || report.rewrites().next().is_none() {
+    let extent = if allow_destructive { Extent::All } else { Extent::Additions };
+    let report = run(&mut scope, schema, actions, extent).await?;
+    if report.faults.is_empty() && (allow_destructive || report.rewrites().next().is_none()) {
         scope.commit().await?;
     }
     Ok(report)
@@ -82,23 +99,85 @@ async fn begin(store: &Store) -> Result<Scope> {
     Ok(scope)
 }
 
-async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], allow: bool) -> Result<Report> {
+async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], extent: Extent) -> Result<Report> {
     core(scope).await?;
     let catalog = catalog(scope).await?;
     let listeners: Vec<Listener> = actions.iter().flat_map(|a| a.listens.iter().cloned()).collect();
-    let mut report = Report { steps: diff::steps(schema, &listeners, &catalog), values: vec![] };
+    let Difference { steps, faults } = diff::steps(schema, &listeners, &others(schema, actions), catalog);
+    let mut report = Report { steps, values: vec![], faults };
+    if extent == Extent::Additions && report.rewrites().next().is_some() {
+        return Ok(report); // what comes after them needs them
+    }
+    let mut failed: Vec<&str> = vec![];
     for step in &report.steps {
-        if step.risk == Risk::Additive || allow {
-            scope.run(&statement::step(step)).await?;
+        let is_done = match step.risk {
+            Risk::Additive => true,
+            Risk::Rewrites(_) => extent != Extent::Additions,
+            Risk::Loses(_) => extent == Extent::All && report.faults.is_empty(),
+        };
+        let field = step.demand.as_ref().map(|demand| demand.field.as_str());
+        if is_done && !field.is_some_and(|field| failed.contains(&field)) {
+            if let Some(words) = done(scope, step).await? {
+                report.faults.push(words);
+                failed.extend(field);
+            }
         }
     }
-    vanished(scope, schema, actions, allow, &mut report.values).await?;
+    if !report.faults.is_empty() {
+        return Ok(report); // the rest needs the tables
+    }
+    vanished(scope, schema, actions, extent == Extent::All, &mut report.values).await?;
     let groups = groups(scope, schema).await?;
     worlds(scope, schema, &groups, &mut report.values).await?;
     action_rows(scope, schema, actions, &groups, &mut report.values).await?;
     let facts = Facts::of(schema);
     scope.run(&statement::note_schema(&facts.digest, &facts.all, !report.steps.is_empty())).await?;
     Ok(report)
+}
+
+/// What is called otherwise now, of what the schema doesn't say itself.
+fn others(schema: &Schema, actions: &[DeclaredAction]) -> Others {
+    let of_entities = schema.entities().iter().flat_map(|e| e.policy.grants.iter().chain(&e.default_groups));
+    let granted = of_entities.chain(actions.iter().flat_map(|action| &action.policy.grants));
+    let mut groups: Vec<(String, String)> = granted.filter_map(|g| Some((g.was.clone()?, g.group.clone()))).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let renamed = actions.iter().filter_map(|a| Some((a.entity.clone(), a.was.clone()?, a.name.clone())));
+    Others { actions: renamed.collect(), groups }
+}
+
+/// Does a step. Gives why it can't be done, where rows don't fit it; nothing of it is done then.
+async fn done(scope: &mut Scope, step: &Step) -> Result<Option<String>> {
+    let Some(demand) = &step.demand else {
+        scope.run(&statement::step(step)).await?;
+        return Ok(None);
+    };
+    scope.run(&statement::part(Part::Begin)).await?;
+    let Err(error) = scope.run(&statement::step(step)).await else {
+        scope.run(&statement::part(Part::Done)).await?;
+        return Ok(None);
+    };
+    if matches!(error, Error::Unavailable(_) | Error::Again) {
+        return Err(error);
+    }
+    scope.run(&statement::part(Part::Undo)).await?;
+    let Misfits { count, some } = scope.run(&statement::misfits(demand)).await?;
+    if count == 0 {
+        return Ok(Some(format!("{}: PostgreSQL can't do `{}`: {error:?}", demand.field, step.sql())));
+    }
+    let named = some.iter().map(|(id, value)| match value {
+        Some(value) => format!("{value:?} (row {id})"),
+        None => format!("row {id}"),
+    });
+    let more = if some.len() as i64 == count { "" } else { ", …" };
+    let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+    Ok(Some(format!(
+        "{} {}: {rows}: {}{more}. {}.",
+        demand.field,
+        demand.words,
+        named.collect::<Vec<_>>().join(", "),
+        demand.remedy
+    )))
 }
 
 async fn core(scope: &mut Scope) -> Result<()> {
@@ -116,18 +195,35 @@ async fn catalog(scope: &mut Scope) -> Result<Catalog> {
     let mut catalog = Catalog::default();
     for column in scope.run(&statement::columns()).await? {
         let table = catalog.tables.entry(column.table).or_default();
-        table.columns.insert(column.name, (column.kind, column.is_required));
+        let held = Held { kind: column.kind, is_required: column.is_required, has_default: column.has_default };
+        table.columns.insert(column.name, held);
     }
     for object in scope.run(&statement::objects()).await? {
         let Some(table) = catalog.tables.get_mut(&object.table) else { continue };
-        let names = if object.is_constraint { &mut table.constraints } else { &mut table.indexes };
-        names.insert(object.name);
+        match object.is_constraint {
+            true => _ = table.constraints.insert(object.name, object.blocks),
+            false => _ = table.indexes.insert(object.name),
+        }
     }
     for (table, trigger) in scope.run(&statement::triggers()).await? {
         catalog.tables.entry(table).and_modify(|table| _ = table.triggers.insert(trigger));
     }
-    if catalog.tables.contains_key("world") {
-        catalog.entities.extend(scope.run(&statement::entities()).await?);
+    catalog.others.extend(scope.run(&statement::others()).await?);
+    let is_ours = |name: &str| catalog.tables.get(name).is_some_and(Table::is_ours);
+    let (has_worlds, has_actions, has_groups) = (is_ours("world"), is_ours("action"), is_ours("usergroup"));
+    if has_worlds {
+        for (name, columns) in scope.run(&statement::entities()).await? {
+            let described = columns.iter().filter_map(Json::as_array).flatten();
+            let named = described.filter_map(|column| Some((column["name"].as_str()?.to_owned(), column.clone())));
+            catalog.described.insert(name.clone(), named.collect());
+            catalog.entities.insert(name);
+        }
+    }
+    if has_actions {
+        catalog.actions.extend(scope.run(&statement::actions()).await?);
+    }
+    if has_groups {
+        catalog.groups.extend(scope.run(&statement::declared_groups()).await?.into_iter().map(|(name, _)| name));
     }
     Ok(catalog)
 }
@@ -215,7 +311,7 @@ struct Declared<'a> {
 
 async fn worlds(scope: &mut Scope, schema: &Schema, groups: &HashMap<String, Uuid>, said: &mut Vec<String>) -> Result<()> {
     for entity in schema.entities() {
-        let joined: Vec<_> = entity.join_groups.iter().map(|g| Grant { group: g.clone(), permission: None }).collect();
+        let joined: Vec<_> = entity.join_groups.iter().map(|g| Grant { group: g.clone(), permission: None, was: None }).collect();
         let filed = [
             permission("permission", entity.policy.permission.bits()),
             permission("default_permission", entity.default_permission.bits()),

@@ -96,10 +96,10 @@ pub(super) fn translate(error: tokio_postgres::Error) -> Error {
     let class = &code.code()[..2];
     if *code == SqlState::UNIQUE_VIOLATION {
         let object = db.constraint().unwrap_or_default().to_owned();
-        return Error::Conflict(Fault::new("taken", object));
+        return Error::conflict(Fault::new("taken", object));
     }
     if *code == SqlState::FOREIGN_KEY_VIOLATION || *code == SqlState::RESTRICT_VIOLATION {
-        return Error::Conflict(Fault::new("in-use", "Other rows still need this one."));
+        return Error::conflict(Fault::new("in-use", "Other rows still need this one."));
     }
     if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {
         return Error::Again;

@@ -53,6 +53,18 @@ pub fn cluster() -> &'static Cluster {
     })
 }
 
+/// Writes a project of these files, by their paths in it. Gives its folder.
+pub fn project<P: AsRef<str>, T: AsRef<str>>(files: &[(P, T)]) -> String {
+    let folder = std::env::temp_dir().join(format!("rowhouse-{}", Uuid::now_v7()));
+    std::fs::create_dir_all(folder.join("schema")).expect("a folder");
+    for (path, text) in files {
+        let path = folder.join(path.as_ref());
+        path.parent().map(std::fs::create_dir_all).expect("a folder").expect("made");
+        std::fs::write(path, text.as_ref()).expect("written");
+    }
+    folder.to_str().expect("a path").to_owned()
+}
+
 /// The URL of a database of the tests' cluster.
 pub fn database_url(name: &str) -> String {
     cluster().url().replace("/postgres", &format!("/{name}"))

@@ -2,17 +2,12 @@
 
 use serde_json::json;
 
-use crate::house::World;
+use crate::house::{self, World};
 
 const NOTE: &str = "permission: { guest: [peek, read, create] }\ncolumns:\n  text: { type: text }\n";
 
 fn project(files: &[(&str, &str)]) -> String {
-    let folder = std::env::temp_dir().join(format!("rowhouse-{}", uuid::Uuid::now_v7()));
-    std::fs::create_dir_all(folder.join("schema")).expect("a folder");
-    for (name, text) in files {
-        std::fs::write(folder.join(format!("schema/{name}.yaml")), text).expect("written");
-    }
-    folder.to_str().expect("a path").to_owned()
+    house::project(&files.iter().map(|(name, text)| (format!("schema/{name}.yaml"), *text)).collect::<Vec<_>>())
 }
 
 /// Applies other files to a world's database, as a node that is started with them does.
@@ -40,8 +35,14 @@ async fn what_is_added_is_borne_and_what_is_taken_away_is_503() {
     let more = format!("{NOTE}  more: {{ type: label }}\n");
     apply(&world, &[("note", &more), ("other", NOTE)], Refused).await;
     asks().await;
-    // What a new row can't do without, this node doesn't know of.
-    let needed = format!("{NOTE}  more: {{ type: label, required: true, default: x }}\n");
+    // What a new row can't do without, the database knows, too: it keeps the default.
+    let filled = format!("{NOTE}  more: {{ type: label, required: true, default: x }}\n");
+    apply(&world, &[("note", &filled), ("other", NOTE)], Refused).await;
+    asks().await;
+    assert_eq!(world.sql("select distinct more from note").await[0].text(0), Some("x"));
+    // What it can't do without, and nobody fills, this node doesn't know of.
+    world.sql("delete from note").await;
+    let needed = format!("{NOTE}  more: {{ type: label, required: true }}\n");
     apply(&world, &[("note", &needed), ("other", NOTE)], Refused).await;
     let away = guest.get("/api/note").await.is(503);
     assert_eq!(away.json["errors"][0]["code"], "schema-changed", "{}", away.text);

@@ -1,7 +1,7 @@
 //! What PostgreSQL refused, in words of the request's.
 
 use crate::error::{Error, Fault, Why};
-use crate::schema::diff::field_of;
+use crate::schema::diff::fields_of;
 use crate::schema::{Column, Entity, Schema, Unique};
 
 /// A clash of a unique value, and a value that PostgreSQL didn't take, with the attribute's pointer and nothing of other rows.
@@ -12,18 +12,15 @@ pub(super) fn explain(schema: &Schema, entity: &Entity, sets: &[(&Column, Option
         None => format!("/data/attributes/{field}"),
     };
     match error {
-        Error::Conflict(fault) if fault.code == "taken" => match field_of(schema, entity, &fault.detail) {
-            Some(field) => Error::Conflict(Fault::new("taken", format!("`{field}` is taken.")).at(at(field))),
-            None if fault.detail.ends_with("_pkey") => {
-                Error::Conflict(Fault::new("taken", "A row with this id is there already.").at("/data/id"))
-            }
-            None => Error::Conflict(Fault::new("taken", "A row with this value is there already.")),
-        },
+        Error::Conflict(faults) if faults.iter().any(|fault| fault.code == "taken") => {
+            let object = faults.first().map(|fault| fault.detail.as_str()).unwrap_or_default();
+            Error::Conflict(taken(fields_of(schema, entity, object).as_slice(), object, at))
+        }
         Error::Internal(cause) => {
             let Some(unfit) = cause.unfit() else { return Error::Internal(cause) };
             tracing::warn!(entity = entity.name, words = unfit.words, "PostgreSQL didn't take a value");
             let own = entity.fields().find(|field| *field == unfit.object);
-            let named = own.or_else(|| field_of(schema, entity, &unfit.object));
+            let named = own.or_else(|| fields_of(schema, entity, &unfit.object).first().copied());
             let is_ordered = |column: &Column| entity.default_order.iter().any(|(at, _)| entity.columns[*at].name == column.name);
             let is_indexed = |column: &Column| column.unique != Unique::No || column.index || is_ordered(column);
             let indexed = sets.iter().filter(|(column, _)| unfit.why == Why::TooLong && is_indexed(column));
@@ -36,5 +33,20 @@ pub(super) fn explain(schema: &Schema, entity: &Entity, sets: &[(&Column, Option
             Error::Invalid(vec![fault])
         }
         other => other,
+    }
+}
+
+/// What is said of values that another row has already: at each of the fields that are unique together.
+fn taken(fields: &[&str], object: &str, at: impl Fn(&str) -> String) -> Vec<Fault> {
+    match fields {
+        [] if object.ends_with("_pkey") => vec![Fault::new("taken", "A row with this id is there already.").at("/data/id")],
+        [] => vec![Fault::new("taken", "A row with this value is there already.")],
+        [field] => vec![Fault::new("taken", format!("`{field}` is taken.")).at(at(field))],
+        ["owner", field] | [field, "owner"] => vec![Fault::new("taken", format!("`{field}` is taken.")).at(at(field))],
+        several => {
+            let names = several.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(" and ");
+            let words = format!("{names} are taken together.");
+            several.iter().map(|field| Fault::new("taken", words.clone()).at(at(field))).collect()
+        }
     }
 }

@@ -33,7 +33,7 @@ impl Deed<'_> {
         }
         let Declared { is_declared, is_taken } = self.scope.run(&write::group_name(id)).await?;
         if is_taken {
-            return Err(Error::Conflict(
+            return Err(Error::conflict(
                 Fault::new("taken", "This name is reserved for a group that a schema file names.").at("/data/attributes/name"),
             ));
         }

@@ -28,7 +28,7 @@ impl Deed<'_> {
         };
         if !taken.is_free {
             let words = "The same request is being done right now.";
-            return Err(Error::Conflict(Fault::new("in-flight", words).header(HEADER)));
+            return Err(Error::conflict(Fault::new("in-flight", words).header(HEADER)));
         }
         let Some(kept) = self.scope.run(&once::find(key, user, self.planner.limits.idempotency.as_secs())).await? else {
             self.once = Some((key.clone(), user));

@@ -21,7 +21,7 @@ use crate::statement::transfer;
 use crate::store::Store;
 
 fn conflict(words: &str) -> Error {
-    Error::Conflict(Fault::new("not-now", words))
+    Error::conflict(Fault::new("not-now", words))
 }
 
 /// PUT /file/<transfer>: the file of an import that waits for one. It starts when the last byte is there.

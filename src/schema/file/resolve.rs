@@ -8,7 +8,9 @@ use super::{Draft, DraftRelation, Place};
 use crate::permission::{Class, Permission, Right};
 use crate::schema::kind::{Bounds, Kind};
 use crate::schema::words::spelled_out;
-use crate::schema::{Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Relation, Schema, Unique, Write, table_name};
+use crate::schema::{
+    Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Relation, Renamed, Schema, Together, Unique, Write, table_name,
+};
 use crate::yaml::{self, Complaint, Mark};
 
 /// The columns that every row has, after its own.
@@ -96,13 +98,108 @@ pub(super) fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Comp
             format!("{names}: each requires the next, so none could ever be created"),
         );
     }
-    Schema { entities, by_name, groups }
+    for (name, draft) in &drafts {
+        let entity = &entities[by_name[name]];
+        draft.unique.iter().for_each(|(place, together)| misfits(entity, together, &mut |words| complain(place, words)));
+    }
+    let renamed = renamed(&drafts, &entities, &mut complain);
+    Schema { entities, by_name, groups, renamed, warnings: vec![] }
+}
+
+/// What is wrong with fields that are to be unique together.
+fn misfits(entity: &Entity, together: &Together, complain: &mut dyn FnMut(String)) {
+    let to_one = |name: &str| entity.relation(name).is_some_and(|r| !r.is_many());
+    let mut names: Vec<&str> = entity.columns.iter().map(|c| c.name.as_str()).collect();
+    names.extend(entity.relations.iter().filter(|r| !r.is_many()).map(|r| r.name.as_str()));
+    let hint = |name: &str| yaml::nearest(name, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+    for (at, field) in together.fields.iter().enumerate() {
+        match entity.column(field) {
+            Some(column) if column.kind.is_secret() || column.kind == Kind::Json => {
+                complain(format!("a column of type {} can't be unique", column.kind.word()))
+            }
+            None if !to_one(field) => {
+                complain(format!("`{}` has no column or relation to one row `{field}`{}", entity.name, hint(field)))
+            }
+            Some(_) | None if together.fields[..at].contains(field) => complain(format!("`{field}` is named twice")),
+            Some(_) | None => {}
+        }
+    }
+    let guests_create = entity.policy.permission.bits() & Right::Create.bit() != 0;
+    if guests_create && together.fields.iter().any(|field| field == "owner") {
+        complain("it is unique per owner, and guests, who own nothing, may create: it wouldn't hold for them".to_owned());
+    }
+    for counted in &together.counted {
+        let column = entity.column(&counted.field);
+        for value in counted.values.iter().filter(|value| !value.is_null()) {
+            match column {
+                Some(column) if column.kind.is_secret() || column.kind == Kind::Json => {
+                    complain(format!("of `{}`, of type {}, only null can be asked", column.name, column.kind.word()))
+                }
+                Some(column) => {
+                    if let Err(words) = column.kind.check(&column.bounds, value) {
+                        complain(format!("`{}` {words}", column.name));
+                    }
+                }
+                None => complain(format!("of `{}` only null can be asked", counted.field)),
+            }
+        }
+        if column.is_none() && !to_one(&counted.field) {
+            complain(format!(
+                "`{}` has no column or relation to one row `{}`{}",
+                entity.name,
+                counted.field,
+                hint(&counted.field)
+            ));
+        }
+    }
+}
+
+/// What was called otherwise before, in the order in which it is brought to the names of today; complains about names that are
+/// still there, and about those that two claim.
+fn renamed(drafts: &BTreeMap<String, Draft>, entities: &[Entity], complain: Complain<'_>) -> Vec<Renamed> {
+    let mut all: Vec<&(Place, Renamed)> = drafts.values().flat_map(|draft| &draft.renamed).collect();
+    all.sort_by_key(|(_, renamed)| match renamed {
+        Renamed::Entity { .. } => 0,
+        Renamed::Field { .. } => 1,
+        Renamed::Choice { .. } => 2,
+    });
+    let entity = |name: &str| entities.iter().find(|entity| entity.name == name);
+    for (at, (place, renamed)) in all.iter().enumerate() {
+        let (is_there, was, now) = match renamed {
+            Renamed::Entity { was, now } => (drafts.contains_key(was), was, now),
+            Renamed::Field { entity: of, was, now } => {
+                let is_there = entity(of).is_some_and(|e| e.column(was).is_some() || e.relation(was).is_some());
+                (is_there, was, now)
+            }
+            Renamed::Choice { entity: of, column, was, now } => {
+                let kind = entity(of).and_then(|e| e.column(column)).map(|column| &column.kind);
+                (matches!(kind, Some(Kind::Enum { options }) if options.contains(was)), was, now)
+            }
+        };
+        if is_there {
+            complain(place, format!("`{was}` is there as well: what is kept under it can't become `{now}`"));
+        }
+        let claims = |other: &&(Place, Renamed)| match (&other.1, renamed) {
+            (Renamed::Entity { was: other, .. }, Renamed::Entity { was, .. }) => other == was,
+            (Renamed::Field { entity: a, was: other, .. }, Renamed::Field { entity: b, was, .. }) => a == b && other == was,
+            (Renamed::Choice { entity: a, column: c, was: other, .. }, Renamed::Choice { entity: b, column: d, was, .. }) => {
+                a == b && c == d && other == was
+            }
+            (Renamed::Entity { .. } | Renamed::Field { .. } | Renamed::Choice { .. }, _) => false,
+        };
+        if all[..at].iter().any(claims) {
+            complain(place, format!("`{was}` became something else already"));
+        }
+    }
+    all.into_iter().map(|(_, renamed)| renamed.clone()).collect()
 }
 
 /// An entity without its relations.
 fn entity(at: usize, name: &str, draft: &Draft, complain: Complain<'_>) -> Entity {
     let open = draft.permission.is_none() && draft.grants.is_none();
-    let users = || vec![Grant { group: "users".to_owned(), permission: Some(Permission::NONE.with(Class::Group, &Right::ALL)) }];
+    let users = || {
+        vec![Grant { group: "users".to_owned(), permission: Some(Permission::NONE.with(Class::Group, &Right::ALL)), was: None }]
+    };
     let mut entity = Entity {
         at,
         name: name.to_owned(),
@@ -122,6 +219,7 @@ fn entity(at: usize, name: &str, draft: &Draft, complain: Complain<'_>) -> Entit
         client_ids: draft.client_ids.unwrap_or(false),
         audit: draft.audit.unwrap_or(false),
         states: draft.states.clone(),
+        unique: draft.unique.iter().map(|(_, together)| together.clone()).collect(),
     };
     let guests_create = entity.policy.permission.bits() & Right::Create.bit() != 0;
     for (place, column) in draft.columns.iter().filter(|(_, c)| guests_create && c.unique == Unique::PerOwner) {

@@ -1,0 +1,354 @@
+//! Changes of the schema on live data: names, types, tighter rules, other people's tables.
+
+use rowhouse::action::Actions;
+use rowhouse::schema::Schema;
+use rowhouse::start::{self, Destructive};
+use rowhouse::store::Store;
+use rowhouse::store::migrate::{self, Report};
+use serde_json::{Value as Json, json};
+
+use crate::house::{self, World, beside::Beside, project};
+
+/// An empty database, and ways to bring it to files.
+struct Database {
+    store: Store,
+    beside: Beside,
+}
+
+impl Database {
+    async fn new() -> Database {
+        let url = house::empty_database().await;
+        Database { store: Store::open(&url, &house::limits()).expect("a store"), beside: Beside::of(&url) }
+    }
+
+    fn load(files: &[(&str, &str)]) -> (Schema, Actions) {
+        let files: Vec<_> = files.iter().map(|(name, text)| (format!("schema/{name}.yaml"), *text)).collect();
+        rowhouse::project::load(project(&files).as_ref()).expect("no complaints")
+    }
+
+    async fn apply(&self, files: &[(&str, &str)], destructive: Destructive) -> Result<Report, String> {
+        let (schema, actions) = Database::load(files);
+        start::apply(&self.store, &schema, &actions, destructive).await
+    }
+
+    async fn plan(&self, files: &[(&str, &str)]) -> Report {
+        let (schema, actions) = Database::load(files);
+        migrate::plan(&self.store, &schema, &start::rows(&actions)).await.expect("planned")
+    }
+
+    /// Brings it to files, after a plan that says the same, and sees that nothing is left to do.
+    async fn brought(&self, files: &[(&str, &str)]) -> Report {
+        let planned = self.plan(files).await;
+        let done = self.apply(files, Destructive::Allowed).await.expect("applied");
+        assert_eq!(planned.steps, done.steps);
+        let left = self.plan(files).await;
+        assert!(left.steps.is_empty() && left.faults.is_empty() && left.values.is_empty(), "{left:#?}");
+        done
+    }
+
+    /// What stands in the way of files: the plan says it beside its steps, and nothing is done.
+    async fn faults(&self, files: &[(&str, &str)]) -> Vec<String> {
+        let planned = self.plan(files).await;
+        let refused = self.apply(files, Destructive::Allowed).await.expect_err("refused");
+        assert!(planned.faults.iter().all(|words| refused.contains(words)), "{refused} {:?}", planned.faults);
+        assert!(planned.faults.is_empty() || !planned.steps.is_empty() || refused.contains("didn't make"), "{planned:?}");
+        planned.faults
+    }
+
+    async fn text(&self, sql: &str) -> Option<String> {
+        let rows = self.beside.sql(sql).await;
+        rows.first().and_then(|row| row.text(0)).map(str::to_owned)
+    }
+}
+
+const GROUP: (&str, &str) = ("team", "columns: { name: { type: label } }");
+
+#[tokio::test]
+async fn a04_types_change_in_one_go_and_leave_nothing_behind() {
+    // From, a value as SQL, to, the value as text.
+    let changes = [
+        ("type: integer", "7", "type: enum, options: [\"1\", \"7\"]", Some("7")),
+        ("type: boolean", "true", "type: enum, options: [\"true\", \"false\"], default: \"true\"", Some("true")),
+        ("type: integer", "5", "type: name, unique: true", Some("5")),
+        ("type: integer, index: true", "5", "type: label, required: true, default: x", Some("5")),
+        ("type: label, required: true, default: \"1\"", "'12'", "type: integer, required: true, default: 3", Some("12")),
+        ("type: boolean", "true", "type: integer", Some("1")),
+        ("type: integer", "1", "type: boolean", Some("true")),
+        ("type: float", "2", "type: integer", Some("2")),
+        ("type: decimal, precision: 8, scale: 2", "3.00", "type: rating", Some("3")),
+        ("type: label", "'12.50'", "type: decimal, precision: 8, scale: 1", Some("12.5")),
+        ("type: label", "'2024-02-29'", "type: date, index: true", Some("2024-02-29")),
+        ("type: date", "'2024-02-29'", "type: datetime", Some("2024-02-29 00:00:00+00")),
+        ("type: enum, options: [a, b]", "'b'", "type: enum, options: [b, c]", Some("b")),
+        ("type: enum, options: [a, b]", "'b'", "type: text", Some("b")),
+        ("type: label", "'a\"b'", "type: json", Some("\"a\\\"b\"")),
+        ("type: json", "'\"größe\"'", "type: label, unique: owner", Some("größe")),
+        ("type: uuid", "'0190a3a0-0000-7000-8000-000000000001'", "type: label", Some("0190a3a0-0000-7000-8000-000000000001")),
+        ("type: label", "null", "type: integer, required: true, default: 4", Some("4")),
+    ];
+    let file = |kind: &str| format!("columns: {{ v: {{ {kind} }} }}");
+    let database = Database::new().await;
+    for (at, (from, value, to, becomes)) in changes.into_iter().enumerate() {
+        let name = format!("thing{at}");
+        let (before, after) = (file(from), file(to));
+        database.brought(&[(&name, &before)]).await;
+        database.beside.sql(&format!("insert into {name} (id, permission, v) values (gen_random_uuid(), 0, {value})")).await;
+        database.brought(&[(&name, &after)]).await;
+        assert_eq!(database.text(&format!("select v::text from {name}")).await.as_deref(), becomes, "{from} → {to}");
+        database.brought(&[]).await;
+    }
+    // A column becomes a relation of the same name, and back.
+    database.brought(&[GROUP, ("thing", &file("type: label"))]).await;
+    let team = "0190a3a0-0000-7000-8000-00000000000a";
+    database.beside.sql(&format!("insert into team (id, permission) values ('{team}', 0)")).await;
+    database.beside.sql(&format!("insert into thing (id, permission, v) values (gen_random_uuid(), 0, '{team}')")).await;
+    let linked = "relations: { v: { belongs_to: team } }";
+    database.brought(&[GROUP, ("thing", linked)]).await;
+    assert_eq!(database.text("select v::text from thing").await.as_deref(), Some(team));
+    database.brought(&[GROUP, ("thing", &file("type: text, required: true"))]).await;
+    assert_eq!(database.text("select v from thing").await.as_deref(), Some(team));
+    // Without the word, nothing at all is done.
+    let refused = database.apply(&[GROUP, ("thing", linked)], Destructive::Refused).await.expect_err("refused");
+    assert!(refused.contains("thing.v from text to uuid"), "{refused}");
+}
+
+#[tokio::test]
+async fn a05_n9_what_rows_dont_fit_says_which_field_how_many_rows_and_which() {
+    let database = Database::new().await;
+    let file = |columns: &str| format!("columns: {{ {columns} }}");
+    let first = file(
+        "title: { type: label }, st: { type: enum, options: [a, b] }, n: { type: label }, per: { type: label, unique: owner }",
+    );
+    database.brought(&[("item", &first)]).await;
+    let rows = "insert into item (id, permission, title, st, n, per)
+        select ('00000000-0000-7000-8000-00000000000' || i)::uuid, 0, case when i < 3 then 'DÜP' else 't' || i end, 'b', case i when 1 then '' else '5' end,
+          case when i < 3 then 'p' else 'q' || i end
+        from generate_series(1, 4) i";
+    database.beside.sql(rows).await;
+    let faults = async |columns: &str| database.faults(&[("item", &file(columns))]).await;
+    let unique = faults("title: { type: label, unique: true }, st: { type: enum, options: [a, b] }").await;
+    assert_eq!(unique.len(), 1, "{unique:?}");
+    assert!(
+        unique[0].starts_with("item.title is to be unique, but these share a value with another row: 2 rows: \"DÜP\" (row 00000000-0000-7000-8000-000000000001), "),
+        "{unique:?}"
+    );
+    let options = faults("st: { type: enum, options: [a, c] }").await;
+    assert!(options[0].starts_with("item.st has options that these are none of: 4 rows: \"b\" (row 00000000"), "{options:?}");
+    let required = faults("title: { type: label }, birthday: { type: date, required: true }").await;
+    assert!(required[0].starts_with("item.birthday is new and required, but these would have no value: 4 rows"), "{required:?}");
+    let whole = faults("per: { type: label, unique: true }").await;
+    assert!(whole[0].contains("item.per is to be unique"), "{whole:?}");
+    let kind = faults("n: { type: integer }").await;
+    assert!(kind[0].starts_with("item.n is to be bigint, but these don't fit: 1 row: \"\" (row 00000000-"), "{kind:?}");
+    // All at once.
+    let many = faults(
+        "title: { type: label, unique: true }, n: { type: integer, required: true }, new: { type: label, required: true }",
+    )
+    .await;
+    assert_eq!(many.len(), 3, "{many:?}");
+    database.beside.sql("update item set n = null").await;
+    let null = faults("n: { type: label, required: true }").await;
+    assert!(null[0].starts_with("item.n is required now, but these have no value: 4 rows"), "{null:?}");
+    let secret = faults("n: { type: encrypted }").await;
+    assert!(secret[0].contains("item.n was label and is to be encrypted"), "{secret:?}");
+    let hashed = faults("title: { type: password }").await;
+    assert!(hashed[0].contains("item.title was label and is to be password"), "{hashed:?}");
+}
+
+#[tokio::test]
+async fn a21_tables_of_others_are_named_and_left_alone() {
+    let database = Database::new().await;
+    for sql in [
+        "create table customer (id uuid primary key, name text not null, legacy_note text not null)",
+        "create table session (sid varchar primary key, sess json, expire timestamp)",
+        "create view task as select 1 as one",
+        "create table other (id serial primary key)",
+    ] {
+        database.beside.sql(sql).await;
+    }
+    let files = [("customer", "columns: { name: { type: label } }")];
+    let faults = database.faults(&files).await;
+    assert_eq!(faults.len(), 3, "{faults:?}");
+    assert!(faults.iter().any(|words| words.starts_with("public.customer is a table that Rowhouse didn't make")), "{faults:?}");
+    assert!(faults.iter().any(|words| words.starts_with("public.session is a table that Rowhouse didn't make")), "{faults:?}");
+    assert!(faults.iter().any(|words| words.starts_with("public.task is there, and no table")), "{faults:?}");
+    for sql in ["alter table customer rename to old_customer", "alter table session rename to web_session", "drop view task"] {
+        database.beside.sql(sql).await;
+    }
+    database.brought(&files).await;
+    database.brought(&[]).await;
+    let columns = "select count(*) from information_schema.columns where table_name in ('old_customer', 'web_session', 'other')";
+    assert_eq!(database.beside.sql(columns).await[0].int(0), Some(7), "all as they were");
+}
+
+#[tokio::test]
+async fn what_is_kept_of_an_entity_that_is_gone_stands_in_nobodys_way() {
+    let database = Database::new().await;
+    let item = "columns: { name: { type: label, required: true, unique: true } }
+relations: { team: { belongs_to: team, required: true }, more: { many_to_many: team } }";
+    database.brought(&[GROUP, ("item", item)]).await;
+    database.beside.sql("insert into team (id, permission) values ('00000000-0000-7000-8000-00000000000a', 0)").await;
+    let row = "insert into item (id, permission, name, team) values (gen_random_uuid(), 0, 'kept', '00000000-0000-7000-8000-00000000000a')";
+    database.beside.sql(row).await;
+    database.apply(&[GROUP], Destructive::Refused).await.expect("applied");
+    database.beside.sql("delete from team").await; // which the kept row would have forbidden
+    assert_eq!(database.text("select name from item").await.as_deref(), Some("kept"));
+    let back = database.faults(&[GROUP, ("item", item)]).await;
+    assert!(back[0].starts_with("item.team leads to team, but these lead to no row of it: 1 row"), "{back:?}");
+    database.beside.sql("update item set name = 'x'").await;
+    database.brought(&[GROUP]).await;
+    assert!(database.text("select to_regclass('item')::text").await.is_none());
+}
+
+#[tokio::test]
+async fn a_row_that_loses_a_link_because_the_other_is_deleted_has_a_new_version() {
+    let item = "permission: { guest: [peek, read] }\ndefault_permission: { guest: [peek, read], owner: all }\nrelations: { team: { belongs_to: team } }";
+    let world =
+        World::of(&project(&[("schema/item.yaml", item), ("schema/team.yaml", "columns: { name: { type: label } }")])).await;
+    world.sql("update world set permission = 127, groups = '{}' where name in ('item', 'team')").await;
+    let ada = world.user("ada", &[]).await;
+    let team = ada.make("team", json!({"name": "x"}), json!({})).await;
+    let item = ada.make("item", json!({}), json!({"team": {"data": {"type": "team", "id": team}}})).await;
+    let path = format!("/api/item/{item}");
+    let before = ada.get(&path).await.is(200);
+    ada.delete(&format!("/api/team/{team}")).await.is(204);
+    let after = ada.get(&path).await.is(200);
+    assert_eq!(after.json["data"]["attributes"]["version"], 2, "{}", after.text);
+    assert_ne!(before.json["data"]["attributes"]["updated_at"], after.json["data"]["attributes"]["updated_at"]);
+    let unchanged = ada.request(reqwest::Method::GET, &path).header("If-None-Match", before.header("etag"));
+    ada.send(unchanged).await.is(200);
+}
+
+const TICKET: &str = "audit: true
+permission: { guest: [peek, read, create, update, execute] }
+default_permission: { guest: [peek, read, update, execute], owner: all, group: [peek, read] }
+default_groups: [{ group: supporters, permission: [peek, read, update] }]
+default_order: [number]
+columns:
+  number: { type: integer, index: true, default: 1 }
+  hours_to_solve: { type: integer, unique: true }
+  state: { type: enum, options: [open, done, shelved] }
+relations:
+  customer: { belongs_to: company, inverse: tickets }
+  tags: { many_to_many: company }
+states: { column: state, initial: open, events: { finish: { from: [open], to: done, permission: { guest: [execute] } }, shelve: { from: [open, done], to: shelved, permission: { guest: [execute] } } } }
+";
+const COMPANY: &str = "permission: { guest: [peek, read, create, refer] }
+default_permission: { guest: [peek, read, refer] }
+columns: { name: { type: label } }
+";
+const HEAR: &str = "on: { after_update: ticket }
+outcomes:
+  - create: company
+    with: { name: \"heard {{event.after.hours_to_solve}} {{event.after.state}}\" }
+";
+
+/// The files of after: everything is called otherwise.
+fn renamed() -> Vec<(String, String)> {
+    let case = TICKET
+        .replace("audit", "was: ticket\naudit")
+        .replace("group: supporters,", "group: agents, was: supporters,")
+        .replace("  hours_to_solve: { ", "  hours: { was: hours_to_solve, ")
+        .replace("options: [open, done, shelved]", "options: [open, { name: solved, was: done }, shelved]")
+        .replace("  customer: { belongs_to: company", "  firm: { was: customer, belongs_to: firm")
+        .replace("  tags: { many_to_many: company", "  labels: { was: tags, many_to_many: firm")
+        .replace("finish: { from: [open], to: done,", "solve: { was: finish, from: [open], to: solved,")
+        .replace("from: [open, done]", "from: [open, solved]");
+    let hear = HEAR
+        .replace("after_update: ticket", "after_update: support_case")
+        .replace("create: company", "create: firm")
+        .replace("event.after.hours_to_solve", "event.after.hours")
+        .replace("on:", "was: hear\non:");
+    vec![
+        ("schema/support_case.yaml".to_owned(), case),
+        ("schema/firm.yaml".to_owned(), format!("was: company\n{COMPANY}")),
+        ("actions/support_case/listen.yaml".to_owned(), hear),
+    ]
+}
+
+#[tokio::test]
+async fn a30_n8_what_is_called_otherwise_keeps_its_data_rights_history_and_what_waits() {
+    let files = [("schema/ticket.yaml", TICKET), ("schema/company.yaml", COMPANY), ("actions/ticket/hear.yaml", HEAR)];
+    let world = World::of(&project(&files)).await;
+    let ada = world.user("ada", &[]).await;
+    let company = ada.make("company", json!({"name": "Ünion"}), json!({})).await;
+    let leads = |id: &str| json!({"type": "company", "id": id});
+    let links = json!({"customer": {"data": leads(&company)}, "tags": {"data": [leads(&company)]}});
+    let ticket = ada.make("ticket", json!({"number": 7, "hours_to_solve": 5}), links).await;
+    ada.act("ticket/finish", json!({"ticket_id": ticket})).await.is(200); // and `hear` waits
+    // Set live: it stays, whatever the group is called.
+    world.sql("update world set permission = permission | 16, default_permission = 5 where name = 'ticket'").await;
+    let live = "select permission::bigint, default_permission::bigint from world where name = ";
+    let before = world.sql(&format!("{live}'ticket'")).await;
+    let before = (before[0].int(0), before[0].int(1));
+    assert_eq!(world.sql("select 1 from task where kind = 'event' and state = 'waiting'").await.len(), 1);
+
+    let files = renamed();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let folder = project(&files);
+    let (schema, actions) = rowhouse::project::load(folder.as_ref()).expect("no complaints");
+    let planned = migrate::plan(&world.app.store, &schema, &start::rows(&actions)).await.expect("planned");
+    assert!(
+        planned.faults.is_empty() && planned.losses().next().is_none() && planned.rewrites().next().is_none(),
+        "{planned:#?}"
+    );
+    assert!(!planned.steps[0].is_borne, "the plan says first that the others stop");
+    start::apply(&world.app.store, &schema, &actions, Destructive::Refused).await.expect("applied");
+    let new = world.twin_with(|config| config.project = folder.into()).await;
+    ada.get("/api/ticket").await.is(503);
+    ada.get("/readyz").await.is(503);
+    let again = migrate::plan(&new.app.store, &schema, &start::rows(&actions)).await.expect("planned");
+    assert!(again.steps.is_empty() && again.faults.is_empty(), "applied once: {again:#?}");
+
+    let eve = ada.at(&new);
+    let row = eve.get(&format!("/api/support_case/{ticket}?include=firm,labels")).await.is(200);
+    assert_eq!(row.json["data"]["attributes"]["hours"], 5, "{}", row.text);
+    assert_eq!(row.json["data"]["attributes"]["state"], "solved", "{}", row.text);
+    assert_eq!(row.json["data"]["relationships"]["firm"]["data"]["id"], company, "{}", row.text);
+    assert_eq!(row.json["data"]["relationships"]["labels"]["data"][0]["id"], company, "{}", row.text);
+    assert_eq!(eve.get(&format!("/api/firm/{company}/tickets")).await.is(200).ids(), [ticket.clone()]);
+    let history = eve.get(&format!("/history/support_case/{ticket}")).await.is(200);
+    let history: Json = history.json;
+    let text = history.to_string();
+    assert!(text.contains(r#""state":"solved""#) && !text.contains("\"done\""), "{text}");
+    assert!(text.contains("hours") && !text.contains("hours_to_solve"), "{text}");
+    assert!(text.contains("support_case/solve") && !text.contains("ticket/finish"), "{text}");
+    let now = world.sql(&format!("{live}'support_case'")).await;
+    assert_eq!((now[0].int(0), now[0].int(1)), before, "what was set live stays");
+    let groups = world.sql("select name from usergroup where name in ('agents', 'supporters')").await;
+    assert_eq!(groups.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>(), ["agents"]);
+    new.run_tasks();
+    new.until("select 1 from firm where name = 'heard 5 solved'").await;
+    eve.act("support_case/shelve", json!({"support_case_id": ticket})).await.is(200);
+}
+
+#[tokio::test]
+async fn names_that_are_both_there_are_told() {
+    let database = Database::new().await;
+    let file = |columns: &str| format!("columns: {{ {columns} }}\nrelations: {{ ones: {{ many_to_many: team }} }}");
+    database.brought(&[GROUP, ("item", &file("a: { type: label }, b: { type: enum, options: [x, y] }"))]).await;
+    // Somebody changed the file first, and reads of `was` then.
+    let next = file("c: { type: label }, b: { type: enum, options: [x, y] }");
+    database.apply(&[GROUP, ("item", &next)], Destructive::Refused).await.expect("applied");
+    let both = database.faults(&[GROUP, ("item", &file("c: { type: label, was: a }, b: { type: enum, options: [x, y] }"))]).await;
+    assert!(both[0].starts_with("item: the field `a` is to be called `c`, and both are there"), "{both:?}");
+    let options = "a: { type: label }, b: { type: enum, options: [{ name: y, was: x }] }";
+    let both = database.faults(&[GROUP, ("item", &file(options))]).await;
+    assert!(both[0].contains("item.b: the option `x` is to be called `y`, and both were there"), "{both:?}");
+    database.apply(&[GROUP, ("thing", "was: gone")], Destructive::Refused).await.expect("a name of before that nobody has");
+    let both = database.faults(&[GROUP, ("thing", "was: item")]).await;
+    assert!(both[0].starts_with("the entity `item` is to be called `thing`, and both are there"), "{both:?}");
+    for (name, text, words) in [
+        ("x", "columns: { a: { type: label }, b: { type: label, was: a } }", "`a` is there as well"),
+        ("x", "columns: { a: { type: label, was: c }, b: { type: label, was: c } }", "`c` became something else already"),
+        ("x", "was: team", "`team` is there as well"),
+        ("x", "columns: { a: { type: label, was: a } }", "`was` is the name before"),
+        ("x", "columns: { a: { type: enum, options: [b, { name: c, was: b }] } }", "`b` is there as well"),
+    ] {
+        let files = [("schema/team.yaml", GROUP.1.to_owned()), (&*format!("schema/{name}.yaml"), text.to_owned())]
+            .map(|(p, t)| (p.to_owned(), t));
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let complaints = rowhouse::project::load(project(&files).as_ref()).expect_err("a complaint");
+        assert!(complaints.iter().any(|complaint| complaint.words.contains(words)), "{text}: {complaints:?}");
+    }
+}
