@@ -11,6 +11,7 @@ use rowhouse::openapi;
 use rowhouse::schema::diff::Risk;
 use rowhouse::start::{self, Destructive};
 use rowhouse::store::migrate;
+use rowhouse::store::regrant;
 
 /// Answers are made of many small pieces, and this allocator is made for such.
 #[global_allocator]
@@ -132,6 +133,17 @@ enum Admin {
     Matrix {
         /// The entity's name
         entity: String,
+    },
+    /// Give rows that still have the rights which new rows got before those of today; all others stay
+    Regrant {
+        /// The entity's name
+        entity: String,
+        /// Rows with this permission instead: the integer, or { owner: all, group: [read] }
+        #[arg(long, value_name = "PERMISSION")]
+        from: Option<String>,
+        /// Only say how many there are
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Make a user who is an administrator, and spend the claim code; the password is read from standard input
     Create {
@@ -283,6 +295,11 @@ async fn administer(deed: &Admin, config: &Config) -> Result<String, String> {
             }
             Admin::WhoCan { right, row } => explain::who_can(&opened.store, &schema, right, row).await,
             Admin::Matrix { entity } => explain::matrix(&opened.store, &schema, entity).await,
+            Admin::Regrant { entity, from, dry_run } => {
+                let entity = schema.entity(entity).ok_or_else(|| format!("there is no entity {entity}"))?;
+                let from = from.as_deref().map(start::permission).transpose()?;
+                regrant::regrant(&opened.store, entity, from, *dry_run).await.map_err(start::told)
+            }
             Admin::Create { email, name } => {
                 let person = [email, name, password.as_deref().unwrap_or_default()];
                 start::create_administrator(config, &schema, &opened.store, person).await?;

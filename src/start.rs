@@ -28,8 +28,9 @@ use crate::http::{App, listen};
 use crate::mail::post::Post;
 use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
+use crate::permission::Permission;
 use crate::project;
-use crate::schema::Schema;
+use crate::schema::{Schema, words};
 use crate::share::{OF_CALLER, Shares};
 use crate::statement::account::NewUser;
 use crate::statement::outbox::{TASKS, TRANSFERS};
@@ -37,6 +38,7 @@ use crate::statement::{account, schedule as ticks, sweep, write};
 use crate::store::Store;
 use crate::store::local::{Cluster, Options};
 use crate::store::migrate::{self, DeclaredAction, Report};
+use crate::yaml::{self, Reader};
 
 /// The database of a configuration: the configured one, or the local cluster.
 pub struct Opened {
@@ -152,6 +154,20 @@ pub async fn claim_code(store: &Store, seal: &Seal) -> Result<Option<String>, St
     let Some(sealed) = store.read(&account::find_claim()).await.map_err(told)? else { return Ok(None) };
     let code = seal.unseal("claim-code", &sealed).and_then(|code| String::from_utf8(code).ok());
     code.map(Some).ok_or_else(|| "the claim code was sealed with another secret_key".to_owned())
+}
+
+/// A permission as somebody writes it at the terminal: the integer, or a map as in files.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn permission(text: &str) -> Result<Permission, String> {
+    let tree = yaml::from_str("--from", text).map_err(|complaint| complaint.to_string())?;
+    let mut reader = Reader::new("--from");
+    let permission = words::permission(&mut reader, &tree);
+    match reader.complaints.first() {
+        Some(complaint) => Err(complaint.to_string()),
+        None => Ok(permission),
+    }
 }
 
 /// What a person is told of an error while starting: with its cause, which no client ever sees.

@@ -75,3 +75,51 @@ async fn n6_what_actions_alone_set_is_said_to_be() {
     let row = import(&ada, json!({"entity": "invoice", "mode": "each"}), "amount\n1.00\n2.00\n").await;
     assert_eq!((&row["failed"], &row["faults"][1]["row"]), (&json!(2), &json!(2)), "{row}");
 }
+
+#[tokio::test]
+async fn a31_b21_fields_are_unique_together_for_fifty_at_once_and_the_clash_stands_at_each() {
+    let world = World::of(CASES).await;
+    let ada = world.user("ada", &[]).await;
+    let room = ada.make("room", json!({"name": "Großer Saal"}), json!({})).await;
+    let links = json!({"room": {"data": {"type": "room", "id": room}}});
+    let body = json!({"data": {"type": "booking", "attributes": {"day": "2026-02-28"}, "relationships": links}});
+    let answers = futures_util::future::join_all((0..50).map(|_| ada.post("/api/booking", body.clone()))).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!((made, answers.iter().filter(|answer| answer.status == 409).count()), (1, 49));
+    let clash = ada.post("/api/booking", body.clone()).await.is(409);
+    let pointers: Vec<_> = clash.json["errors"].as_array().expect("errors").iter().map(|e| &e["source"]["pointer"]).collect();
+    assert_eq!(pointers, ["/data/attributes/day", "/data/relationships/room"], "{}", clash.text);
+    assert!(clash.text.contains("`day` and `room` are taken together."), "{}", clash.text);
+    let other = json!({"data": {"type": "booking", "attributes": {"day": "2026-03-01"}, "relationships": links}});
+    let second = ada.post("/api/booking", other.clone()).await.is(201).json["data"]["id"].clone();
+    let change = json!({"data": {"type": "booking", "id": second, "attributes": {"day": "2026-02-28"}}});
+    ada.patch(&format!("/api/booking/{}", second.as_str().expect("an id")), change).await.is(409);
+    let operation = operation(&ada, &other["data"]).await.is(409);
+    assert_eq!(
+        operation.json["errors"][0]["source"]["pointer"], "/atomic:operations/0/data/attributes/day",
+        "{}",
+        operation.text
+    );
+    // The same by an action, and by a link of an entity that holds each pair once.
+    let book = json!({"room": room, "day": "2026-02-28"});
+    assert!(ada.act("booking/book", book).await.is(409).text.contains("are taken together"));
+}
+
+#[tokio::test]
+async fn a32_rows_that_are_dead_are_told_apart() {
+    let world = World::of(CASES).await;
+    let ada = world.user("ada", &[]).await;
+    let post = async |slug: &str, deleted: Json| {
+        let attributes = json!({"slug": slug, "deleted_at": deleted});
+        ada.post("/api/page", json!({"data": {"type": "page", "attributes": attributes}})).await
+    };
+    let first = post("über-uns", Json::Null).await.is(201).json["data"]["id"].as_str().expect("an id").to_owned();
+    let clash = post("ÜBER-UNS", Json::Null).await.is(409);
+    assert_eq!(clash.json["errors"][0]["source"]["pointer"], "/data/attributes/slug", "{}", clash.text);
+    let delete = |at: Json| json!({"data": {"type": "page", "id": first, "attributes": {"deleted_at": at}}});
+    ada.patch(&format!("/api/page/{first}"), delete(json!("2026-01-01T00:00:00Z"))).await.is(200);
+    post("über-uns", Json::Null).await.is(201);
+    post("über-uns", json!("2026-01-02T00:00:00Z")).await.is(201);
+    // It can't come back while another is alive.
+    ada.patch(&format!("/api/page/{first}"), delete(Json::Null)).await.is(409);
+}

@@ -352,3 +352,50 @@ async fn names_that_are_both_there_are_told() {
         assert!(complaints.iter().any(|complaint| complaint.words.contains(words)), "{text}: {complaints:?}");
     }
 }
+
+#[tokio::test]
+async fn n12_rows_with_the_defaults_of_before_get_those_of_today_and_no_others() {
+    let file = |defaults: &str| format!("audit: true\ncolumns: {{ n: {{ type: integer }} }}\n{defaults}\n");
+    let first = "default_permission: { owner: all }\ndefault_groups: [writers]";
+    let world = World::of(&project(&[("schema/item.yaml", file(first))])).await;
+    let ada = world.user("ada", &[]).await;
+    let mut ids = vec![];
+    for n in 0..6 {
+        ids.push(ada.make("item", json!({"n": n}), json!({})).await);
+    }
+    world.sql(&format!("update item set permission = permission | 8 where id = '{}'", ids[0])).await;
+    world.sql(&format!("update item set groups = '{{}}', group_bits = null where id = '{}'", ids[1])).await;
+    // More than one batch.
+    let many = "insert into item (id, permission, groups, n) select gen_random_uuid(), i.permission, i.groups, 7 from generate_series(1, 2500), item i where i.n = 5";
+    world.sql(many).await;
+    let brought = async |defaults: &str| {
+        let (schema, actions) =
+            rowhouse::project::load(project(&[("schema/item.yaml", file(defaults))]).as_ref()).expect("loads");
+        start::apply(&world.app.store, &schema, &actions, Destructive::Refused).await.expect("applied");
+        schema
+    };
+    brought("default_permission: { guest: [read], owner: all }\ndefault_groups: [writers]").await;
+    let schema = brought("default_permission: { guest: [peek, read], owner: all }\ndefault_groups: [{ group: readers, permission: [read] }, writers]").await;
+    let item = schema.entity("item").expect("there");
+    let said = async |from: Option<&str>, is_dry: bool| {
+        let from = from.map(|text| start::permission(text).expect("a permission"));
+        rowhouse::store::regrant::regrant(&world.app.store, item, from, is_dry).await.expect("done")
+    };
+    let left = "0 of 2506 have them already; 2 have other rights and stay as they are";
+    assert_eq!(said(None, true).await, format!("item: 2504 rows would get today's defaults; {left}"));
+    let rights = "select distinct permission::bigint, cardinality(groups)::bigint, version from item where n > 1";
+    assert_eq!(world.sql(rights).await.len(), 1, "dry is dry");
+    assert_eq!(said(None, false).await, format!("item: 2504 rows have today's defaults now; {left}"));
+    let now = world.sql(rights).await;
+    assert_eq!((now.len(), now[0].int(1), now[0].int(2)), (1, Some(2), Some(2)));
+    let noted =
+        "select count(*), min(action) from rowhouse.change where entity = 'item' and verb = 'update' and action is not null";
+    let noted = &world.sql(noted).await[0];
+    assert_eq!((noted.int(0), noted.text(1)), (Some(2504), Some("admin/regrant")));
+    // By a permission that is named: what nobody granted otherwise.
+    assert!(said(Some("{ owner: all }"), true).await.starts_with("item: 1 rows would get"));
+    let named = said(Some("{ guest: [update], owner: all }"), false).await;
+    assert!(named.starts_with("item: 1 rows have today's defaults now"), "{named}");
+    assert!(said(None, true).await.starts_with("item: 0 rows would get"));
+    assert!(start::permission("{ guest: [reed] }").expect_err("a word").contains("did you mean `read`?"));
+}

@@ -148,3 +148,58 @@ fn a25_a26_what_would_not_hold_or_can_not_be_read_is_said() {
     assert!(complaint(guests).contains("3:3: `name` is unique per owner, and guests, who own nothing, may create"));
     assert!(complaint("columns:\n  null: { type: label }\n").contains("stands in quotes here"));
 }
+
+#[test]
+fn a03_a_file_for_an_entity_that_rowhouse_brings_says_so_and_breaks_nothing() {
+    let of = |name: &str, text: &str| with(&[(name, text)]);
+    let talks = of("session", "columns: { room: { type: label, required: true } }").expect_err("sign-in would be 500");
+    assert!(
+        talks[0].words.starts_with("`session` is Rowhouse's own, which knows nothing of `room`: required, it wants a default")
+    );
+    assert_eq!((talks[0].line, talks[0].column), (1, 12));
+    for (name, text, words) in [
+        ("world", "columns: { population: { type: integer, required: true } }", "it wants a default"),
+        ("user_account", "columns: { username: { type: name, required: true } }", "it wants a default"),
+        (
+            "user_account",
+            "columns: { email: { type: text, required: true } }",
+            "`email` of `user_account` is Rowhouse's own: its type",
+        ),
+        ("action", "relations: { team: { belongs_to: usergroup, required: true } }", "it can't be required"),
+    ] {
+        let complaints = of(name, text).expect_err(text);
+        assert!(complaints.iter().any(|complaint| complaint.words.contains(words)), "{text}: {complaints:?}");
+    }
+    let added = "columns: { phone: { type: label } }";
+    let warned = of("user_account", added).expect("a warning for one release");
+    assert!(warned.warnings[0].words.contains("says `extends: true`"), "{:?}", warned.warnings);
+    let said = of("user_account", &format!("extends: true\n{added}")).expect("said");
+    assert!(said.warnings.is_empty() && said.system("user_account").column("phone").is_some());
+    assert!(of("user_account", "default_permission: { owner: all }").expect("no columns").warnings.is_empty());
+}
+
+#[test]
+fn what_is_unique_together_names_fields_and_values_that_there_are() {
+    let file = |unique: &str| {
+        format!(
+            "columns:\n  day: {{ type: date }}\n  n: {{ type: integer }}\n  j: {{ type: json }}\nrelations: {{ many: {{ many_to_many: article }}, one: {{ belongs_to: article }} }}\nunique:\n  - {unique}\n"
+        )
+    };
+    for (unique, words) in [
+        ("[dya, n]", "`article` has no column or relation to one row `dya`; did you mean `day`?"),
+        ("[day, many]", "`article` has no column or relation to one row `many`"),
+        ("[day, day]", "`day` is named twice"),
+        ("[day, j]", "a column of type json can't be unique"),
+        ("{ fields: [day], where: { n: x } }", "`n` must be a whole number"),
+        ("{ fields: [day], where: { m: 1 } }", "no column or relation to one row `m`"),
+        ("{ fields: [day], where: { one: x } }", "of `one` only null can be asked"),
+        ("{ fields: [day], where: { n: { gt: 1 } } }", "or `{ not: one of these }` is wanted"),
+        ("{ where: { n: 1 } }", "what is unique together is a list of fields"),
+        ("{ fields: [day], were: { n: 1 } }", "did you mean `where`?"),
+    ] {
+        let said = complaint(&file(unique));
+        assert!(said.starts_with("schema/article.yaml:7:") && said.contains(words), "{unique}: {said}");
+    }
+    let guests = complaint(&format!("permission: {{ guest: [create] }}\n{}", file("[owner, day]")));
+    assert!(guests.contains("guests, who own nothing, may create"), "{guests}");
+}

@@ -13,6 +13,7 @@ pub mod once;
 pub mod outbox;
 pub mod query;
 pub mod read;
+pub mod regrant;
 pub mod row;
 pub mod schedule;
 pub mod sweep;

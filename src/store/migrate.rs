@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::{Scope, Store};
@@ -349,6 +349,26 @@ async fn action_rows(
     Ok(())
 }
 
+/// Where the defaults of new rows are remembered that a file had before: `regrant` asks for them.
+const BEFORE: &str = "before";
+/// So many of them are.
+const REMEMBERED: usize = 20;
+
+/// The defaults of new rows that a file had before, the one that was applied last among them where the file says another now.
+fn before(applied: &Map<String, Json>, now: &BTreeMap<&str, &Json>) -> Option<Json> {
+    let mut all = applied.get(BEFORE).and_then(Json::as_array).cloned().unwrap_or_default();
+    let keys = ["default_permission", "default_groups"];
+    let last: Map<String, Json> = keys.iter().filter_map(|key| Some(((*key).to_owned(), applied.get(*key)?.clone()))).collect();
+    let is_other = last.iter().any(|(key, value)| now.get(key.as_str()) != Some(&value));
+    let last = Json::Object(last);
+    if is_other && !all.contains(&last) {
+        all.push(last);
+    }
+    let many = all.len().saturating_sub(REMEMBERED);
+    all.drain(..many);
+    (!all.is_empty()).then_some(Json::Array(all))
+}
+
 /// Writes a row of the loader's, where something differs: facts always; a filed value at first, and again only when the file's
 /// differs from the one last applied, so that what was changed live stays.
 async fn put(scope: &mut Scope, declared: &Declared<'_>, said: &mut Vec<String>) -> Result<()> {
@@ -359,7 +379,11 @@ async fn put(scope: &mut Scope, declared: &Declared<'_>, said: &mut Vec<String>)
     let row = scope.run(&statement::loaded(*table, key, &live)).await?;
     let now: BTreeMap<&str, &Json> = filed.iter().map(|f| (f.key, &f.value)).collect();
     let mut sets: Vec<(&'static str, Option<String>)> = facts.iter().map(|(c, v)| (*c, Some(v.clone()))).collect();
-    sets.push(("applied", Some(json!(now).to_string())));
+    let mut applied = json!(now);
+    if let Some(before) = row.as_ref().and_then(|row| before(&row.applied, &now)) {
+        applied[BEFORE] = before;
+    }
+    sets.push(("applied", Some(applied.to_string())));
     for (at, value) in filed.iter().enumerate() {
         let Some(row) = &row else {
             sets.extend(value.columns.iter().cloned());

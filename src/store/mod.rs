@@ -8,6 +8,7 @@ mod bounded;
 mod known;
 pub mod local;
 pub mod migrate;
+pub mod regrant;
 mod pool;
 mod send;
 mod shared;

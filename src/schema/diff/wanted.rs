@@ -291,6 +291,9 @@ fn unique(wanted: &mut Wanted, entity: &Entity, fields: &[&str], counted: &str) 
     let filter = if counted.is_empty() { String::new() } else { format!(" where {counted}") };
     let definition = format!("({all}){filter}");
     let name = object_name(&entity.name, fields[fields.len() - 1], "key", &definition);
+    if wanted.indexes.iter().any(|known| known.name == name) {
+        return; // said twice
+    }
     let sql = format!("create unique index {} on {} {definition}", quote(&name), entity.table());
     let shown = fields.iter().map(|field| format!("{}::text", quote(field))).collect::<Vec<_>>().join(", ");
     let whole = keys.iter().map(|key| format!("{key} is not null")).chain((!counted.is_empty()).then(|| counted.to_owned()));

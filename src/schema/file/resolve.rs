@@ -130,6 +130,15 @@ fn misfits(entity: &Entity, together: &Together, complain: &mut dyn FnMut(String
     }
     for counted in &together.counted {
         let column = entity.column(&counted.field);
+        if column.is_none() && !to_one(&counted.field) {
+            complain(format!(
+                "`{}` has no column or relation to one row `{}`{}",
+                entity.name,
+                counted.field,
+                hint(&counted.field)
+            ));
+            continue;
+        }
         for value in counted.values.iter().filter(|value| !value.is_null()) {
             match column {
                 Some(column) if column.kind.is_secret() || column.kind == Kind::Json => {
@@ -142,14 +151,6 @@ fn misfits(entity: &Entity, together: &Together, complain: &mut dyn FnMut(String
                 }
                 None => complain(format!("of `{}` only null can be asked", counted.field)),
             }
-        }
-        if column.is_none() && !to_one(&counted.field) {
-            complain(format!(
-                "`{}` has no column or relation to one row `{}`{}",
-                entity.name,
-                counted.field,
-                hint(&counted.field)
-            ));
         }
     }
 }
