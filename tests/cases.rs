@@ -123,3 +123,153 @@ async fn a32_rows_that_are_dead_are_told_apart() {
     // It can't come back while another is alive.
     ada.patch(&format!("/api/page/{first}"), delete(Json::Null)).await.is(409);
 }
+
+/// All pages of a list, forwards and backwards: the values of one attribute.
+async fn paged(who: &Someone<'_>, path: &str, attribute: &str) -> Vec<Json> {
+    let mut found = [vec![], vec![]];
+    for (direction, name) in [(0, "next"), (1, "prev")] {
+        let mut next = Some(format!("{path}&page[size]=2"));
+        if direction == 1 {
+            // From the end: the cursor of the last page's only row.
+            let mut last = who.get(next.as_deref().expect("a path")).await.is(200);
+            while let Some(link) = last.json["links"]["next"].as_str() {
+                last = who.get(&link.to_owned()).await.is(200);
+            }
+            found[1].extend(last.all(attribute).into_iter().rev());
+            next = last.json["links"]["prev"].as_str().map(str::to_owned);
+        }
+        while let Some(path) = next {
+            let page = who.get(&path).await.is(200);
+            let values = page.all(attribute);
+            if direction == 0 {
+                found[0].extend(values)
+            } else {
+                found[1].extend(values.into_iter().rev())
+            }
+            next = page.json["links"][name].as_str().map(str::to_owned);
+        }
+    }
+    found[1].reverse();
+    assert_eq!(found[0], found[1], "{path}: backwards as forwards");
+    found[0].clone()
+}
+
+#[tokio::test]
+async fn n20_enums_are_sorted_and_compared_in_the_order_of_their_options() {
+    let world = World::of(CASES).await;
+    let ada = world.user("ada", &[]).await;
+    let priorities =
+        [json!("urgent"), json!("low"), json!("it's normal"), json!("high"), Json::Null, json!("low"), json!("high")];
+    for (at, priority) in priorities.iter().enumerate() {
+        ada.make("word", json!({"name": format!("w{at}"), "priority": priority}), json!({})).await;
+    }
+    let ordered = [json!("low"), json!("low"), json!("it's normal"), json!("high"), json!("high"), json!("urgent"), Json::Null];
+    assert_eq!(paged(&ada, "/api/word?sort=priority", "priority").await, ordered);
+    let mut backwards = ordered.to_vec();
+    backwards.reverse();
+    assert_eq!(paged(&ada, "/api/word?sort=-priority,name", "priority").await, backwards);
+    assert_eq!(paged(&ada, "/api/word?fields[word]=priority", "priority").await, backwards, "the default order, by its index");
+    for (filter, count) in
+        [("ge]=high", 3), ("gt]=high", 1), ("lt]=high", 3), ("le]=low", 2), ("eq]=high", 2), ("in]=low,urgent", 3)]
+    {
+        let found = ada.get(&format!("/api/word?filter[priority][{filter}")).await.is(200);
+        assert_eq!(found.ids().len(), count, "{filter}: {}", found.text);
+    }
+    ada.get("/api/word?filter[priority][ge]=highest").await.is(400);
+    let totals = ada.get("/aggregate/word?measure=min(priority),max(priority)").await.is(200);
+    assert!(totals.text.contains("\"low\"") && totals.text.contains("\"urgent\""), "{}", totals.text);
+    let groups = ada.get("/aggregate/word?group=priority&measure=count&sort=priority").await.is(200);
+    let first: Vec<_> = groups.all("priority").into_iter().take(2).collect();
+    assert_eq!(first, [json!("low"), json!("it's normal")], "{}", groups.text);
+}
+
+#[tokio::test]
+async fn a38_texts_are_sorted_and_searched_by_a_language_or_without_accents() {
+    let world = World::of(CASES).await;
+    let ada = world.user("ada", &[]).await;
+    let words = ["Zebra", "apple", "Äpfel", "zoo", "Öl", "A\u{308}nder", "Éclair", "eclipse", "Ørsted"];
+    for word in words {
+        ada.make("word", json!({"name": word, "german": word, "swedish": word, "plain": word}), json!({})).await;
+    }
+    let sorted = async |column: &str| -> Vec<String> {
+        let found = paged(&ada, &format!("/api/word?sort={column}"), column).await;
+        found.iter().map(|word| word.as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(sorted("german").await, ["A\u{308}nder", "Äpfel", "apple", "Éclair", "eclipse", "Öl", "Ørsted", "Zebra", "zoo"]);
+    assert_eq!(sorted("swedish").await, ["apple", "Éclair", "eclipse", "Zebra", "zoo", "A\u{308}nder", "Äpfel", "Öl", "Ørsted"]);
+    assert_eq!(sorted("plain").await[..5], ["A\u{308}nder", "Äpfel", "apple", "Éclair", "eclipse"]);
+    for (filter, count) in [
+        ("plain][icontains]=APFEL", 1),
+        ("plain][icontains]=ander", 1),
+        ("plain][icontains]=e\u{301}cl", 2),
+        ("name][icontains]=apfel", 0),
+        ("german][icontains]=äPFEL", 1),
+        ("german][ge]=z", 2),
+    ] {
+        let found = ada.get(&format!("/api/word?filter[{filter}")).await.is(200);
+        assert_eq!(found.ids().len(), count, "{filter}: {}", found.text);
+    }
+}
+
+#[tokio::test]
+async fn a16_numbers_in_json_are_kept_to_the_last_digit_or_refused() {
+    let world = World::of_with(CASES, |config| config.outbox.poll = std::time::Duration::from_millis(50)).await;
+    world.run_tasks();
+    let ada = world.user("ada", &[]).await;
+    let send = async |path: &str, body: String| {
+        let request = ada.request(Method::POST, path).header("Content-Type", "application/vnd.api+json");
+        ada.send(request.body(body)).await
+    };
+    let word = |attributes: &str| format!(r#"{{"data": {{"type": "word", "attributes": {{"name": "n", {attributes}}}}}}}"#);
+    for number in ["123456789012345678901234567890", "0.1000000000000000055511151231257827", "-1e-400", "9007199254740993.0"] {
+        let refused = send("/api/word", word(&format!(r#""meta": {{"a": [1, {number}], "b": 2.5}}"#))).await.is(422);
+        assert_eq!(refused.json["errors"][0]["source"]["pointer"], "/data/attributes/meta", "{}", refused.text);
+        assert!(refused.text.contains(&format!("`meta` holds {number}, a number that isn't kept")), "{}", refused.text);
+        send("/api/word", word(&format!(r#""price": {number}"#))).await.is(422);
+    }
+    for number in ["9007199254740993", "-18446744073709551615e0".trim_end_matches("e0"), "0.1", "1e23", "1.50"] {
+        let made = send("/api/word", word(&format!(r#""meta": {number}"#))).await;
+        assert!(made.status == 201 || number.starts_with("-1844"), "{number}: {}", made.text);
+    }
+    let exact = send("/api/word", word(r#""meta": {"n": 9007199254740993, "f": 0.30000000000000004}"#)).await.is(201);
+    assert!(exact.text.contains("9007199254740993") && exact.text.contains("0.30000000000000004"), "{}", exact.text);
+    // In files, too.
+    let rows = concat!(
+        r#"[{"name": "a", "meta": {"n": 1}}, {"name": "b", "meta": [0.10000000000000000001]}, {"name": "c", "meta": 7}]"#
+    );
+    let row = import(&ada, json!({"entity": "word", "mode": "each", "format": "json"}), rows).await;
+    assert_eq!((&row["created"], &row["failed"], &row["faults"][0]["row"]), (&json!(2), &json!(1), &json!(2)), "{row}");
+    let row = import(&ada, json!({"entity": "word", "mode": "each"}), "name,meta\nd,0.10000000000000000001\ne,2\n").await;
+    assert_eq!((&row["created"], &row["failed"], &row["faults"][0]["row"]), (&json!(1), &json!(1), &json!(1)), "{row}");
+}
+
+#[tokio::test]
+async fn times_go_in_and_out_at_both_ends_of_what_postgresql_holds() {
+    let world = World::of(CASES).await;
+    let ada = world.user("ada", &[]).await;
+    for at in ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "-004712-01-01T00:00:00Z", "-009999-01-01T00:00:00Z"] {
+        let body = json!({"data": {"type": "word", "attributes": {"name": at, "at": at}}});
+        let made = ada.post("/api/word", body).await;
+        assert!(made.status == 201 || made.status == 422, "{at}: {}", made.text);
+        if made.status == 201 {
+            assert_eq!(made.json["data"]["attributes"]["at"], at, "{}", made.text);
+        }
+    }
+    // Set by others: whatever it is, it is served, and as a cursor it comes back.
+    for (name, at) in
+        [("past", "-infinity"), ("future", "infinity"), ("bc", "4713-01-01 00:00:00 BC"), ("late", "294276-12-31 23:59:59")]
+    {
+        world.sql(&format!("insert into word (id, permission, owner, name, at) select gen_random_uuid(), 16256, id, '{name}', '{at}' from user_account where email like 'ada%'")).await;
+    }
+    for sort in ["at", "-at"] {
+        let mut next = Some(format!("/api/word?sort={sort}&page[size]=1"));
+        let mut count = 0;
+        while let Some(path) = next {
+            let page = ada.get(&path).await.is(200);
+            count += page.ids().len();
+            next = page.json["links"]["next"].as_str().map(str::to_owned);
+        }
+        let all = ada.get("/api/word?page[size]=100").await.is(200).ids().len();
+        assert_eq!(count, all, "{sort}");
+    }
+}

@@ -234,8 +234,6 @@ fn fits(kind: &Kind, operator: Operator) -> bool {
         Operator::Null | Operator::NotNull => true,
         Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn => *kind != Kind::Json,
         Operator::Contains | Operator::ContainsIgnoringCase | Operator::Starts => kind.is_text(),
-        Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge => {
-            kind.is_ordered() && !matches!(kind, Kind::Enum { .. } | Kind::Uuid)
-        }
+        Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge => kind.is_ordered() && *kind != Kind::Uuid,
     }
 }

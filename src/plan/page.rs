@@ -30,6 +30,11 @@ impl<'s> Key<'s> {
         Key { steps: vec![], column: Some(column), descends }
     }
 
+    /// An expression of its value as it is sorted.
+    pub fn sorted(&self, expression: &str) -> String {
+        self.column.map_or_else(|| expression.to_owned(), |column| column.ordered(expression))
+    }
+
     /// Whether its value may be null.
     pub fn is_nullable(&self) -> bool {
         self.column.is_some_and(|c| !self.steps.is_empty() || c.is_limited() || !c.required && c.name != "permission")
@@ -144,25 +149,31 @@ pub fn check_cursor(node: &mut Node<'_>, faults: &mut Vec<Fault>) {
     let (binding, order) = (binding(node), &node.order);
     for (parameter, cursor) in [("page[after]", &mut node.window.after), ("page[before]", &mut node.window.before)] {
         let Some(values) = cursor else { continue };
-        let fits = |(key, value): (&Key<'_>, &Option<String>)| match (key.column, value) {
+        let fits = |(key, value): (&Key<'_>, &mut Option<String>)| match (key.column, value) {
             (None, Some(id)) => Uuid::try_parse(id).is_ok(),
             (Some(_), None) => key.is_nullable(),
             (Some(column), Some(value)) => fits_column(column, value),
             (None, None) => false,
         };
         let is_ours = !values.is_empty() && values.remove(0).as_ref() == Some(&binding) && values.len() == order.len();
-        if !is_ours || !order.iter().zip(values.iter()).all(fits) {
+        if !is_ours || !order.iter().zip(values.iter_mut()).all(fits) {
             faults.push(bad_cursor(parameter));
         }
     }
 }
 
-/// Whether PostgreSQL can read the value as the column's type, so that a forged cursor can't raise an error there.
-fn fits_column(column: &Column, value: &str) -> bool {
+/// Whether PostgreSQL can read the value as the column's type, so that a forged cursor can't raise an error there; it is
+/// spelled for PostgreSQL then.
+fn fits_column(column: &Column, value: &mut String) -> bool {
     use crate::schema::kind::Wire;
     match column.kind.wire() {
         Wire::Text => column.kind.is_text() && !value.contains('\0') || column.kind.check_query(value).is_ok(),
-        Wire::Datetime => value.len() < 40 && !value.starts_with(['-', '+']) && value.parse::<jiff::Timestamp>().is_ok(),
+        Wire::Datetime | Wire::Date if matches!(value.as_str(), "infinity" | "-infinity") => true,
+        Wire::Datetime | Wire::Date => {
+            let read = column.kind.check_query(value);
+            read.map(|read| *value = read).is_ok()
+        }
+        Wire::Time if value == "24:00:00" => true,
         Wire::Float => value.parse::<f64>().is_ok_and(f64::is_finite),
         _ => column.kind.check_query(value).is_ok(),
     }

@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
 use uuid::Uuid;
 
+use super::number::{Numbers, unkept};
 use crate::budget::{Budget, ENTRY};
 use crate::error::{Fault, short};
+use crate::schema::kind::unkept_number;
 
 /// A resource object of a request.
 #[derive(Debug, Default)]
@@ -53,15 +55,22 @@ pub struct Identifier {
 }
 
 /// JSON in which no key stands twice, within a budget where there is one: of what it becomes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Strict<'b> {
     budget: Option<&'b Budget>,
+    numbers: Option<&'b Numbers>,
 }
 
 impl<'b> Strict<'b> {
     /// Within a budget.
-    pub fn within(budget: &'b Budget) -> Strict<'b> {
-        Strict { budget: Some(budget) }
+    pub fn within(budget: &'b Budget, numbers: &'b Numbers) -> Strict<'b> {
+        Strict { budget: Some(budget), numbers: Some(numbers) }
+    }
+
+    /// The next number: as it is written, where it isn't kept.
+    fn number(self, kept: Json) -> Json {
+        let unkept = self.numbers.and_then(|numbers| numbers.borrow_mut().pop_front()).flatten();
+        unkept.map_or(kept, |text| unkept_number(&text))
     }
 
     /// A value that has so many bytes beside what each value has.
@@ -92,14 +101,15 @@ impl<'de> Visitor<'de> for Strict<'_> {
         self.take(0).map(|()| Json::Bool(v))
     }
     fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Json, E> {
-        self.take(0).map(|()| v.into())
+        self.take(0).map(|()| self.number(v.into()))
     }
     fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Json, E> {
-        self.take(0).map(|()| v.into())
+        self.take(0).map(|()| self.number(v.into()))
     }
     fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Json, E> {
         self.take(0)?;
-        Number::from_f64(v).map(Json::Number).ok_or_else(|| E::custom("a number out of range"))
+        let number = Number::from_f64(v).map(Json::Number).ok_or_else(|| E::custom("a number out of range"))?;
+        Ok(self.number(number))
     }
     fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Json, E> {
         self.take(v.len()).map(|()| Json::String(v.to_owned()))
@@ -127,22 +137,15 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
-/// JSON in which no key stands twice.
-pub struct Whole(pub Json);
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {
-        Strict { budget: None }.deserialize(deserializer).map(Whole)
-    }
-}
-
-/// Reads JSON; a key that stands twice, or nesting beyond 128, is refused.
+/// Reads JSON; a number that isn't kept exactly becomes [`unkept_number`], which only columns of floats take. A key that stands twice, or nesting beyond 128, is refused.
 ///
 /// # Errors
 /// A fault with line and column.
 pub fn json(bytes: &[u8]) -> Result<Json, Fault> {
-    serde_json::from_slice::<Whole>(bytes)
-        .map(|whole| whole.0)
+    let numbers = unkept(bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let read = Strict { budget: None, numbers: numbers.as_ref() }.deserialize(&mut deserializer);
+    read.and_then(|json| deserializer.end().map(|()| json))
         .map_err(|e| Fault::new("bad-json", format!("The body is not the JSON that is wanted: {e}.")).at(""))
 }
 

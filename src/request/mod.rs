@@ -5,6 +5,7 @@
 pub mod aggregate;
 pub mod body;
 pub mod media;
+pub mod number;
 pub mod once;
 pub mod operation;
 pub mod precondition;

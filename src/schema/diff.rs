@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::rename::{self, Others, Renaming};
-use super::{Listener, Renamed, Schema, quote};
+use super::{Listener, Renamed, Schema, quote, text};
 pub use wanted::fields_of;
-pub(super) use wanted::text;
 use wanted::{Asked, Object, Wanted};
 
 /// What PostgreSQL has.
@@ -31,6 +30,8 @@ pub struct Catalog {
     pub actions: BTreeSet<(String, String)>,
     /// Names of declared groups.
     pub groups: BTreeSet<String>,
+    /// Languages that texts are sorted by.
+    pub languages: BTreeSet<String>,
 }
 
 /// A table of the catalog.
@@ -149,6 +150,13 @@ pub fn steps(schema: &Schema, listeners: &[Listener], others: &Others, mut catal
     let (names, mut faults) = (renaming.steps, renaming.faults);
     let wanted = wanted::all(schema, listeners);
     let mut phases = Phases::default();
+    for column in schema.entities().iter().flat_map(|entity| &entity.columns) {
+        let Some(language) = &column.reading.language else { continue };
+        if catalog.languages.insert(language.clone()) {
+            let sql = format!("create collation rowhouse.{} (provider = icu, locale = {})", quote(language), text(language));
+            phases.stale.push(additive(sql));
+        }
+    }
     let nothing = Table::default();
     for want in &wanted {
         let have = catalog.tables.get(&want.name);
@@ -356,15 +364,15 @@ fn unreadable(asked: &Asked, held: &Held, described: Option<&Json>) -> Option<St
 fn retype(want: &Wanted, asked: &Asked, held: &Held) -> Step {
     let (table, column, kind) = (quote(&want.name), quote(&asked.name), &asked.kind);
     let words = format!("{}.{} from {} to {kind}: values that don't fit stop it", want.name, asked.name, held.kind);
-    let text = as_text(&column, &held.kind, kind);
-    let sql = format!("alter table public.{table} alter column {column} type {kind} using {text}::{kind}");
+    let read = as_text(&column, &held.kind, kind);
+    let sql = format!("alter table public.{table} alter column {column} type {kind} using {read}::{kind}");
     let demand = Demand {
         field: format!("{}.{}", want.name, asked.name),
         words: format!("is to be {kind}, but these don't fit"),
         remedy: "Change them first",
         misfits: format!(
-            "select id::text as id, {column}::text as value from public.{table} where not rowhouse.fits({text}, {})",
-            self::text(kind)
+            "select id::text as id, {column}::text as value from public.{table} where not rowhouse.fits({read}, {})",
+            text(kind)
         ),
     };
     Step { risk: Risk::Rewrites(words), is_borne: false, demand: Some(demand), ..additive(sql) }

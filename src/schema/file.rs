@@ -11,7 +11,7 @@ use std::collections::btree_map::Entry;
 use super::kind::Kind;
 use super::machine::{self, Machine};
 use super::words::{bounds, choice, classes, grants, group_name, kind, member_name, permission, spelled_out, was};
-use super::{Column, Counted, Grant, OnDelete, Renamed, Schema, Together, Unique, Write};
+use super::{Column, Counted, Grant, OnDelete, Reading, Renamed, Schema, Together, Unique, Write};
 use crate::permission::Permission;
 use crate::yaml::{self, Complaint, Mark, Reader, Tree, Value};
 
@@ -70,6 +70,8 @@ const COLUMN_KEYS: &[&str] = &[
     "clean",
     "read",
     "write",
+    "language",
+    "accents",
     "was",
 ];
 const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "required", "default", "on_delete", "read_only", "was"];
@@ -378,6 +380,7 @@ fn read_column(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Colu
         default: None,
         hidden: false,
         write: Write::Anyone,
+        reading: Reading::default(),
         readers: None,
         writers: None,
     };
@@ -388,6 +391,8 @@ fn read_column(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Colu
             "index" => column.index = reader.bool(value),
             "read" => column.readers = Some(classes(reader, value)),
             "write" => column.writers = Some(classes(reader, value)),
+            "language" => column.reading.language = language(reader, value),
+            "accents" => column.reading.ignores_accents = !reader.bool(value),
             "hidden" => column.hidden = reader.bool(value),
             "unique" if matches!(&value.value, Value::Text(t) if t == "owner") => column.unique = Unique::PerOwner,
             "unique" => column.unique = if reader.bool(value) { Unique::Everywhere } else { Unique::No },
@@ -412,10 +417,28 @@ fn read_column(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Colu
     if column.kind.is_secret() && column.readers.is_some() {
         reader.complain(mark, format!("a column of type {} is served to nobody", column.kind.word()));
     }
+    if column.reading != Reading::default() && !column.kind.is_text() {
+        reader.complain(mark, format!("`language` and `accents` mean nothing for type {}", column.kind.word()));
+    }
     if column.kind == Kind::Json && (column.unique != Unique::No || column.index) {
         reader.complain(mark, "a column of type json can't be unique or indexed");
     }
     column
+}
+
+/// Reads a language: a BCP 47 tag.
+fn language(reader: &mut Reader, tree: &Tree) -> Option<String> {
+    let tag = reader.text(tree);
+    let mut parts = tag.split('-');
+    let is_part = |part: &str, range: std::ops::RangeInclusive<usize>| {
+        range.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let is_language = parts.next().is_some_and(|first| is_part(first, 2..=3) && first.bytes().all(|b| b.is_ascii_lowercase()));
+    if is_language && parts.all(|part| is_part(part, 1..=8)) && tag.len() <= 35 {
+        return Some(tag.to_owned());
+    }
+    reader.complain(tree.mark, "a language is written like de, de-AT or sr-Latn");
+    None
 }
 
 fn read_relation(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Option<DraftRelation> {

@@ -3,6 +3,7 @@
 //! In charge of: one row per type, and the check that turns a client's value into the text that PostgreSQL is
 //! given. It must not know entities, permissions or requests.
 
+pub mod calendar;
 mod markup;
 mod value;
 
@@ -10,7 +11,8 @@ use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::cost::{self, Dear};
-use value::{color, datetime, decimal, email, no_nul, time, url, within};
+pub use value::unkept_number;
+use value::{color, decimal, email, no_nul, time, unkept, url, within};
 
 /// A column's type.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,7 +215,8 @@ impl Kind {
                 Ok(n.to_string())
             }
             Kind::Float | Kind::Latitude | Kind::Longitude => {
-                let n = value.as_f64().filter(|n| n.is_finite()).ok_or("must be a number")?;
+                let n = value.as_f64().or_else(|| unkept(value)?.parse().ok());
+                let n = n.filter(|n| n.is_finite()).ok_or("must be a number")?;
                 let range = match self {
                     Kind::Latitude => Some(90.0),
                     Kind::Longitude => Some(180.0),
@@ -224,6 +227,10 @@ impl Kind {
             }
             Kind::Boolean => Ok(value.as_bool().ok_or("must be true or false")?.to_string()),
             Kind::Json => {
+                if let Some(number) = unkept(value) {
+                    let number = crate::error::short(number);
+                    return Err(format!("holds {number}, a number that isn't kept to its last digit: send it as text"));
+                }
                 let text = value.to_string();
                 match text.contains("\\u0000") {
                     true => Err("must not contain the character NUL".to_owned()),
@@ -283,16 +290,9 @@ impl Kind {
         let wrong = || format!("must be {}", self.wanted());
         let clean = match self {
             Kind::Decimal { precision, scale } => return decimal(text, *precision, *scale, bounds).ok_or_else(wrong)?,
-            Kind::Date => {
-                return text
-                    .parse::<jiff::civil::Date>()
-                    .ok()
-                    .filter(|d| text.len() == 10 && d.year() > 0)
-                    .map(|d| d.to_string())
-                    .ok_or_else(wrong);
-            }
+            Kind::Date => return calendar::read_day(text).ok_or_else(wrong),
             Kind::Time => return time(text).ok_or_else(wrong),
-            Kind::Datetime => return datetime(text).ok_or_else(wrong),
+            Kind::Datetime => return calendar::read_instant(text).ok_or_else(wrong),
             Kind::Uuid => {
                 return uuid::Uuid::try_parse(text).ok().filter(|_| text.len() == 36).map(|u| u.to_string()).ok_or_else(wrong);
             }

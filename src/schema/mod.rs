@@ -192,10 +192,20 @@ pub struct Column {
     pub default: Option<Json>,
     pub hidden: bool,
     pub write: Write,
+    pub reading: Reading,
     /// Who is served it, of those who may read the row; none: all of them.
     pub readers: Option<Vec<Class>>,
     /// Who may set it, of those who may change the row; none: all of them.
     pub writers: Option<Vec<Class>>,
+}
+
+/// How people sort and search the values of a text column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// In the order of this language (a BCP 47 tag); none: of the characters' numbers.
+    pub language: Option<String>,
+    /// Whether letters are told apart by their accents no more, nor by their case where they are sorted.
+    pub ignores_accents: bool,
 }
 
 /// Among whom a column's values are unique.
@@ -366,10 +376,13 @@ impl Entity {
         Subject { row, is_group: self.name == "usergroup" }
     }
 
-    /// The orders that have an index: the default one, if its keys are short, and that of creation; each key with whether it
+    /// The orders that have an index: the default one, if its keys are short and not of a language, and that of creation; each key with whether it
     /// descends, the first one never: a b-tree is read both ways.
     pub fn listed_orders(&self) -> Vec<Vec<(&str, bool)>> {
-        let is_short = |at: &usize| self.columns[*at].kind.is_line() || self.columns[*at].kind.wire() != kind::Wire::Text;
+        let is_short = |at: &usize| {
+            let column = &self.columns[*at];
+            column.reading == Reading::default() && (column.kind.is_line() || column.kind.wire() != kind::Wire::Text)
+        };
         let mut orders = vec![];
         if self.default_order.iter().all(|(at, _)| is_short(at)) {
             let keys = self.default_order.iter().map(|(at, descends)| (self.columns[*at].name.as_str(), *descends));
@@ -387,7 +400,8 @@ impl Entity {
     pub fn is_indexed(&self, keys: &[(&str, bool)]) -> bool {
         let keys = forwards(keys);
         // What is compared folded, is indexed folded.
-        let is_plain = |c: &Column| c.kind.folded("x") == "x" || c.kind == Kind::Name && c.unique == Unique::No;
+        let is_plain =
+            |c: &Column| c.ordered("x") == "x" && (c.kind.folded("x") == "x" || c.kind == Kind::Name && c.unique == Unique::No);
         let has_own = |name: &str| self.column(name).is_some_and(|c| is_plain(c) && (c.index || c.unique == Unique::Everywhere));
         match keys.as_slice() {
             [("id", _)] => true,
@@ -434,6 +448,36 @@ impl Column {
         self.required && !self.kind.is_secret() || self.write == Write::Owner
     }
 
+    /// An expression of its type as its values are sorted and compared: the options of an enum in their order, a text as its
+    /// language has it.
+    pub fn ordered(&self, expression: &str) -> String {
+        if let Kind::Enum { options } = &self.kind {
+            let places: String =
+                options.iter().zip(1..).map(|(option, at)| format!(" when {} then {at}", text(option))).collect();
+            return format!("(case {expression}{places} end)");
+        }
+        let spelled = if self.reading.ignores_accents { self.searched(expression) } else { expression.to_owned() };
+        self.collated(spelled)
+    }
+
+    /// An expression of its type as it is searched without regard to case.
+    pub fn searched(&self, expression: &str) -> String {
+        match self.reading.ignores_accents {
+            true => {
+                let letters = format!("regexp_replace(normalize({expression}, nfkd), '[\\u0300-\\u036f]', '', 'g')");
+                format!("lower({})", self.collated(letters))
+            }
+            false => format!("lower({})", self.collated(expression.to_owned())),
+        }
+    }
+
+    fn collated(&self, expression: String) -> String {
+        match &self.reading.language {
+            Some(language) => format!("({expression} collate rowhouse.{})", quote(language)),
+            None => expression,
+        }
+    }
+
     /// Whether guests are never served it, and others only of some rows.
     pub fn is_limited(&self) -> bool {
         self.readers.as_ref().is_some_and(|classes| !classes.contains(&Class::Guest))
@@ -455,6 +499,11 @@ impl Relation {
     pub fn foreign_key(&self) -> Option<&str> {
         if let Link::One { column } = &self.link { Some(column) } else { None }
     }
+}
+
+/// A text as SQL wants it.
+pub fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
 }
 
 /// An identifier as SQL wants it.

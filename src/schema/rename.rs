@@ -3,8 +3,8 @@
 //! In charge of: the steps that rename tables, columns, options, groups and actions, and with them what is kept under their
 //! names: rights, histories, what waits. Pure, like [`diff`](super::diff).
 
-use super::diff::{Catalog, Step, additive, demanding, text};
-use super::{Link, Renamed, Schema, quote, table_name};
+use super::diff::{Catalog, Step, additive, demanding};
+use super::{Link, Renamed, Schema, quote, table_name, text};
 
 /// What is called otherwise, beside what the schema says itself.
 #[derive(Debug, Default)]

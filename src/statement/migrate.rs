@@ -201,6 +201,12 @@ where relnamespace = 'public'::regnamespace and relkind not in ('r', 'p')";
     Internal::new(text, vec![], all(|row| row.column(0)))
 }
 
+/// The languages that texts are sorted by.
+pub fn languages() -> Internal<Vec<String>> {
+    let text = "select collname::text from pg_collation where collnamespace = 'rowhouse'::regnamespace";
+    Internal::new(text, vec![], all(|row| row.column(0)))
+}
+
 /// The entities that have a row: name, and what is told of their columns.
 pub fn entities() -> Internal<Vec<(String, Option<Json>)>> {
     let entity = all(|row| {

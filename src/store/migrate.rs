@@ -208,6 +208,7 @@ async fn catalog(scope: &mut Scope) -> Result<Catalog> {
     for (table, trigger) in scope.run(&statement::triggers()).await? {
         catalog.tables.entry(table).and_modify(|table| _ = table.triggers.insert(trigger));
     }
+    catalog.languages.extend(scope.run(&statement::languages()).await?);
     catalog.others.extend(scope.run(&statement::others()).await?);
     let is_ours = |name: &str| catalog.tables.get(name).is_some_and(Table::is_ours);
     let (has_worlds, has_actions, has_groups) = (is_ours("world"), is_ours("action"), is_ours("usergroup"));

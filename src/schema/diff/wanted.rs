@@ -8,7 +8,7 @@ use super::{Demand, ROW, STAMP};
 use crate::permission::Right;
 use crate::schema::kind::Kind;
 use crate::schema::{
-    Column, Counted, Entity, Happening, Link, Listener, OnDelete, Relation, Schema, Together, Unique, object_name, quote,
+    Column, Counted, Entity, Happening, Link, Listener, OnDelete, Relation, Schema, Together, Unique, object_name, quote, text,
 };
 
 pub(super) struct Wanted {
@@ -160,7 +160,8 @@ where t.{name} is not null and not exists (select from {target} o where o.id = t
 /// The indexes that lists need: the default order, also of what guests may read; the owner's and the groups' rows.
 fn lists(own: &mut Wanted, entity: &Entity) {
     for (at, order) in entity.listed_orders().into_iter().enumerate() {
-        let keys = order.iter().map(|(name, descends)| format!("{}{}", quote(name), if *descends { " desc" } else { "" }));
+        let key = |name: &str| entity.column(name).map_or_else(|| quote(name), |column| column.ordered(&quote(name)));
+        let keys = order.iter().map(|(name, descends)| format!("{}{}", key(name), if *descends { " desc" } else { "" }));
         let keys = keys.collect::<Vec<_>>().join(", ");
         index(own, entity, "order", "idx", &format!("({keys})"));
         if at == 0 {
@@ -360,10 +361,6 @@ pub fn fields_of<'e>(schema: &Schema, entity: &'e Entity, object: &str) -> Vec<&
     let definition = definition.split_once('(').map(|(_, fields)| fields).unwrap_or_default();
     let fields = entity.columns.iter().map(|c| c.name.as_str()).chain(entity.relations.iter().map(|r| r.name.as_str()));
     fields.filter(|field| definition.contains(&quote(field))).collect()
-}
-
-pub fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
 }
 
 fn literal(kind: &Kind, json: &serde_json::Value) -> String {

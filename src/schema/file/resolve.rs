@@ -9,7 +9,8 @@ use crate::permission::{Class, Permission, Right};
 use crate::schema::kind::{Bounds, Kind};
 use crate::schema::words::spelled_out;
 use crate::schema::{
-    Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Relation, Renamed, Schema, Together, Unique, Write, table_name,
+    Column, Entity, Grant, Link, LinkRule, OnDelete, Policy, Reading, Relation, Renamed, Schema, Together, Unique, Write,
+    table_name,
 };
 use crate::yaml::{self, Complaint, Mark};
 
@@ -26,6 +27,7 @@ fn system_columns() -> [Column; 4] {
         default: None,
         hidden: false,
         write,
+        reading: Reading::default(),
         readers: None,
         writers: None,
     };

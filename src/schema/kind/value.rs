@@ -1,5 +1,7 @@
 //! Values as people write them, and as PostgreSQL is given them: one function for each type that has a form of its own.
 
+use serde_json::Value as Json;
+
 use super::Bounds;
 
 pub(super) fn no_nul(text: &str) -> Result<(), String> {
@@ -44,19 +46,6 @@ pub(super) fn time(text: &str) -> Option<String> {
 }
 
 /// A point in time in UTC, with microseconds as PostgreSQL keeps them.
-pub(super) fn datetime(text: &str) -> Option<String> {
-    let strict = text.len() >= 20
-        && matches!(text.as_bytes()[10], b'T' | b't' | b' ')
-        && !text.contains('[')
-        && text.get(17..19) != Some("60");
-    let instant = text.parse::<jiff::Timestamp>().ok().filter(|_| strict)?;
-    // cut, so that the last moment of a calendar stays in it
-    let round = jiff::TimestampRound::new().smallest(jiff::Unit::Microsecond).mode(jiff::RoundMode::Trunc);
-    let instant = instant.round(round).ok()?;
-    let year = instant.to_zoned(jiff::tz::TimeZone::UTC).year();
-    (year > 0).then(|| instant.to_string())
-}
-
 pub(super) fn email(text: &str) -> Option<String> {
     let (local, domain) = text.rsplit_once('@')?;
     let atom = |c: char| !c.is_whitespace() && !c.is_control() && !"()<>[]:;,\\\"@".contains(c);
@@ -86,4 +75,21 @@ pub(super) fn url(text: &str) -> Option<String> {
 pub(super) fn color(text: &str) -> Option<String> {
     let hex = text.strip_prefix('#')?;
     (matches!(hex.len(), 3 | 6 | 8) && hex.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_lowercase())
+}
+
+/// The key of what stands for a number that isn't kept. (No client's value has it: NUL is refused.)
+const UNKEPT: &str = "\0";
+
+/// Stands for a number that neither an integer nor a float of 64 bits keeps exactly, as it is written.
+pub fn unkept_number(text: &str) -> Json {
+    Json::Object([(UNKEPT.to_owned(), text.into())].into_iter().collect())
+}
+
+/// The first number in a value that isn't kept exactly, as it is written.
+pub(super) fn unkept(value: &Json) -> Option<&str> {
+    match value {
+        Json::Array(items) => items.iter().find_map(unkept),
+        Json::Object(entries) => entries.get(UNKEPT).and_then(Json::as_str).or_else(|| entries.values().find_map(unkept)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => None,
+    }
 }

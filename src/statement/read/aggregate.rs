@@ -4,7 +4,7 @@ use super::layout::{Branch, FIXED};
 use super::shape::Param;
 use super::{Kind, Right, Schema, Shape, Speller, Wire};
 use crate::plan::aggregate::{Function, Group, Measure, Totals};
-use crate::schema::Entity;
+use crate::schema::{Entity, text};
 use crate::statement::row::{Binary, Place};
 use crate::statement::who::Known;
 
@@ -71,7 +71,8 @@ impl<'s> Speller<'s> {
         };
         // Numbers are sorted as numbers, whatever they travel as.
         let keys = plan.order.iter().map(|(at, descends)| {
-            let key = at.checked_sub(plan.groups.len()).map_or_else(|| by[*at].clone(), |m| measures[m].clone());
+            let key = at.checked_sub(plan.groups.len());
+            let key = key.map_or_else(|| plan.groups[*at].key.sorted(&by[*at]), |measure| measures[measure].clone());
             format!("{key}{} nulls last", if *descends { " desc" } else { "" })
         });
         let order: Vec<_> = keys.collect();
@@ -95,7 +96,14 @@ from proof p left join lateral (
     /// A measure over the rows of a group. Sums are numerics, which nothing overflows.
     fn measure(&self, measure: &Measure<'_>, entity: &Entity) -> String {
         let Some(column) = measure.column else { return "count(*)".to_owned() };
-        let column = self.seen(column, entity, "t");
+        let (kind, column) = (&column.kind, self.seen(column, entity, "t"));
+        // Of options the first or the last in their order.
+        if let (Kind::Enum { options }, Function::Min | Function::Max) = (kind, measure.function) {
+            let options = options.iter().map(|option| text(option)).collect::<Vec<_>>().join(", ");
+            let function = if measure.function == Function::Min { "min" } else { "max" };
+            let place = measure.column.map(|of| of.ordered(&column)).unwrap_or_default();
+            return format!("(array[{options}])[{function}({place})]");
+        }
         match measure.function {
             Function::Count => format!("count({column})"),
             Function::Sum => format!("sum(({column})::numeric)"),

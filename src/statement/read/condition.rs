@@ -9,7 +9,7 @@ use crate::permission::{Class, Right};
 use crate::plan::filter::{Filter, Operator};
 use crate::plan::page::Key;
 use crate::schema::kind::Kind;
-use crate::schema::{Column, Entity, Relation, quote};
+use crate::schema::{Column, Entity, Reading, Relation, quote};
 
 /// Conditions on rows `t`, by where they may stand.
 #[derive(Debug, Default)]
@@ -85,15 +85,16 @@ impl<'s> Speller<'s> {
         let (mut spelled, mut start) = ("false".to_owned(), None);
         for (at, ((key, expression), value)) in order.iter().zip(keys).zip(values).enumerate().rev() {
             let kind = key.column.map_or(Kind::Uuid, |c| c.kind.clone()).sql();
+            let sorted = key.sorted(expression);
             let descends = key.descends != backwards;
             let (after, same) = match value {
                 Some(_) => {
-                    let value = format!("{}::{kind}", self.bind(Param::Cursor(at)));
+                    let value = key.sorted(&format!("{}::{kind}", self.bind(Param::Cursor(at))));
                     let sign = if descends { "<" } else { ">" };
                     let has_nulls_after = key.is_nullable() && !descends;
                     let nulls = if has_nulls_after { format!(" or {expression} is null") } else { String::new() };
-                    start = (!has_nulls_after).then(|| format!("{expression} {sign}= {value}"));
-                    (format!("({expression} {sign} {value}{nulls})"), format!("{expression} = {value}"))
+                    start = (!has_nulls_after).then(|| format!("{sorted} {sign}= {value}"));
+                    (format!("({sorted} {sign} {value}{nulls})"), format!("{sorted} = {value}"))
                 }
                 None => {
                     start = None;
@@ -143,6 +144,8 @@ impl<'s> Speller<'s> {
         let plain = column.map_or_else(|| format!("{row}.id"), |c| self.spelled(c, entity, row));
         let fold = |text: String| if kind == Kind::Email { kind.folded(&text) } else { text };
         let left = fold(plain.clone());
+        let sorted = |text: String| column.map_or(text.clone(), |column| column.ordered(&text));
+        let by_order = sorted(left.clone());
         let cast = kind.sql();
         let number = self.compared;
         self.compared += usize::from(operator.takes_values());
@@ -152,12 +155,15 @@ impl<'s> Speller<'s> {
             Operator::NotNull => format!("{plain} is not null"),
             Operator::Eq => format!("{left} = {}", one()),
             Operator::Ne => format!("{left} is distinct from {}", one()),
-            Operator::Lt => format!("{left} < {}", one()),
-            Operator::Le => format!("{left} <= {}", one()),
-            Operator::Gt => format!("{left} > {}", one()),
-            Operator::Ge => format!("{left} >= {}", one()),
+            Operator::Lt => format!("{by_order} < {}", sorted(one())),
+            Operator::Le => format!("{by_order} <= {}", sorted(one())),
+            Operator::Gt => format!("{by_order} > {}", sorted(one())),
+            Operator::Ge => format!("{by_order} >= {}", sorted(one())),
             Operator::Contains => format!("strpos({plain}, {}::text) > 0", one()),
-            Operator::ContainsIgnoringCase => format!("strpos(lower({plain}), lower({}::text)) > 0", one()),
+            Operator::ContainsIgnoringCase => {
+                let searched = |text: &str| column.map_or_else(|| text.to_owned(), |column| column.searched(text));
+                format!("strpos({}, {}) > 0", searched(&plain), searched(&format!("{}::text", one())))
+            }
             Operator::Starts => format!("starts_with({plain}, {}::text)", one()),
             Operator::In | Operator::NotIn => {
                 let list = format!("{}::{cast}[]", self.bind(Param::Listed(number)));
@@ -198,7 +204,7 @@ fn is_listed(filter: &Filter<'_>) -> bool {
 
 /// Whether a column's comparisons may stand beside the rule.
 fn is_plain(column: &Column) -> bool {
-    !column.is_limited() && column.kind != Kind::Json
+    !column.is_limited() && column.kind != Kind::Json && column.reading == Reading::default()
 }
 
 /// Whether an order's keys may stand beside the rule.
@@ -208,6 +214,7 @@ pub(super) fn is_plain_order(keys: &[Key<'_>]) -> bool {
 
 /// An order's keys in SQL.
 pub(super) fn order(keys: &[Key<'_>], spelled: &[String], backwards: bool) -> String {
-    let keys = keys.iter().zip(spelled).map(|(key, e)| format!("{e}{}", if key.descends != backwards { " desc" } else { "" }));
+    let direction = |key: &Key<'_>| if key.descends != backwards { " desc" } else { "" };
+    let keys = keys.iter().zip(spelled).map(|(key, spelled)| format!("{}{}", key.sorted(spelled), direction(key)));
     keys.collect::<Vec<_>>().join(", ")
 }

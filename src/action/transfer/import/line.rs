@@ -65,7 +65,7 @@ pub(super) fn typed(kind: &Kind, cell: &Cell) -> Json {
         (Kind::Date, Cell::Datetime(time)) => time.strip_suffix("T00:00:00Z").unwrap_or(time).into(),
         (Kind::Json, Cell::Json(value)) => value.clone(),
         _ => match cell.json() {
-            Json::String(text) if !kind.is_written_as_text() => serde_json::from_str(text.trim()).unwrap_or(Json::String(text)),
+            Json::String(text) if !kind.is_written_as_text() => body::json(text.trim().as_bytes()).unwrap_or(Json::String(text)),
             other => other,
         },
     }

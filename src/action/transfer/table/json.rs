@@ -12,12 +12,14 @@ use serde_json::{Map, Value as Json};
 
 use super::{AWAY, Bounded, CELL, CHUNK, Cell, Lines, Stop, misnamed};
 use crate::request::body::Strict;
+use crate::request::number::{Numbers, Scanned, Scanner};
 
 /// A row, or a list of rows, each of which is handed on before the next is read.
 struct Rows<'l, 't> {
     lines: &'l mut Lines<'t>,
     left: &'l Counter<usize>,
     stop: &'l mut Option<Stop>,
+    numbers: &'l Numbers,
 }
 
 impl Rows<'_, '_> {
@@ -56,12 +58,12 @@ impl<'de> Visitor<'de> for Rows<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
-        let value = Strict::within(&self.lines.row).deserialize(MapAccessDeserializer::new(map))?;
+        let value = Strict::within(&self.lines.row, self.numbers).deserialize(MapAccessDeserializer::new(map))?;
         self.row(value)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-        while let Some(value) = list.next_element_seed(Strict::within(&self.lines.row))? {
+        while let Some(value) = list.next_element_seed(Strict::within(&self.lines.row, self.numbers))? {
             self.row(value)?;
         }
         Ok(())
@@ -79,10 +81,12 @@ pub fn read(source: impl Read, lines: &mut Lines<'_>) -> Result<(), Stop> {
     {
         reader.consume(3); // spreadsheets put a mark before everything
     }
-    let mut values = serde_json::Deserializer::from_reader(reader);
+    let numbers = Numbers::default();
+    let scanned = Scanned { inner: reader, numbers: &numbers, scanner: Scanner::default() };
+    let mut values = serde_json::Deserializer::from_reader(scanned);
     while values.end().is_err() {
         let mut stop = None;
-        let read = Rows { lines, left: &left, stop: &mut stop }.deserialize(&mut values);
+        let read = Rows { lines, left: &left, stop: &mut stop, numbers: &numbers }.deserialize(&mut values);
         read.map_err(|e| match (stop, e.io_error_kind(), e.classify()) {
             (Some(stop), ..) => stop,
             (_, Some(AWAY), _) => Stop::Away,
