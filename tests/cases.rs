@@ -273,3 +273,34 @@ async fn times_go_in_and_out_at_both_ends_of_what_postgresql_holds() {
         assert_eq!(count, all, "{sort}");
     }
 }
+
+#[tokio::test]
+async fn n18_what_keeps_a_row_is_said_to_whom_may_see_it() {
+    let world = World::of(CASES).await;
+    let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
+    let room = ada.make("room", json!({"name": "x"}), json!({})).await;
+    world.sql("update room set permission = permission | 65 | 16").await; // others may refer to it and delete it
+    let leads = json!({"room": {"data": {"type": "room", "id": room}}});
+    for (who, day) in [(&ada, "2026-01-01"), (&ada, "2026-01-02"), (&bob, "2026-01-03")] {
+        who.make("booking", json!({"day": day}), leads.clone()).await;
+    }
+    let path = format!("/api/room/{room}");
+    let words = |count: &str| format!("{count} of `booking` still need");
+    let refused = ada.delete(&path).await.is(409);
+    assert!(refused.text.contains(&words("2 rows")) && refused.text.contains("by `room`"), "{}", refused.text);
+    assert!(bob.delete(&path).await.is(409).text.contains("1 row of `booking` still needs this one, by `room`."));
+    let eve = world.user("eve", &[]).await;
+    let unseen = eve.delete(&path).await.is(409);
+    assert!(unseen.text.contains("Other rows still need this one.") && !unseen.text.contains("booking"), "{}", unseen.text);
+    let root = world.administrator().await;
+    assert!(root.delete(&path).await.is(409).text.contains(&words("3 rows")));
+    // In operations at the one that is refused.
+    let other = ada.make("room", json!({"name": "y"}), json!({})).await;
+    let kind = r#"application/vnd.api+json;ext="https://jsonapi.org/ext/atomic""#;
+    let gone = |id: &str| json!({"op": "remove", "ref": {"type": "room", "id": id}});
+    let body = json!({"atomic:operations": [gone(&other), gone(&room)]});
+    let request = ada.request(Method::POST, "/api/operations").header("Content-Type", kind).header("Accept", kind);
+    let refused = ada.send(request.body(body.to_string())).await.is(409);
+    assert_eq!(refused.json["errors"][0]["source"]["pointer"], "/atomic:operations/1", "{}", refused.text);
+    assert!(refused.text.contains(&words("2 rows")), "{}", refused.text);
+}

@@ -319,6 +319,16 @@ impl<'s> Deed<'s> {
         if entity.name == "user_account" {
             self.guard_administrators().await?;
         }
+        if let Some(holders) = verdict::holders(self.planner.schema, entity, id, self.caller.counts()?) {
+            let holders = self.scope.run(&holders).await?;
+            let seen = holders.iter().filter(|holders| holders.readable > 0);
+            let faults: Vec<Fault> = seen.map(|holders| Fault::new("in-use", holders.words())).collect();
+            match (faults.is_empty(), holders.is_empty()) {
+                (true, true) => {}
+                (true, false) => return Err(Error::conflict(Fault::new("in-use", "Other rows still need this one."))),
+                (false, _) => return Err(Error::Conflict(faults)),
+            }
+        }
         let lifts = self.lifted.of(entity, Some(id), Right::Delete);
         let deleted = self.scope.run(&write::delete(entity, &[id], lifts, self.caller.counts()?)).await?;
         if deleted == 0 {

@@ -5,12 +5,12 @@
 
 use uuid::Uuid;
 
-use super::query::{Guarded, Internal, Sql, all, any, done, ids, one};
+use super::query::{Guarded, Internal, Sql, all, any, done, ids, literal, one};
 use super::row::Row;
 use super::who::{gate, who};
 use crate::error::Result;
 use crate::permission::{Actor, Class, Right};
-use crate::schema::Entity;
+use crate::schema::{Entity, Link, OnDelete, Relation, Schema, quote};
 
 /// What is asked before something is changed.
 #[derive(Debug)]
@@ -173,6 +173,68 @@ select t.id from who a, {} t where t.id = {id}::uuid and ({})",
         Actor::Row.beyond_guest(Right::Peek, entity.subject("t")),
     );
     Guarded::new(sql.with(text), any)
+}
+
+/// How many rows are counted for people.
+const COUNTED: i64 = 1000;
+
+/// Rows that keep another from being deleted, by a relation to it.
+#[derive(Debug)]
+pub struct Holders {
+    /// Whose rows.
+    pub entity: String,
+    /// By which relation.
+    pub relation: String,
+    /// How many of them the caller may read; at most [`COUNTED`].
+    pub readable: i64,
+}
+
+impl Holders {
+    /// For people.
+    pub fn words(&self) -> String {
+        let (entity, relation) = (&self.entity, &self.relation);
+        match self.readable {
+            1 => format!("1 row of `{entity}` still needs this one, by `{relation}`."),
+            COUNTED.. => format!("{COUNTED} rows or more of `{entity}` still need this one, by `{relation}`."),
+            count => format!("{count} rows of `{entity}` still need this one, by `{relation}`."),
+        }
+    }
+}
+
+/// The rows that keep a row from being deleted. None where nothing can.
+pub fn holders(schema: &Schema, entity: &Entity, id: Uuid, session: Option<Uuid>) -> Option<Guarded<Vec<Holders>>> {
+    let relations = schema.entities().iter().flat_map(|of| of.relations.iter().map(move |relation| (of, relation)));
+    let keeps = |(_, relation): &(&Entity, &Relation)| {
+        let is_own = matches!(relation.link, Link::One { .. }) && relation.name != "owner";
+        is_own && relation.target == entity.at && relation.on_delete == OnDelete::Restrict
+    };
+    let keepers: Vec<(&Entity, &Relation)> = relations.filter(keeps).collect();
+    if keepers.is_empty() {
+        return None;
+    }
+    let mut sql = Sql::new();
+    let (who, id) = (who(&mut sql, session), sql.bind(id));
+    let counts = keepers.iter().map(|(of, relation)| {
+        let leads = format!(
+            "t.{} = {id}::uuid{}",
+            quote(relation.foreign_key().unwrap_or_default()),
+            if of.at == entity.at { format!(" and t.id <> {id}::uuid") } else { String::new() }
+        );
+        format!(
+            "select {entity}::text, {relation}::text, (select count(*) from (
+  select from {table} t where {leads} and {gate} and {held} limit {COUNTED}) c)
+from who a
+where exists (select from {table} t where {leads})",
+            entity = literal(&of.name),
+            relation = literal(&relation.name),
+            table = of.table(),
+            gate = gate(of, Right::Read),
+            held = Actor::Row.rule(Right::Read, of.subject("t")),
+        )
+    });
+    let text = format!("with {who}\n{}", counts.collect::<Vec<_>>().join("\nunion all\n"));
+    let holders = all(|row| Ok(Holders { entity: row.column(0)?, relation: row.column(1)?, readable: row.column(2)? }));
+    Some(Guarded::new(sql.with(text), holders))
 }
 
 /// Whether row `t` is one that the caller may peek, or works with for an action.
