@@ -2,6 +2,8 @@
 //!
 //! In charge of: refusing loudly, with words for the person at the terminal, before anything is served.
 
+pub mod schedules;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,6 @@ use crate::account::token::Tokens;
 use crate::action::Actions;
 use crate::action::call::Call;
 use crate::action::run;
-use crate::action::schedule::Schedule;
 use crate::action::{task, transfer};
 use crate::config::Config;
 use crate::error::Error;
@@ -34,7 +35,7 @@ use crate::schema::{Schema, words};
 use crate::share::{OF_CALLER, Shares};
 use crate::statement::account::NewUser;
 use crate::statement::outbox::{TASKS, TRANSFERS};
-use crate::statement::{account, schedule as ticks, sweep, write};
+use crate::statement::{account, sweep, write};
 use crate::store::Store;
 use crate::store::local::{Cluster, Options};
 use crate::store::migrate::{self, DeclaredAction, Report};
@@ -304,6 +305,7 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
             tracing::warn!("not in the schema any more, and kept: {loss} (rowhouse apply --allow-destructive removes it)");
         }
         let app = app(config, schema, actions, &opened.store).await?;
+        schedules::unusable(&app).await.iter().for_each(|words| tracing::warn!("{words}"));
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         listening(&format!("http://{address}"));
         let stop = stop.shared();
@@ -323,7 +325,7 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
             tokio::select! { _ = worked => {}, () = late => tracing::warn!("some letters or tasks did not finish in time") }
         };
         let served = async { tokio::join!(listen::serve(app.clone(), listener, Door::Public, stop.clone()), counted, worked) };
-        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = schedule(&app) => {}, () = sweeps(&app) => {} }
+        tokio::select! { _ = served => {}, () = opened.tend() => {}, () = schedules::run(&app) => {}, () = sweeps(&app) => {} }
         Ok(())
     };
     let result = served.await;
@@ -359,38 +361,6 @@ pub async fn sweep(app: &App) {
             }
         }
     }
-}
-
-/// Runs scheduled actions when they are due, for ever: each tick on one node, what was missed once.
-pub async fn schedule(app: &App) {
-    let scheduled: Vec<_> = app.actions.all().iter().filter_map(|a| Some((a, a.schedule.as_ref()?))).collect();
-    if scheduled.is_empty() {
-        return std::future::pending().await;
-    }
-    loop {
-        for (action, schedule) in &scheduled {
-            let name = format!("{}/{}", action.entity, action.name);
-            match is_taken(app, &name, schedule).await {
-                Ok(false) => {}
-                Ok(true) => match act(app, &name, Some(&schedule.run_as), None, &[]).await {
-                    Ok(_) => tracing::info!(action = name, "a scheduled action ran"),
-                    Err(words) => tracing::warn!(action = name, words, "a scheduled action failed"),
-                },
-                Err(error) => tracing::warn!(action = name, ?error, "schedules can't be looked at"),
-            }
-        }
-        tokio::time::sleep(app.config.schedule_poll).await;
-    }
-}
-
-/// Whether an action is due, and it is we who run it.
-async fn is_taken(app: &App, name: &str, schedule: &Schedule) -> crate::error::Result<bool> {
-    let last = app.store.read(&ticks::last(name)).await?.unwrap_or_default();
-    let now = jiff::Timestamp::now();
-    if !last.parse().is_ok_and(|last| schedule.is_due(last, now)) {
-        return Ok(false);
-    }
-    app.store.read(&ticks::take(name, &last, &now.to_string())).await
 }
 
 /// Does the tasks that wait, until `stop` is done.

@@ -239,8 +239,13 @@ fn check_by_itself(reader: &mut Reader, action: &mut Action, [schedule, run_as, 
     let needs_inputs = action.inputs.iter().any(|i| i.required && i.default.is_none());
     if let Some(value) = schedule {
         let user = run_as.map(|user| reader.text(user).to_owned()).unwrap_or_default();
-        if !user.contains('@') {
-            reader.complain(value.mark, "`run_as` is missing: the e-mail of the user that it runs as");
+        match run_as {
+            None => reader.complain(value.mark, "`run_as` is missing: the e-mail of the user that it runs as"),
+            Some(tree) => {
+                if let Err(words) = Kind::Email.check(&Bounds::default(), &user.clone().into()) {
+                    reader.complain(tree.mark, format!("`run_as` {words}: that of the user that it runs as"));
+                }
+            }
         }
         if action.subject == SubjectUse::Required || needs_inputs {
             let words = "an action that runs by itself has neither a subject nor inputs that it can't do without";

@@ -38,7 +38,7 @@ pub const KEYS: &[Key] = &[
     key("trusted_proxies", "", "networks whose Forwarded and X-Forwarded-For headers are believed, comma separated", |c, v| list(v, "a network such as 10.0.0.0/8").map(|v| c.trusted_proxies = v)),
     key("cors_origins", "", "origins that browsers may call from, comma separated, or *", |c, v| origins(v).map(|v| c.cors_origins = v)),
     key("metrics.listen", "", "a separate address that serves /metrics to anybody who reaches it", |c, v| optional(v, address).map(|v| c.metrics_listen = v)),
-    key("log", "info", "what is logged: error, warn, info, debug, trace, or a filter by module", |c, v| { c.log = v.to_owned(); Ok(()) }),
+    key("log", "info", "what is logged: error, warn, info, debug, trace, or a filter by module", |c, v| log(v).map(|v| c.log = v)),
     hidden("database.url", "", "PostgreSQL 14 or newer, postgres://…; without it a local cluster is managed in the data folder", |c, v| database_url(v).map(|v| c.database.url = v)),
     key("database.binaries", "", "folder with initdb and postgres for the local cluster; without it they are looked for", |c, v| optional(v, path).map(|v| c.database.binaries = v)),
     key("database.user", "postgres", "system user that the local cluster runs as when started by root", |c, v| word(v).map(|v| c.database.user = v)),
@@ -156,8 +156,35 @@ fn origins(v: &str) -> Result<Vec<String>, String> {
     v.split(',')
         .map(str::trim)
         .filter(|o| !o.is_empty())
-        .map(|o| if o == "*" { Ok(o.to_owned()) } else { origin_url(o).map(Option::unwrap_or_default) })
+        .map(|o| if o == "*" { Ok(o.to_owned()) } else { origin(o) })
         .collect()
+}
+
+/// An origin as browsers spell it: in lower case, without a port that goes without saying.
+fn origin(v: &str) -> Result<String, String> {
+    let wrong = || "* for all, or origins such as https://example.org: scheme, host and port as they are, no part of them *".to_owned();
+    let url = origin_url(v).ok().flatten().ok_or_else(wrong)?.to_lowercase();
+    let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
+    if rest.contains(['*', '@', '?']) {
+        return Err(wrong());
+    }
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    Ok(format!("{scheme}://{}", rest.strip_suffix(usual).unwrap_or(rest)))
+}
+
+/// Levels, and modules with theirs. (What else a filter may be, matches nothing, and says so nowhere.)
+fn log(v: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| LEVELS.contains(&word);
+    let is_module = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    let is_part = |part: &str| match part.split_once('=') {
+        Some((module, level)) => is_module(module.trim()) && is_level(level.trim()),
+        None => is_level(part),
+    };
+    match v.split(',').map(str::trim).all(is_part) {
+        true => Ok(v.to_owned()),
+        false => Err(format!("one of {}, or module=level, comma separated", LEVELS.join(", "))),
+    }
 }
 
 fn list<T: std::str::FromStr>(v: &str, what: &str) -> Result<Vec<T>, String> {

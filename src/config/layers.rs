@@ -188,6 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn levels_of_the_log_and_origins_that_would_do_nothing_are_refused() {
+        let with = |key: &'static str, value: &str| load(&BTreeMap::new(), &[(key, value.to_owned())]);
+        for log in ["nonsense", "infos", "rowhouse=loud", "rowhouse", "=info", "info,", "info;debug", "my module=info"] {
+            let faults = with("log", log).expect_err(log);
+            assert!(faults[0].contains("one of off, error, warn, info, debug, trace, or module=level"), "{log}: {faults:?}");
+        }
+        for log in ["info", "warn,rowhouse::http=debug", "off"] {
+            assert_eq!(with("log", log).expect(log).config.log, log);
+        }
+        for origin in ["https://*.example.org", "example.org", "https://a@example.org", "https://example.org/x", "https://x?y", "**"] {
+            let faults = with("cors_origins", origin).expect_err(origin);
+            assert!(faults[0].contains("no part of them *"), "{origin}: {faults:?}");
+        }
+        let spelled = with("cors_origins", "https://Example.ORG:443, http://localhost:3000/, http://x:80").expect("good");
+        assert_eq!(spelled.config.cors_origins, ["https://example.org", "http://localhost:3000", "http://x"]);
+    }
+
+    #[test]
     fn the_projects_file_stands_between_defaults_and_environment() {
         let folder = std::env::temp_dir().join(format!("rowhouse-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");

@@ -33,11 +33,18 @@ async fn a_tick_is_one_nodes_alone_and_missed_ones_are_caught_up_once() {
         world.sql("select 1 from session where ended_at is null and device = 'terminal'").await.is_empty(),
         "its sessions end"
     );
+    assert!(rowhouse::start::schedules::unusable(&world.app).await.is_empty());
     // Whom it runs as decides what it may: barred, it does nothing.
     admin.act(&format!("user_account/{}/deactivate", clock.id), json!({})).await.is(200);
     world.sql("update rowhouse.tick set last = now() - interval '2 years'").await;
     world.until("select 1 from rowhouse.tick where last > now() - interval '1 day'").await;
     assert_eq!(made().await, runs);
+    let said = rowhouse::start::schedules::unusable(&world.app).await;
+    assert!(said.len() == 1 && said[0].contains("clock@example.org, and there is no such active user"), "{said:?}");
+    world.sql("update user_account set active = true").await;
+    world.sql("update action set permission = 0, groups = '{}'").await;
+    let said = rowhouse::start::schedules::unusable(&world.app).await;
+    assert!(said[0].contains("clock@example.org, who isn't permitted to run it"), "{said:?}");
 }
 
 #[tokio::test]

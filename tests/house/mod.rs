@@ -242,7 +242,7 @@ impl World {
     /// Runs scheduled actions from now on, as a server does; else nobody looks for them while statements are counted.
     pub fn run_schedules(&self) {
         let app = self.app.clone();
-        tokio::spawn(async move { rowhouse::start::schedule(&app).await });
+        tokio::spawn(async move { rowhouse::start::schedules::run(&app).await });
     }
 
     /// Does tasks from now on, as a server does.
