@@ -6,6 +6,7 @@ mod costs;
 mod edge;
 mod failure;
 mod house;
+mod invented;
 mod jsonapi;
 mod live;
 mod mail;

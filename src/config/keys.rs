@@ -153,16 +153,13 @@ fn origin_url(v: &str) -> Result<Option<String>, String> {
 }
 
 fn origins(v: &str) -> Result<Vec<String>, String> {
-    v.split(',')
-        .map(str::trim)
-        .filter(|o| !o.is_empty())
-        .map(|o| if o == "*" { Ok(o.to_owned()) } else { origin(o) })
-        .collect()
+    v.split(',').map(str::trim).filter(|o| !o.is_empty()).map(|o| if o == "*" { Ok(o.to_owned()) } else { origin(o) }).collect()
 }
 
 /// An origin as browsers spell it: in lower case, without a port that goes without saying.
 fn origin(v: &str) -> Result<String, String> {
-    let wrong = || "* for all, or origins such as https://example.org: scheme, host and port as they are, no part of them *".to_owned();
+    let wrong =
+        || "* for all, or origins such as https://example.org: scheme, host and port as they are, no part of them *".to_owned();
     let url = origin_url(v).ok().flatten().ok_or_else(wrong)?.to_lowercase();
     let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
     if rest.contains(['*', '@', '?']) {

@@ -197,7 +197,9 @@ mod tests {
         for log in ["info", "warn,rowhouse::http=debug", "off"] {
             assert_eq!(with("log", log).expect(log).config.log, log);
         }
-        for origin in ["https://*.example.org", "example.org", "https://a@example.org", "https://example.org/x", "https://x?y", "**"] {
+        for origin in
+            ["https://*.example.org", "example.org", "https://a@example.org", "https://example.org/x", "https://x?y", "**"]
+        {
             let faults = with("cors_origins", origin).expect_err(origin);
             assert!(faults[0].contains("no part of them *"), "{origin}: {faults:?}");
         }

@@ -342,6 +342,10 @@ fn order(entity: &Entity, items: &[(Place, String)], complain: Complain<'_>) -> 
         let (name, descends) = item.strip_prefix('-').map_or((item.as_str(), false), |n| (n, true));
         match entity.columns.iter().position(|c| c.name == name && c.is_served() && !c.is_limited() && c.kind.is_ordered()) {
             Some(at) => found.push((at, descends)),
+            None if entity.column(name).is_some() => {
+                let words = "that is served to everybody who reads the row, and has an order, is wanted";
+                complain(place, format!("`{name}` can't be sorted by: a column {words}"));
+            }
             None => {
                 let names: Vec<_> = entity.columns.iter().map(|c| c.name.as_str()).collect();
                 let hint = yaml::nearest(name, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
