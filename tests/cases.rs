@@ -133,7 +133,8 @@ async fn paged(who: &Someone<'_>, path: &str, attribute: &str) -> Vec<Json> {
             // From the end: the cursor of the last page's only row.
             let mut last = who.get(next.as_deref().expect("a path")).await.is(200);
             while let Some(link) = last.json["links"]["next"].as_str() {
-                last = who.get(&link.to_owned()).await.is(200);
+                let link = link.to_owned();
+                last = who.get(&link).await.is(200);
             }
             found[1].extend(last.all(attribute).into_iter().rev());
             next = last.json["links"]["prev"].as_str().map(str::to_owned);
@@ -234,9 +235,7 @@ async fn a16_numbers_in_json_are_kept_to_the_last_digit_or_refused() {
     let exact = send("/api/word", word(r#""meta": {"n": 9007199254740993, "f": 0.30000000000000004}"#)).await.is(201);
     assert!(exact.text.contains("9007199254740993") && exact.text.contains("0.30000000000000004"), "{}", exact.text);
     // In files, too.
-    let rows = concat!(
-        r#"[{"name": "a", "meta": {"n": 1}}, {"name": "b", "meta": [0.10000000000000000001]}, {"name": "c", "meta": 7}]"#
-    );
+    let rows = r#"[{"name": "a", "meta": {"n": 1}}, {"name": "b", "meta": [0.10000000000000000001]}, {"name": "c", "meta": 7}]"#;
     let row = import(&ada, json!({"entity": "word", "mode": "each", "format": "json"}), rows).await;
     assert_eq!((&row["created"], &row["failed"], &row["faults"][0]["row"]), (&json!(2), &json!(1), &json!(2)), "{row}");
     let row = import(&ada, json!({"entity": "word", "mode": "each"}), "name,meta\nd,0.10000000000000000001\ne,2\n").await;

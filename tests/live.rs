@@ -306,7 +306,7 @@ async fn a30_n8_what_is_called_otherwise_keeps_its_data_rights_history_and_what_
     assert_eq!(row.json["data"]["attributes"]["state"], "solved", "{}", row.text);
     assert_eq!(row.json["data"]["relationships"]["firm"]["data"]["id"], company, "{}", row.text);
     assert_eq!(row.json["data"]["relationships"]["labels"]["data"][0]["id"], company, "{}", row.text);
-    assert_eq!(eve.get(&format!("/api/firm/{company}/tickets")).await.is(200).ids(), [ticket.clone()]);
+    assert_eq!(eve.get(&format!("/api/firm/{company}/tickets")).await.is(200).ids(), std::slice::from_ref(&ticket));
     let history = eve.get(&format!("/history/support_case/{ticket}")).await.is(200);
     let history: Json = history.json;
     let text = history.to_string();

@@ -46,3 +46,18 @@ fn every_key_that_readme_names_loads() {
     });
     rowhouse::schema::file::load(&embedded.into_iter().chain([tag, article]).collect::<Vec<_>>()).expect("no complaints");
 }
+
+#[test]
+fn the_file_of_docs_loads_and_all_types_are_in_it() {
+    let docs = std::fs::read_to_string("docs/schema.md").expect("docs/schema.md");
+    let yaml = docs.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a file");
+    let folder = crate::house::project(&[("schema/ticket.yaml", yaml)]);
+    let (schema, _) = rowhouse::project::load(folder.as_ref()).expect("no complaints");
+    assert_eq!(schema.entity("ticket").expect("there").unique.len(), 2);
+    for (word, _) in rowhouse::schema::kind::KINDS {
+        assert!(docs.contains(&format!("`{word}`")), "{word} isn't in docs/schema.md");
+    }
+    for name in schema.entities().iter().filter(|entity| entity.name != "ticket") {
+        assert!(docs.contains(&format!("`{}`", name.name)), "{} isn't in docs/schema.md", name.name);
+    }
+}

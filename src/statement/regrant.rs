@@ -12,8 +12,17 @@ use crate::schema::Entity;
 pub struct Earlier {
     /// Their permission; none: that of the defaults, each with its groups.
     pub permission: Option<Permission>,
-    /// Defaults that the files had: permission, and groups with their own bits.
-    pub defaults: Vec<(i32, Vec<(Uuid, Option<i32>)>)>,
+    /// Defaults that the files had.
+    pub defaults: Vec<Rights>,
+}
+
+/// Rights of a row.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Rights {
+    pub permission: i32,
+    /// Groups, and bits of their own.
+    pub groups: Vec<(Uuid, Option<i32>)>,
 }
 
 /// How many rows there are, and of which kind.
@@ -43,9 +52,12 @@ fn granted(ids: &str, bits: &str) -> String {
 
 /// Whether a row `t` has what it has to have, and not what it is to get (`w`).
 fn is_meant(sql: &mut Sql, from: &Earlier) -> String {
-    let text = |groups: &[(Uuid, Option<i32>)]| {
-        let mut groups: Vec<String> =
-            groups.iter().map(|(id, bits)| format!("{id}:{}", bits.map(|bits| bits.to_string()).unwrap_or_default())).collect();
+    let text = |rights: &Rights| {
+        let mut groups: Vec<String> = rights
+            .groups
+            .iter()
+            .map(|(id, bits)| format!("{id}:{}", bits.map(|bits| bits.to_string()).unwrap_or_default()))
+            .collect();
         groups.sort_unstable();
         groups.join(" ")
     };
@@ -54,12 +66,12 @@ fn is_meant(sql: &mut Sql, from: &Earlier) -> String {
     let condition = match from.permission {
         // Of a permission that somebody names, rows count that nobody granted to others than the files did.
         Some(permission) => {
-            let known = sql.bind(array(from.defaults.iter().map(|(_, groups)| Some(text(groups)))));
+            let known = sql.bind(array(from.defaults.iter().map(|rights| Some(text(rights)))));
             let bits = sql.bind(i64::from(permission.bits()));
             format!("t.permission = {bits}::bigint and ({mine} in ('', {now}) or {mine} = any({known}::text[]))")
         }
         None => {
-            let pairs = from.defaults.iter().map(|(permission, groups)| Some(format!("{permission} {}", text(groups))));
+            let pairs = from.defaults.iter().map(|rights| Some(format!("{} {}", rights.permission, text(rights))));
             let pairs = sql.bind(array(pairs));
             format!("t.permission || ' ' || {mine} = any({pairs}::text[])")
         }

@@ -116,11 +116,12 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], ext
             Risk::Loses(_) => extent == Extent::All && report.faults.is_empty(),
         };
         let field = step.demand.as_ref().map(|demand| demand.field.as_str());
-        if is_done && !field.is_some_and(|field| failed.contains(&field)) {
-            if let Some(words) = done(scope, step).await? {
-                report.faults.push(words);
-                failed.extend(field);
-            }
+        if is_done
+            && !field.is_some_and(|field| failed.contains(&field))
+            && let Some(words) = done(scope, step).await?
+        {
+            report.faults.push(words);
+            failed.extend(field);
         }
     }
     if !report.faults.is_empty() {

@@ -14,7 +14,7 @@ use crate::permission::Permission;
 use crate::schema::Entity;
 use crate::statement::event::Origin;
 use crate::statement::migrate;
-use crate::statement::regrant::{self as statement, Counts, Earlier};
+use crate::statement::regrant::{self as statement, Counts, Earlier, Rights};
 
 /// Rows that are changed in one transaction.
 const BATCH: i64 = 1000;
@@ -51,9 +51,9 @@ pub async fn regrant(store: &Store, entity: &Entity, permission: Option<Permissi
 }
 
 /// A default that the file had: permission, and groups with bits of their own. None: it names a group that is gone.
-fn default(before: &Json, groups: &HashMap<String, Uuid>) -> Option<(i32, Vec<(Uuid, Option<i32>)>)> {
+fn default(before: &Json, groups: &HashMap<String, Uuid>) -> Option<Rights> {
     let bits = |value: &Json| value.as_i64().and_then(|bits| i32::try_from(bits).ok());
     let granted = before["default_groups"].as_array()?.iter();
     let granted = granted.map(|grant| Some((*groups.get(grant["group"].as_str()?)?, bits(&grant["permission"]))));
-    Some((bits(&before["default_permission"])?, granted.collect::<Option<_>>()?))
+    Some(Rights { permission: bits(&before["default_permission"])?, groups: granted.collect::<Option<_>>()? })
 }
