@@ -97,6 +97,20 @@ async fn a04_types_change_in_one_go_and_leave_nothing_behind() {
         assert_eq!(database.text(&format!("select v::text from {name}")).await.as_deref(), becomes, "{from} → {to}");
         database.brought(&[]).await;
     }
+    // Values that become others are said before.
+    database.brought(&[("thing", &file("type: label"))]).await;
+    for value in ["05", "7", "08"] {
+        database.beside.sql(&format!("insert into thing (id, permission, v) values (gen_random_uuid(), 0, '{value}')")).await;
+    }
+    let said = database.brought(&[("thing", &file("type: integer"))]).await.values;
+    assert!(said.len() == 1 && said[0].starts_with("thing.v: the value becomes another one in 2 rows: \"05\" (row "), "{said:?}");
+    database.beside.sql("delete from thing").await;
+    database.brought(&[("thing", &file("type: datetime"))]).await;
+    let times = "insert into thing (id, permission, v) select gen_random_uuid(), 0, v::timestamptz from unnest(array['2024-02-29 00:00Z', '2024-02-29 12:00Z']) v";
+    database.beside.sql(times).await;
+    let said = database.brought(&[("thing", &file("type: date"))]).await.values;
+    assert!(said[0].contains("in 1 row: \"2024-02-29 12:00:00+00\""), "{said:?}");
+    database.brought(&[]).await;
     // A column becomes a relation of the same name, and back.
     database.brought(&[GROUP, ("thing", &file("type: label"))]).await;
     let team = "0190a3a0-0000-7000-8000-00000000000a";
@@ -398,4 +412,19 @@ async fn n12_rows_with_the_defaults_of_before_get_those_of_today_and_no_others()
     assert!(named.starts_with("item: 1 rows have today's defaults now"), "{named}");
     assert!(said(None, true).await.starts_with("item: 0 rows would get"));
     assert!(start::permission("{ guest: [reed] }").expect_err("a word").contains("did you mean `read`?"));
+}
+
+#[tokio::test]
+async fn names_that_are_cut_are_still_told_apart() {
+    let long = "quarterly_procurement_report_of_department_and_of_its_team";
+    let file =
+        "default_order: [a]\ncolumns: { a: { type: integer, index: true, unique: owner }, b: { type: integer, index: true } }
+relations: { c: { belongs_to: usergroup }, d: { belongs_to: usergroup } }
+unique: [[owner, a], [owner, a], [a, b]]";
+    let database = Database::new().await;
+    let names = [format!("{long}1"), format!("{long}2")];
+    database.brought(&[(&names[0], file), (&names[1], file)]).await;
+    // An index that two ask for is there once.
+    let indexes = format!("select count(*) from pg_indexes where tablename = '{long}1' and indexdef like '%(a, id)'");
+    assert_eq!(database.beside.sql(&indexes).await[0].int(0), Some(1));
 }

@@ -103,12 +103,19 @@ pub struct Demand {
     pub remedy: &'static str,
     /// The rows that don't meet it: a query with the columns `id` and `value`.
     misfits: String,
+    /// Of a change of type: the rows that meet it, and whose value is another one afterwards.
+    altered: Option<String>,
 }
 
 impl Demand {
     /// The rows that don't meet it: a query with the columns `id` and `value`.
     pub fn misfits(&self) -> &str {
         &self.misfits
+    }
+
+    /// The rows whose value is another one afterwards, as [`Demand::misfits`].
+    pub fn altered(&self) -> Option<&str> {
+        self.altered.as_deref()
     }
 }
 
@@ -306,6 +313,7 @@ fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phas
                 words: "is required now, but these have no value".to_owned(),
                 remedy: "Give it a default, or give them values first",
                 misfits: format!("select id::text as id, null::text as value from {table} where {column} is null"),
+                altered: None,
             };
             let demand = Some(demand).filter(|_| want.key == "id");
             phases.columns.push(Step { demand, ..demanding(alter("set not null".to_owned())) });
@@ -333,6 +341,7 @@ fn add(want: &Wanted, asked: &Asked) -> Step {
         words: "is new and required, but these would have no value".to_owned(),
         remedy: "Give it a default",
         misfits: format!("select id::text as id, null::text as value from public.{table}"),
+        altered: None,
     };
     match (asked.is_required, &asked.default) {
         (true, None) => Step { demand: Some(demand), ..demanding(add) },
@@ -374,6 +383,20 @@ fn retype(want: &Wanted, asked: &Asked, held: &Held) -> Step {
             "select id::text as id, {column}::text as value from public.{table} where not rowhouse.fits({read}, {})",
             text(kind)
         ),
+        altered: (held.kind != "jsonb" && kind != "jsonb").then(|| {
+            let (back, old) = (format!("({read}::{kind})::text"), &held.kind);
+            format!(
+                "select id::text as id, {column}::text as value
+from public.{table}
+where {column} is not null and case
+  when not rowhouse.fits({read}, {}) then false
+  when rowhouse.fits({back}, {}) then {back}::{old} is distinct from {column}
+  else true
+end",
+                text(kind),
+                text(old)
+            )
+        }),
     };
     Step { risk: Risk::Rewrites(words), is_borne: false, demand: Some(demand), ..additive(sql) }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::query::{Internal, Sql, all, array, done, first, one, values};
 use crate::error::{Error, Result};
 use crate::permission::GRANTED_FUNCTION;
-use crate::schema::diff::{Demand, Step};
+use crate::schema::diff::Step;
 use crate::schema::quote;
 
 /// Our own tables, one step per release that changed them; never edited, only added to.
@@ -112,14 +112,13 @@ pub struct Misfits {
 /// How many rows that a step can't do with are named.
 const NAMED: usize = 5;
 
-/// The rows that don't meet what a step asks.
-pub fn misfits(demand: &Demand) -> Internal<Misfits> {
+/// The rows that a query finds which asks for `id` and `value`.
+pub fn misfits(query: &str) -> Internal<Misfits> {
     let text = format!(
         "select id, left(value, 60), count(*) over ()
-from ({}) t
+from ({query}) t
 order by value, id
-limit {NAMED}",
-        demand.misfits()
+limit {NAMED}"
     );
     let rows = all(|row| Ok((row.column(0)?, row.optional(1)?, row.column::<i64>(2)?)));
     Internal::new(text, vec![], move |found| {

@@ -116,6 +116,13 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], ext
             Risk::Loses(_) => extent == Extent::All && report.faults.is_empty(),
         };
         let field = step.demand.as_ref().map(|demand| demand.field.as_str());
+        if let Some(altered) = step.demand.as_ref().and_then(|demand| demand.altered()).filter(|_| is_done) {
+            let found = scope.run(&statement::misfits(altered)).await?;
+            if found.count > 0 {
+                let words = format!("{}: the value becomes another one in {}", field.unwrap_or_default(), named(&found));
+                report.values.push(words);
+            }
+        }
         if is_done
             && !field.is_some_and(|field| failed.contains(&field))
             && let Some(words) = done(scope, step).await?
@@ -162,23 +169,22 @@ async fn done(scope: &mut Scope, step: &Step) -> Result<Option<String>> {
         return Err(error);
     }
     scope.run(&statement::part(Part::Undo)).await?;
-    let Misfits { count, some } = scope.run(&statement::misfits(demand)).await?;
-    if count == 0 {
+    let found = scope.run(&statement::misfits(demand.misfits())).await?;
+    if found.count == 0 {
         return Ok(Some(format!("{}: PostgreSQL can't do `{}`: {error:?}", demand.field, step.sql())));
     }
+    Ok(Some(format!("{} {}: {}. {}.", demand.field, demand.words, named(&found), demand.remedy)))
+}
+
+/// How many rows, and some of them.
+fn named(Misfits { count, some }: &Misfits) -> String {
     let named = some.iter().map(|(id, value)| match value {
         Some(value) => format!("{value:?} (row {id})"),
         None => format!("row {id}"),
     });
-    let more = if some.len() as i64 == count { "" } else { ", …" };
-    let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
-    Ok(Some(format!(
-        "{} {}: {rows}: {}{more}. {}.",
-        demand.field,
-        demand.words,
-        named.collect::<Vec<_>>().join(", "),
-        demand.remedy
-    )))
+    let more = if usize::try_from(*count) == Ok(some.len()) { "" } else { ", …" };
+    let rows = if *count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+    format!("{rows}: {}{more}", named.collect::<Vec<_>>().join(", "))
 }
 
 async fn core(scope: &mut Scope) -> Result<()> {

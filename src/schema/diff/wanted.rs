@@ -120,6 +120,7 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
                     "select id::text as id, {name} as value from {} where {name} not in ({options})",
                     entity.table()
                 ),
+                altered: None,
             };
             constraint(&mut own, entity, &column.name, &format!("check ({name} in ({options}))"), demand);
         }
@@ -146,6 +147,7 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
 where t.{name} is not null and not exists (select from {target} o where o.id = t.{name})",
                         entity.table()
                     ),
+                    altered: None,
                 };
                 constraint(&mut own, entity, column, &key, demand);
             }
@@ -275,7 +277,11 @@ fn pairs(schema: &Schema, entity: &Entity, relation: &Relation, table: &str) -> 
 
 fn index(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, definition: &str) {
     let name = object_name(&entity.name, part, kind, definition);
-    let sql = format!("create index {} on {} {definition}", quote(&name), entity.table());
+    let on = format!(" on {} {definition}", entity.table());
+    if wanted.indexes.iter().any(|known| known.sql.ends_with(&on)) {
+        return; // one is enough, whoever asked for it
+    }
+    let sql = format!("create index {}{on}", quote(&name));
     wanted.indexes.push(Object { name, sql, demand: None });
 }
 
@@ -310,6 +316,7 @@ fn unique(wanted: &mut Wanted, entity: &Entity, fields: &[&str], counted: &str) 
             entity.table(),
             whole.collect::<Vec<_>>().join(" and "),
         ),
+        altered: None,
     };
     wanted.indexes.push(Object { name, sql, demand: Some(demand) });
 }
