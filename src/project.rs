@@ -38,7 +38,7 @@ pub fn create(folder: &Path) -> Result<(), String> {
 /// # Errors
 /// Every complaint about every file.
 pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
-    let schema = schema(folder)?;
+    let mut schema = schema(folder)?;
     let embedded = ACTIONS.dirs().flat_map(|d| d.files()).map(|f| File {
         path: format!("actions/{}", f.path().display()),
         text: f.contents_utf8().unwrap_or_default().to_owned(),
@@ -60,6 +60,7 @@ pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
     }
     let letters = Letters::load(&letters(folder).map_err(|complaint| vec![complaint])?)?;
     let actions = action::file::load(&schema, letters, &files)?;
+    schema.actions = actions.all().iter().map(|action| format!("{}/{}", action.entity, action.name)).collect();
     Ok((schema, actions))
 }
 

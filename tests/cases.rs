@@ -180,6 +180,8 @@ async fn n20_enums_are_sorted_and_compared_in_the_order_of_their_options() {
     let totals = ada.get("/aggregate/word?measure=min(priority),max(priority)").await.is(200);
     assert!(totals.text.contains("\"low\"") && totals.text.contains("\"urgent\""), "{}", totals.text);
     let groups = ada.get("/aggregate/word?group=priority&measure=count&sort=priority").await.is(200);
+    let by_least = ada.get("/aggregate/word?group=name&measure=min(priority)&sort=min(priority),name").await.is(200);
+    assert_eq!(by_least.all("name")[..3], ["w1", "w5", "w2"].map(|name| json!(name)), "{}", by_least.text);
     let first: Vec<_> = groups.all("priority").into_iter().take(2).collect();
     assert_eq!(first, [json!("low"), json!("it's normal")], "{}", groups.text);
 }
@@ -234,6 +236,15 @@ async fn a16_numbers_in_json_are_kept_to_the_last_digit_or_refused() {
     }
     let exact = send("/api/word", word(r#""meta": {"n": 9007199254740993, "f": 0.30000000000000004}"#)).await.is(201);
     assert!(exact.text.contains("9007199254740993") && exact.text.contains("0.30000000000000004"), "{}", exact.text);
+    // A float takes what it can, and a filter asks for it; a list is none.
+    let long = send("/api/word", word(r#""weight": 3.14159265358979323846"#)).await.is(201);
+    assert_eq!(long.json["data"]["attributes"]["weight"], json!(std::f64::consts::PI), "{}", long.text);
+    for value in ["[0.10000000000000000001]", r#"{"a": 0.10000000000000000001}"#] {
+        send("/api/word", word(&format!(r#""weight": {value}"#))).await.is(422);
+    }
+    for filter in [r#"{"eq":["weight",3.14159265358979323846]}"#, r#"{"in":["weight",[1,3.14159265358979323846]]}"#] {
+        assert_eq!(ada.get(&format!("/api/word?filter={filter}")).await.is(200).ids().len(), 1, "{filter}");
+    }
     // In files, too.
     let rows = r#"[{"name": "a", "meta": {"n": 1}}, {"name": "b", "meta": [0.10000000000000000001]}, {"name": "c", "meta": 7}]"#;
     let row = import(&ada, json!({"entity": "word", "mode": "each", "format": "json"}), rows).await;
@@ -260,7 +271,23 @@ async fn times_go_in_and_out_at_both_ends_of_what_postgresql_holds() {
     {
         world.sql(&format!("insert into word (id, permission, owner, name, at) select gen_random_uuid(), 16256, id, '{name}', '{at}' from user_account where email like 'ada%'")).await;
     }
-    for sort in ["at", "-at"] {
+    ada.make("word", json!({"name": "first", "day": "-004713-11-24"}), json!({})).await;
+    ada.make("word", json!({"name": "last", "day": "+5874897-12-31"}), json!({})).await;
+    for group in [
+        "year(at)",
+        "month(at)",
+        "week(at)",
+        "day(at)",
+        "hour(at)",
+        "year(day)",
+        "quarter(day)",
+        "month(day)",
+        "week(day)",
+        "day(day)",
+    ] {
+        ada.get(&format!("/aggregate/word?group={group}&measure=count&sort=-count")).await.is(200);
+    }
+    for sort in ["at", "-at", "day"] {
         let mut next = Some(format!("/api/word?sort={sort}&page[size]=1"));
         let mut count = 0;
         while let Some(path) = next {

@@ -112,7 +112,7 @@ fn complaints_name_file_line_column_and_the_nearest_word() {
         ),
         (
             "default_order: [n]\ncolumns: { n: { type: label, read: [owner] } }",
-            "schema/article.yaml:1:17: there is no column `n` to sort by",
+            "schema/article.yaml:1:17: `n` can't be sorted by",
         ),
         ("a: [", "schema/article.yaml:"),
     ];

@@ -36,6 +36,9 @@ pub async fn history(
     // The rule stands in here as well: whatever was permitted a moment ago.
     let session = if is_guest { None } else { caller.counts()? };
     let mut changes = store.read(&event::history(entity, id, session, Window { below, size: size + 1 })).await?;
+    for (name, value) in changes.iter_mut().flat_map(|change| change.before.iter_mut().chain(&mut change.after)) {
+        *value = entity.told_again(name, value.take());
+    }
     if is_gone && changes.is_empty() {
         return Err(Error::NotFound);
     }

@@ -80,7 +80,11 @@ impl<'a> Event<'a> {
         // A column that is nobody's, or not everybody's, is none of a listener's either. Before it was made, and after it
         // was deleted, everything in a row is null: so conditions may compare.
         let open = |values: &Json| -> Json {
-            entity.told().map(|name| (name.to_owned(), values[name].clone())).collect::<Map<_, _>>().into()
+            entity
+                .told()
+                .map(|name| (name.to_owned(), entity.told_again(name, values[name].clone())))
+                .collect::<Map<_, _>>()
+                .into()
         };
         let asked = ["id", "permission", "owner", "groups", "group_bits"].map(|name| (name.to_owned(), before[name].clone()));
         let gone = (happening == Happening::Delete).then(|| asked.into_iter().collect::<Map<_, _>>().into());

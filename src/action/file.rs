@@ -84,6 +84,7 @@ pub fn load(schema: &Schema, letters: Letters, files: &[File]) -> Result<Actions
         }
         complaints.append(&mut reader.complaints);
     }
+    complaints.extend(misnamed_before(schema, &actions));
     for file in files {
         let entity = file.path.rsplit('/').nth(1).unwrap_or_default();
         complaints.extend(wrong_calls(&actions, &file.path, entity, file.stem()));
@@ -289,6 +290,29 @@ fn lift(reader: &mut Reader, schema: &Schema, action: &Action, key: &Key) -> Lif
             Lift::Entity(key.name.clone())
         }
     }
+}
+
+/// What was called otherwise before, and is there under that name as well, or claimed twice.
+fn misnamed_before(schema: &Schema, actions: &Actions) -> Vec<Complaint> {
+    let mut found = vec![];
+    for (at, action) in actions.all().iter().enumerate() {
+        let file = format!("actions/{}/{}.yaml", action.entity, action.name);
+        let mut complain = |words: String| found.push(Complaint { file: file.clone(), line: 0, column: 0, words });
+        if let Some(was) = &action.was {
+            if actions.find(&action.entity, was).is_some() {
+                complain(format!("`was`: there is an action `{was}` as well: it can't become `{}`", action.name));
+            }
+            if actions.all()[..at].iter().any(|other| other.entity == action.entity && other.was.as_ref() == Some(was)) {
+                complain(format!("`was`: `{was}` became another action already"));
+            }
+        }
+        for was in action.policy.grants.iter().filter_map(|grant| grant.was.as_ref()) {
+            if schema.groups.contains(was) {
+                complain(format!("the group `{was}` is named as well: it can't become another"));
+            }
+        }
+    }
+    found
 }
 
 /// What is wrong with an action's calls of others, which are known only when all are read.

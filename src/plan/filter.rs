@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::Planner;
 use crate::error::Fault;
 use crate::request::{RawFilter, body, path};
-use crate::schema::kind::Kind;
+use crate::schema::kind::{Kind, written};
 use crate::schema::{Column, Entity, Relation};
 
 /// A condition on a row.
@@ -181,6 +181,9 @@ impl<'s> Reader<'_, 's> {
                 kind.check_query(text).map_err(wrong)
             }
             (Json::Number(_) | Json::Bool(_), false) => kind.check_query(&value.to_string()).map_err(wrong),
+            (Json::Object(_), false) if written(value).is_some() => {
+                kind.check_query(written(value).unwrap_or_default()).map_err(wrong)
+            }
             _ => Err(wrong("can't be compared to this".to_owned())),
         };
         let compare = |operator, values| Ok(Filter::Compare { steps, column, operator, values });
@@ -195,7 +198,8 @@ impl<'s> Reader<'_, 's> {
                     Json::Array(items) => items.clone(),
                     Json::String(text) if text.starts_with('[') => match crate::request::body::json(text.as_bytes()) {
                         Ok(Json::Array(items)) => {
-                            items.into_iter().map(|i| if i.is_string() { i } else { Json::String(i.to_string()) }).collect()
+                            let text = |item: &Json| written(item).map_or_else(|| item.to_string(), str::to_owned);
+                            items.into_iter().map(|i| if i.is_string() { i } else { Json::String(text(&i)) }).collect()
                         }
                         _ => return Err(wrong("takes values with commas between them, or a JSON array".to_owned())),
                     },

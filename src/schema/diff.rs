@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::rename::{self, Others, Renaming};
+use super::rename::{self, Others, Past, Renaming};
 use super::{Listener, Renamed, Schema, quote, text};
 pub use wanted::fields_of;
 use wanted::{Asked, Object, Wanted};
@@ -26,12 +26,16 @@ pub struct Catalog {
     pub entities: BTreeSet<String>,
     /// Entity → column → what the file said of it that was applied last.
     pub described: BTreeMap<String, BTreeMap<String, Json>>,
+    /// Entity → column → its type's word, also of columns that are hidden, or gone from the files and kept.
+    pub types: BTreeMap<String, BTreeMap<String, Json>>,
     /// Actions that have a row: entity and name.
     pub actions: BTreeSet<(String, String)>,
     /// Names of declared groups.
     pub groups: BTreeSet<String>,
     /// Languages that texts are sorted by.
     pub languages: BTreeSet<String>,
+    /// What was renamed when files were applied.
+    pub renamed: Vec<Past>,
 }
 
 /// A table of the catalog.
@@ -183,7 +187,8 @@ pub fn steps(schema: &Schema, listeners: &[Listener], others: &Others, mut catal
             Some(have) => {
                 stale(want, have, &mut phases);
                 let described = catalog.described.get(&want.name).unwrap_or(&NOTHING);
-                columns(want, have, described, &mut phases, &mut faults);
+                secrets(want, have, described, catalog.types.get(&want.name), &mut faults);
+                columns(want, have, described, &mut phases);
                 choices(schema, want, have, described, &mut phases, &mut faults);
             }
         }
@@ -264,7 +269,7 @@ fn objects(want: &Wanted, have: &Table, has_rows: bool, phases: &mut Phases) {
     }
 }
 
-fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phases: &mut Phases, faults: &mut Vec<String>) {
+fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phases: &mut Phases) {
     let table = format!("public.{}", quote(&want.name));
     for asked in &want.columns {
         let column = quote(&asked.name);
@@ -273,10 +278,6 @@ fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phas
             continue;
         };
         let field = format!("{}.{}", want.name, asked.name);
-        if let Some(words) = unreadable(asked, held, described.get(&asked.name)) {
-            faults.push(format!("{field} {words}"));
-            continue;
-        }
         let alter = |what: String| format!("alter table {table} alter column {column} {what}");
         let is_retyped = held.kind != asked.kind;
         if is_retyped {
@@ -316,7 +317,8 @@ fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phas
                 altered: None,
             };
             let demand = Some(demand).filter(|_| want.key == "id");
-            phases.columns.push(Step { demand, ..demanding(alter("set not null".to_owned())) });
+            let step = if default.is_some() { additive } else { demanding };
+            phases.columns.push(Step { demand, ..step(alter("set not null".to_owned())) });
         }
     }
     for (name, held) in have.columns.iter().filter(|(name, _)| !want.columns.iter().any(|asked| asked.name == **name)) {
@@ -354,19 +356,32 @@ fn add(want: &Wanted, asked: &Asked) -> Step {
     }
 }
 
-/// Why what a column holds can't be read as what is wanted, where that is so: what is sealed or hashed is no text, and no text is
-/// it.
-fn unreadable(asked: &Asked, held: &Held, described: Option<&Json>) -> Option<String> {
-    let secret = |word: &&str| matches!(*word, "password" | "encrypted");
-    let (now, _) = asked.told.as_ref()?;
-    let was = described.and_then(|told| told["type"].as_str()).unwrap_or(if held.kind == "bytea" { "encrypted" } else { "" });
-    if was == *now || was.is_empty() || !secret(&was) && !secret(now) {
-        return None;
+/// Columns that hold something else than the files say now, where one of both is hashed or sealed: what is, is no text, and no text
+/// is it. `types`: what is known of all columns, none where nothing is; `described`: what older releases knew.
+fn secrets(
+    want: &Wanted,
+    have: &Table,
+    described: &BTreeMap<String, Json>,
+    types: Option<&BTreeMap<String, Json>>,
+    faults: &mut Vec<String>,
+) {
+    let is_secret = |word: &str| matches!(word, "password" | "encrypted");
+    for asked in &want.columns {
+        let (Some((now, _)), Some(held)) = (&asked.told, have.columns.get(&asked.name)) else { continue };
+        let known = types.and_then(|types| types.get(&asked.name)).and_then(Json::as_str);
+        let was = known.or_else(|| described.get(&asked.name).and_then(|told| told["type"].as_str()));
+        let field = format!("{}.{}", want.name, asked.name);
+        match was {
+            Some(was) if was != *now && (is_secret(was) || is_secret(now)) => faults.push(format!(
+                "{field} was {was} and is to be {now}: what it holds can't become that. Call the new one something else; the column of before goes with --allow-destructive"
+            )),
+            // It was kept, or hidden, by a release that didn't note what it holds.
+            None if types.is_some() && held.kind == "text" && asked.kind == "text" && !is_secret(now) => faults.push(format!(
+                "{field} is there, and it isn't known whether it holds passwords: call the new one something else, or rename the column by hand"
+            )),
+            Some(_) | None => {}
+        }
     }
-    let words = format!(
-        "was {was} and is to be {now}: what it holds can't become that. Call the new one something else; the column of before goes with --allow-destructive"
-    );
-    Some(words)
 }
 
 /// A change of a column's type.
@@ -407,7 +422,7 @@ fn as_text(column: &str, from: &str, to: &str) -> String {
     let is_number = |kind: &str| is_whole(kind) || kind == "double precision" || kind.starts_with("numeric");
     match (from, to) {
         ("boolean", to) if is_number(to) => format!("{column}::integer::text"),
-        (from, to) if is_number(from) && is_whole(to) => format!("trim_scale({column}::numeric)::text"),
+        (from, to) if is_number(from) && is_whole(to) => format!("trim_scale({column}::text::numeric)::text"),
         ("jsonb", _) => format!("({column} #>> '{{}}')"),
         (_, "jsonb") => format!("to_jsonb({column})::text"),
         _ => format!("{column}::text"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::kind::Kind;
 use super::{Column, Schema, Write};
 
 /// What is served, by name; and its digest.
@@ -30,6 +31,9 @@ impl Facts {
                 let (kind, readers) = (&column.kind, readers.unwrap_or_default());
                 let what = format!("{} {} readers {readers} hidden {}", kind.word(), kind.sql(), column.hidden);
                 all.insert(format!("{name}.{}", column.name), what);
+                if let Kind::Enum { options } = &column.kind {
+                    all.extend(options.iter().map(|option| (format!("{name}.{}={option}", column.name), String::new())));
+                }
             }
             for relation in &entity.relations {
                 let target = &schema.target(relation).name;
@@ -37,13 +41,27 @@ impl Facts {
                 all.insert(format!("{name}>{}", relation.name), what);
             }
         }
+        all.extend(schema.groups.iter().map(|group| (in_words("group", group), String::new())));
+        all.extend(schema.actions.iter().map(|action| (in_words("action", action), String::new())));
         let text = serde_json::json!(all).to_string();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         Facts { all, digest: digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect() }
+    }
+
+    /// Adds groups and actions (entity and name) that have a row, whether or not files still name them.
+    pub fn keep<'a>(&mut self, groups: impl Iterator<Item = &'a String>, actions: &[(String, String)]) {
+        self.all.extend(groups.map(|group| (in_words("group", group), String::new())));
+        let actions = actions.iter().map(|(entity, name)| in_words("action", &format!("{entity}/{name}")));
+        self.all.extend(actions.map(|action| (action, String::new())));
     }
 
     /// Whether all of it is as it is in another schema, which may have more.
     pub fn are_contained_in(&self, other: &BTreeMap<String, String>) -> bool {
         self.all.iter().all(|(name, what)| other.get(name) == Some(what))
     }
+}
+
+/// A group or an action, as no entity's field is called.
+fn in_words(kind: &str, name: &str) -> String {
+    format!("{kind} {name}")
 }

@@ -77,6 +77,8 @@ const COLUMN_KEYS: &[&str] = &[
 const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "required", "default", "on_delete", "read_only", "was"];
 const RESERVED_FIELDS: &[&str] =
     &["id", "type", "lid", "owner", "permission", "groups", "group_bits", "usergroups", "version", "created_at", "updated_at"];
+/// What rows of `world` have beside.
+const LOADED: &[&str] = &["default_groups", "default_group_bits", "join_groups"];
 /// A relationship's name that every row has; not free either.
 pub const RESERVED_ENTITIES: &[&str] = &["operations", "every"];
 
@@ -306,6 +308,10 @@ fn names_before(reader: &mut Reader, entity: &str, field: &str, tree: &Tree) -> 
         match key.name.as_str() {
             "was" => {
                 let was = was(reader, value, field);
+                if let Some(taken) = was.as_deref().filter(|was| RESERVED_FIELDS.contains(was) || LOADED.contains(was)) {
+                    reader.complain(value.mark, format!("`{taken}` is every row's, and stays what it is"));
+                    continue;
+                }
                 found.extend(was.map(|was| Renamed::Field { entity: entity.to_owned(), was, now: field.to_owned() }));
             }
             "options" => {

@@ -11,8 +11,8 @@ use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::cost::{self, Dear};
-pub use value::unkept_number;
 use value::{color, decimal, email, no_nul, time, unkept, url, within};
+pub use value::{unkept_number, written};
 
 /// A column's type.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,7 +215,7 @@ impl Kind {
                 Ok(n.to_string())
             }
             Kind::Float | Kind::Latitude | Kind::Longitude => {
-                let n = value.as_f64().or_else(|| unkept(value)?.parse().ok());
+                let n = value.as_f64().or_else(|| written(value)?.parse().ok());
                 let n = n.filter(|n| n.is_finite()).ok_or("must be a number")?;
                 let range = match self {
                     Kind::Latitude => Some(90.0),

@@ -36,6 +36,8 @@ pub struct Schema {
     by_name: HashMap<String, usize>,
     /// Names of the declared groups, `administrators` and `users` first.
     pub groups: Vec<String>,
+    /// The actions that go with it, `<entity>/<name>`: once they are loaded.
+    pub actions: Vec<String>,
     /// What was called otherwise before: entities first, then their fields, then options.
     pub renamed: Vec<Renamed>,
     /// What will be refused by the next release.
@@ -342,6 +344,15 @@ impl Entity {
     /// The column of that name if clients may be served it.
     pub fn served(&self, name: &str) -> Option<&Column> {
         self.column(name).filter(|c| c.is_served())
+    }
+
+    /// A value of a field as PostgreSQL has it in json, as it is served.
+    pub fn told_again(&self, field: &str, value: Json) -> Json {
+        let is_time = self.column(field).is_some_and(|c| matches!(c.kind, Kind::Date | Kind::Datetime));
+        match value.as_str().filter(|_| is_time).and_then(kind::calendar::respelled) {
+            Some(spelled) => spelled.into(),
+            None => value,
+        }
     }
 
     /// The relation of that name.

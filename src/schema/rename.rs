@@ -13,6 +13,20 @@ pub struct Others {
     pub actions: Vec<(String, String, String)>,
     /// Groups: the name before, and the one of today.
     pub groups: Vec<(String, String)>,
+    /// All actions there are: entity and name.
+    pub named: Vec<(String, String)>,
+}
+
+/// Something that was renamed when files were applied.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Past {
+    /// `entity`, `field`, `group` or `action`.
+    pub kind: String,
+    /// Whose, of fields and actions; else empty.
+    pub entity: String,
+    pub was: String,
+    pub now: String,
 }
 
 /// The steps from the names of before to those of today, as they are found.
@@ -41,6 +55,54 @@ impl Renaming<'_> {
         for (entity, was, now) in &others.actions {
             self.action(entity, was, now);
         }
+        self.older(others);
+    }
+
+    /// Files that were written before something was renamed would make it anew, beside what became of it.
+    fn older(&mut self, others: &Others) {
+        let field = |entity: &str, name: &str| {
+            self.schema.entity(entity).is_some_and(|e| e.column(name).is_some() || e.relation(name).is_some())
+        };
+        let action = |entity: &str, name: &str| others.named.iter().any(|(of, known)| of == entity && known == name);
+        let stands = |past: &&Past| {
+            let Past { kind, entity, was, now } = past;
+            let (names_was, names_now, is_there) = match kind.as_str() {
+                "entity" => {
+                    let named = |name: &str| self.schema.entity(name).is_some();
+                    (named(was), named(now), self.catalog.tables.contains_key(now))
+                }
+                "field" => {
+                    let is_column = self.catalog.tables.get(entity).is_some_and(|table| table.columns.contains_key(now));
+                    let is_pairs = self.catalog.tables.contains_key(&table_name(entity, now));
+                    (field(entity, was), field(entity, now), is_column || is_pairs)
+                }
+                "group" => {
+                    let named = |name: &String| self.schema.groups.contains(name);
+                    (named(was), named(now), self.catalog.groups.contains(now))
+                }
+                _ => {
+                    let is_there = self.catalog.actions.contains(&(entity.clone(), now.clone()));
+                    (action(entity, was), action(entity, now), is_there)
+                }
+            };
+            names_was && !names_now && is_there
+        };
+        let found = self.catalog.renamed.iter().filter(stands).map(|Past { kind, entity, was, now }| {
+            let of = if entity.is_empty() { String::new() } else { format!("{entity}: ") };
+            format!(
+                "{of}the {kind} `{was}` became `{now}` when newer files were applied, and these are older: start with those, or say `was: {now}` of `{was}` to go back"
+            )
+        });
+        self.faults.extend(found.collect::<Vec<_>>());
+    }
+
+    fn remember(&mut self, kind: &str, entity: &str, was: &str, now: &str) {
+        let [kind, of, old, new] = [kind, entity, was, now].map(text);
+        self.steps.push(additive(format!(
+            "delete from rowhouse.renamed where kind = {kind} and entity = {of} and was in ({old}, {new})"
+        )));
+        self.steps
+            .push(additive(format!("insert into rowhouse.renamed (kind, entity, was, now) values ({kind}, {of}, {old}, {new})")));
     }
 
     fn clash(&mut self, what: &str, was: &str, now: &str) {
@@ -60,7 +122,7 @@ impl Renaming<'_> {
         if !self.catalog.entities.contains(was) || !self.catalog.tables.contains_key(was) {
             return;
         }
-        if self.catalog.tables.contains_key(now) {
+        if self.catalog.tables.contains_key(now) || self.catalog.others.contains(now) {
             return self.clash("the entity", was, now);
         }
         let fields = self.schema.renamed.iter().filter_map(|renamed| match renamed {
@@ -68,10 +130,12 @@ impl Renaming<'_> {
             Renamed::Field { .. } | Renamed::Entity { .. } | Renamed::Choice { .. } => None,
         });
         let relations = self.schema.entity(now).into_iter().flat_map(|entity| &entity.relations).map(|r| r.name.clone());
-        let kept = self.catalog.tables.keys().filter_map(|table| Some(table.strip_prefix(was)?.strip_prefix('.')?.to_owned()));
-        let mut relations: Vec<String> = fields.chain(relations).chain(kept).collect();
-        relations.sort_unstable();
-        relations.dedup();
+        // Of relations that are gone from the files, too; a name that was cut tells nothing of them.
+        let kept = self.catalog.tables.keys().filter_map(|table| {
+            let relation = table.strip_prefix(was)?.strip_prefix('.')?;
+            (table_name(was, relation) == *table).then(|| relation.to_owned())
+        });
+        let relations: Vec<String> = fields.chain(relations).chain(kept).collect();
         self.table(was, now);
         for relation in relations {
             let table = table_name(was, &relation);
@@ -81,7 +145,7 @@ impl Renaming<'_> {
         }
         let (old, new) = (text(was), text(now));
         self.steps.push(demanding(format!("update world set name = {new} where name = {old}")));
-        for table in ["action", "transfer", "rowhouse.change"] {
+        for table in ["action", "transfer", "rowhouse.change", "rowhouse.renamed"] {
             self.steps.push(additive(format!("update {table} set entity = {new} where entity = {old}")));
         }
         self.steps.push(additive(format!(
@@ -94,10 +158,14 @@ where payload ->> 'entity' = {old}"
                 "update {table} set {column} = {new} || substr({column}, length({old}) + 1) where starts_with({column}, {old} || '/')"
             )));
         }
+        self.remember("entity", "", was, now);
+        self.catalog.renamed.iter_mut().filter(|past| past.entity == was).for_each(|past| now.clone_into(&mut past.entity));
         self.catalog.entities.remove(was);
         self.catalog.entities.insert(now.to_owned());
-        if let Some(described) = self.catalog.described.remove(was) {
-            self.catalog.described.insert(now.to_owned(), described);
+        for known in [&mut self.catalog.described, &mut self.catalog.types] {
+            if let Some(columns) = known.remove(was) {
+                known.insert(now.to_owned(), columns);
+            }
         }
         let actions = std::mem::take(&mut self.catalog.actions).into_iter();
         self.catalog.actions = actions.map(|(of, name)| (if of == was { now.to_owned() } else { of }, name)).collect();
@@ -125,11 +193,14 @@ where payload ->> 'entity' = {old}"
             }
             let (table, old, new) = (quote(entity), quote(was), quote(now));
             self.steps.push(demanding(format!("alter table public.{table} rename column {old} to {new}")));
-            let described = self.catalog.described.entry(entity.to_owned()).or_default();
-            if let Some(column) = described.remove(was) {
-                described.insert(now.to_owned(), column);
+            for known in [&mut self.catalog.described, &mut self.catalog.types] {
+                let columns = known.entry(entity.to_owned()).or_default();
+                if let Some(column) = columns.remove(was) {
+                    columns.insert(now.to_owned(), column);
+                }
             }
         }
+        self.remember("field", entity, was, now);
         let (old, new) = (text(was), text(now));
         self.steps.extend(kept(entity, |values| {
             format!("({values} - {old} || case when {values} ? {old} then jsonb_build_object({new}::text, {values} -> {old}) else '{{}}' end)")
@@ -158,6 +229,7 @@ where payload ->> 'entity' = {old}"
             );
             self.steps.push(additive(sql));
         }
+        self.remember("group", "", was, now);
         self.catalog.groups.remove(was);
         self.catalog.groups.insert(now.to_owned());
     }
@@ -176,6 +248,7 @@ where payload ->> 'entity' = {old}"
         for (table, column) in [("task", "name"), ("rowhouse.tick", "action"), ("rowhouse.change", "action")] {
             self.steps.push(additive(format!("update {table} set {column} = {new} where {column} = {old}")));
         }
+        self.remember("action", entity, was, now);
         self.catalog.actions.remove(&key(was));
         self.catalog.actions.insert(key(now));
     }
@@ -194,7 +267,7 @@ where entity = {of} and (before, after) is distinct from ({before}, {after})"
         ),
         format!(
             "update task set payload = payload || jsonb_build_object('before', {was}, 'after', {is})
-where kind = 'event' and state = 'waiting' and payload ->> 'entity' = {of}"
+where kind = 'event' and state <> 'done' and payload ->> 'entity' = {of}"
         ),
     ]
     .map(additive)

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::permission::GRANTED_FUNCTION;
 use crate::schema::diff::Step;
 use crate::schema::quote;
+use crate::schema::rename::Past;
 
 /// Our own tables, one step per release that changed them; never edited, only added to.
 const CORE: &[&str] = &["
@@ -45,7 +46,9 @@ insert into rowhouse.stamp (only_one) values (true);
 ", include_str!("stamp.sql"), GRANTED_FUNCTION, "
 alter table rowhouse.change add column permission integer, add column owner uuid, add column groups uuid[], add column group_bits integer[], add column was_permission integer, add column was_owner uuid, add column was_groups uuid[], add column was_group_bits integer[], add column xact xid8, add column sent_request text;
 alter table rowhouse.attempt add column last timestamptz not null default now();
-", include_str!("note.sql"), include_str!("note_link.sql") /* once more */, include_str!("fits.sql"), include_str!("raise.sql")];
+", include_str!("note.sql"), include_str!("note_link.sql") /* once more */, include_str!("fits.sql"), include_str!("raise.sql"), "
+create table rowhouse.renamed (kind text not null, entity text not null, was text not null, now text not null, at timestamptz not null default now(), primary key (kind, entity, was));
+"];
 
 /// Begins a migration: however long it takes, and one at a time.
 pub fn begin() -> [Internal<()>; 3] {
@@ -206,13 +209,30 @@ pub fn languages() -> Internal<Vec<String>> {
     Internal::new(text, vec![], all(|row| row.column(0)))
 }
 
-/// The entities that have a row: name, and what is told of their columns.
-pub fn entities() -> Internal<Vec<(String, Option<Json>)>> {
-    let entity = all(|row| {
-        let columns = row.optional::<&str>(1)?.map(serde_json::from_str).transpose().map_err(Error::internal)?;
-        Ok((row.column(0)?, columns))
-    });
-    Internal::new("select name, columns::text from world", vec![], entity)
+/// An entity that has a row.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct World {
+    pub name: String,
+    /// What is told of its columns.
+    pub columns: Option<Json>,
+    /// Its columns, also hidden and kept ones, and the words of their types.
+    pub types: Option<BTreeMap<String, Json>>,
+}
+
+/// The entities that have a row.
+pub fn entities() -> Internal<Vec<World>> {
+    fn read<T: serde::de::DeserializeOwned>(text: Option<&str>) -> Result<Option<T>> {
+        text.map(serde_json::from_str).transpose().map_err(Error::internal)
+    }
+    let world = all(|row| Ok(World { name: row.column(0)?, columns: read(row.optional(1)?)?, types: read(row.optional(2)?)? }));
+    Internal::new("select name, columns::text, (applied -> 'types')::text from world", vec![], world)
+}
+
+/// What was renamed when files were applied.
+pub fn renamed() -> Internal<Vec<Past>> {
+    let past = all(|row| Ok(Past { kind: row.column(0)?, entity: row.column(1)?, was: row.column(2)?, now: row.column(3)? }));
+    Internal::new("select kind, entity, was, now from rowhouse.renamed order by at, was", vec![], past)
 }
 
 /// The actions that have a row: entity and name.

@@ -105,10 +105,10 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], ext
     let listeners: Vec<Listener> = actions.iter().flat_map(|a| a.listens.iter().cloned()).collect();
     let Difference { steps, faults } = diff::steps(schema, &listeners, &others(schema, actions), catalog);
     let mut report = Report { steps, values: vec![], faults };
-    if extent == Extent::Additions && report.rewrites().next().is_some() {
-        return Ok(report); // what comes after them needs them
+    // What comes after rewrites needs them; and where names and tables stand in the way, nothing is tried.
+    if extent == Extent::Additions && report.rewrites().next().is_some() || !report.faults.is_empty() {
+        return Ok(report);
     }
-    let mut failed: Vec<&str> = vec![];
     for step in &report.steps {
         let is_done = match step.risk {
             Risk::Additive => true,
@@ -116,19 +116,17 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], ext
             Risk::Loses(_) => extent == Extent::All && report.faults.is_empty(),
         };
         let field = step.demand.as_ref().map(|demand| demand.field.as_str());
-        if let Some(altered) = step.demand.as_ref().and_then(|demand| demand.altered()).filter(|_| is_done) {
+        let altered = step.demand.as_ref().and_then(|demand| demand.altered());
+        if let Some(altered) = altered.filter(|_| is_done && report.faults.is_empty()) {
             let found = scope.run(&statement::misfits(altered)).await?;
             if found.count > 0 {
                 let words = format!("{}: the value becomes another one in {}", field.unwrap_or_default(), named(&found));
                 report.values.push(words);
             }
         }
-        if is_done
-            && !field.is_some_and(|field| failed.contains(&field))
-            && let Some(words) = done(scope, step).await?
-        {
-            report.faults.push(words);
-            failed.extend(field);
+        if is_done {
+            let words = done(scope, step, !report.faults.is_empty()).await?;
+            report.faults.extend(words);
         }
     }
     if !report.faults.is_empty() {
@@ -138,7 +136,9 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], ext
     let groups = groups(scope, schema).await?;
     worlds(scope, schema, &groups, &mut report.values).await?;
     action_rows(scope, schema, actions, &groups, &mut report.values).await?;
-    let facts = Facts::of(schema);
+    let mut facts = Facts::of(schema);
+    // What is gone from the files and kept is still served by nodes that know it.
+    facts.keep(groups.keys(), &scope.run(&statement::actions()).await?);
     scope.run(&statement::note_schema(&facts.digest, &facts.all, !report.steps.is_empty())).await?;
     Ok(report)
 }
@@ -151,15 +151,17 @@ fn others(schema: &Schema, actions: &[DeclaredAction]) -> Others {
     groups.sort_unstable();
     groups.dedup();
     let renamed = actions.iter().filter_map(|a| Some((a.entity.clone(), a.was.clone()?, a.name.clone())));
-    Others { actions: renamed.collect(), groups }
+    let named = actions.iter().map(|action| (action.entity.clone(), action.name.clone()));
+    Others { actions: renamed.collect(), groups, named: named.collect() }
 }
 
-/// Does a step. Gives why it can't be done, where rows don't fit it; nothing of it is done then.
-async fn done(scope: &mut Scope, step: &Step) -> Result<Option<String>> {
-    let Some(demand) = &step.demand else {
+/// Does a step. Gives why it can't be done, where rows don't fit it; nothing of it is done then. `after_faults`: steps before it
+/// were not done, which it may need; then what it runs into is nothing new.
+async fn done(scope: &mut Scope, step: &Step, after_faults: bool) -> Result<Option<String>> {
+    if step.demand.is_none() && !after_faults {
         scope.run(&statement::step(step)).await?;
         return Ok(None);
-    };
+    }
     scope.run(&statement::part(Part::Begin)).await?;
     let Err(error) = scope.run(&statement::step(step)).await else {
         scope.run(&statement::part(Part::Done)).await?;
@@ -169,7 +171,18 @@ async fn done(scope: &mut Scope, step: &Step) -> Result<Option<String>> {
         return Err(error);
     }
     scope.run(&statement::part(Part::Undo)).await?;
-    let found = scope.run(&statement::misfits(demand.misfits())).await?;
+    let Some(demand) = &step.demand else { return Ok(None) };
+    let found = match scope.run(&statement::misfits(demand.misfits())).await {
+        Ok(found) => found,
+        Err(_) if after_faults => {
+            scope.run(&statement::part(Part::Undo)).await?;
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    if found.count == 0 && after_faults {
+        return Ok(None);
+    }
     if found.count == 0 {
         return Ok(Some(format!("{}: PostgreSQL can't do `{}`: {error:?}", demand.field, step.sql())));
     }
@@ -215,12 +228,14 @@ async fn catalog(scope: &mut Scope) -> Result<Catalog> {
     for (table, trigger) in scope.run(&statement::triggers()).await? {
         catalog.tables.entry(table).and_modify(|table| _ = table.triggers.insert(trigger));
     }
+    catalog.renamed = scope.run(&statement::renamed()).await?;
     catalog.languages.extend(scope.run(&statement::languages()).await?);
     catalog.others.extend(scope.run(&statement::others()).await?);
     let is_ours = |name: &str| catalog.tables.get(name).is_some_and(Table::is_ours);
     let (has_worlds, has_actions, has_groups) = (is_ours("world"), is_ours("action"), is_ours("usergroup"));
     if has_worlds {
-        for (name, columns) in scope.run(&statement::entities()).await? {
+        for statement::World { name, columns, types } in scope.run(&statement::entities()).await? {
+            catalog.types.extend(types.map(|types| (name.clone(), types)));
             let described = columns.iter().filter_map(Json::as_array).flatten();
             let named = described.filter_map(|column| Some((column["name"].as_str()?.to_owned(), column.clone())));
             catalog.described.insert(name.clone(), named.collect());
@@ -315,6 +330,8 @@ struct Declared<'a> {
     key: Key<'a>,
     facts: &'a [(&'static str, String)],
     filed: &'a [Filed],
+    /// Of an entity: its columns, and the words of their types.
+    types: Option<&'a [(&'a str, &'static str)]>,
 }
 
 async fn worlds(scope: &mut Scope, schema: &Schema, groups: &HashMap<String, Uuid>, said: &mut Vec<String>) -> Result<()> {
@@ -335,7 +352,9 @@ async fn worlds(scope: &mut Scope, schema: &Schema, groups: &HashMap<String, Uui
             ("relations", relations.to_string()),
         ];
         let key = [("name", entity.name.clone())];
-        put(scope, &Declared { table: Loaded::World, key: &key, facts: &facts, filed: &filed }, said).await?;
+        let types: Vec<_> = entity.columns.iter().map(|column| (column.name.as_str(), column.kind.word())).collect();
+        let declared = Declared { table: Loaded::World, key: &key, facts: &facts, filed: &filed, types: Some(&types) };
+        put(scope, &declared, said).await?;
     }
     Ok(())
 }
@@ -352,11 +371,13 @@ async fn action_rows(
         let filed = [permission("permission", action.policy.permission.bits()), grants(&GRANTS, &action.policy.grants, groups)];
         let facts = [("label", action.label.clone()), ("description", action.description.clone())];
         let key = [("entity", action.entity.clone()), ("name", action.name.clone())];
-        put(scope, &Declared { table: Loaded::Action, key: &key, facts: &facts, filed: &filed }, said).await?;
+        put(scope, &Declared { table: Loaded::Action, key: &key, facts: &facts, filed: &filed, types: None }, said).await?;
     }
     Ok(())
 }
 
+/// Where the types of columns are remembered.
+const TYPES: &str = "types";
 /// Where the defaults of new rows are remembered that a file had before: `regrant` asks for them.
 const BEFORE: &str = "before";
 /// So many of them are.
@@ -380,7 +401,7 @@ fn before(applied: &Map<String, Json>, now: &BTreeMap<&str, &Json>) -> Option<Js
 /// Writes a row of the loader's, where something differs: facts always; a filed value at first, and again only when the file's
 /// differs from the one last applied, so that what was changed live stays.
 async fn put(scope: &mut Scope, declared: &Declared<'_>, said: &mut Vec<String>) -> Result<()> {
-    let Declared { table, key, facts, filed } = declared;
+    let Declared { table, key, facts, filed, types } = declared;
     let name = key.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>().join("/");
     let place = table.table();
     let live: Vec<&str> = filed.iter().map(|f| f.columns[0].0).collect();
@@ -388,6 +409,13 @@ async fn put(scope: &mut Scope, declared: &Declared<'_>, said: &mut Vec<String>)
     let now: BTreeMap<&str, &Json> = filed.iter().map(|f| (f.key, &f.value)).collect();
     let mut sets: Vec<(&'static str, Option<String>)> = facts.iter().map(|(c, v)| (*c, Some(v.clone()))).collect();
     let mut applied = json!(now);
+    if let Some(types) = types {
+        // Also of what is hidden, or kept: what it holds must not become readable by another type.
+        let before = row.as_ref().and_then(|row| row.applied.get(TYPES)).and_then(Json::as_object).cloned();
+        let mut all = before.unwrap_or_default();
+        all.extend(types.iter().map(|(name, word)| ((*name).to_owned(), json!(word))));
+        applied[TYPES] = Json::Object(all);
+    }
     if let Some(before) = row.as_ref().and_then(|row| before(&row.applied, &now)) {
         applied[BEFORE] = before;
     }

@@ -89,3 +89,25 @@ async fn a_column_that_goes_away_under_a_node_is_503_and_never_500() {
     world.sql("alter table tag rename column colour to color").await;
     ada.get(&format!("/api/tag/{tag}")).await.is(200);
 }
+
+#[tokio::test]
+async fn options_that_are_added_are_borne_and_those_that_are_renamed_are_another_schema() {
+    use rowhouse::start::Destructive::{Allowed, Refused};
+    let file = |options: &str| format!("{NOTE}  state: {{ type: enum, options: [{options}] }}\n");
+    let world = World::of(&project(&[("note", &file("open, done"))])).await;
+    apply(&world, &[("note", &file("open, waits, done"))], Refused).await;
+    world.guest().get("/api/note").await.is(200);
+    apply(&world, &[("note", &file("open, waits, { name: solved, was: done }"))], Allowed).await;
+    world.guest().get("/api/note").await.is(503);
+    // An action that is gone from the files is kept, and one that is renamed isn't there any more.
+    let act = "permission: { guest: [execute] }\noutcomes:\n  - respond: client.notify\n    with: { type: success, title: T, message: M }\n";
+    let files = [("schema/note.yaml", NOTE), ("actions/note/go.yaml", act)];
+    let world = World::of(&house::project(&files)).await;
+    apply(&world, &[("note", NOTE)], Refused).await;
+    world.guest().get("/api/note").await.is(200);
+    let renamed = format!("was: go\n{act}");
+    let folder = house::project(&[("schema/note.yaml", NOTE), ("actions/note/run.yaml", &renamed)]);
+    let (schema, actions) = rowhouse::project::load(folder.as_ref()).expect("loads");
+    rowhouse::start::apply(&world.app.store, &schema, &actions, Refused).await.expect("applied");
+    world.guest().get("/api/note").await.is(503);
+}

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{Demand, ROW, STAMP};
 use crate::permission::Right;
-use crate::schema::kind::Kind;
+use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{
     Column, Counted, Entity, Happening, Link, Listener, OnDelete, Relation, Schema, Together, Unique, object_name, quote, text,
 };
@@ -370,7 +370,9 @@ pub fn fields_of<'e>(schema: &Schema, entity: &'e Entity, object: &str) -> Vec<&
     fields.filter(|field| definition.contains(&quote(field))).collect()
 }
 
-fn literal(kind: &Kind, json: &serde_json::Value) -> String {
-    let value = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+/// A file's value, as it would be stored.
+fn literal(kind: &Kind, json: &Json) -> String {
+    let free = Bounds { max: Some(f64::MAX), ..Bounds::default() };
+    let value = kind.check(&free, json).unwrap_or_else(|_| json.as_str().map_or_else(|| json.to_string(), str::to_owned));
     format!("{}::{}", text(&value), kind.sql())
 }

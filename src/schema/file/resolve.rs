@@ -105,7 +105,8 @@ pub(super) fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Comp
         draft.unique.iter().for_each(|(place, together)| misfits(entity, together, &mut |words| complain(place, words)));
     }
     let renamed = renamed(&drafts, &entities, &mut complain);
-    Schema { entities, by_name, groups, renamed, warnings: vec![] }
+    misnamed_groups(&entities, &groups, &mut complain);
+    Schema { entities, by_name, groups, actions: vec![], renamed, warnings: vec![] }
 }
 
 /// What is wrong with fields that are to be unique together.
@@ -132,6 +133,9 @@ fn misfits(entity: &Entity, together: &Together, complain: &mut dyn FnMut(String
     }
     for counted in &together.counted {
         let column = entity.column(&counted.field);
+        if counted.values.is_empty() {
+            complain(format!("of `{}` at least one value is wanted", counted.field));
+        }
         if column.is_none() && !to_one(&counted.field) {
             complain(format!(
                 "`{}` has no column or relation to one row `{}`{}",
@@ -195,6 +199,23 @@ fn renamed(drafts: &BTreeMap<String, Draft>, entities: &[Entity], complain: Comp
         }
     }
     all.into_iter().map(|(_, renamed)| renamed.clone()).collect()
+}
+
+/// Groups that are called otherwise now, and are named as before, too; and those that two claim.
+fn misnamed_groups(entities: &[Entity], groups: &[String], complain: Complain<'_>) {
+    let mut claimed: HashMap<&str, &str> = HashMap::new();
+    for entity in entities {
+        let place = Place { file: format!("schema/{}.yaml", entity.name), mark: Mark::default() };
+        for grant in entity.policy.grants.iter().chain(&entity.default_groups) {
+            let Some(was) = grant.was.as_deref() else { continue };
+            if groups.iter().any(|group| group == was) {
+                complain(&place, format!("the group `{was}` is named as well: it can't become `{}`", grant.group));
+            }
+            if claimed.insert(was, &grant.group).is_some_and(|other| other != grant.group) {
+                complain(&place, format!("the group `{was}` became something else already"));
+            }
+        }
+    }
 }
 
 /// An entity without its relations.

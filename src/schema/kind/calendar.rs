@@ -109,6 +109,16 @@ pub fn read_instant(text: &str) -> Option<String> {
     Some(format!("{date}T{}Z{era}", time(micros)))
 }
 
+/// A day or a point in time as PostgreSQL writes it in json, as it is served; none where it is already, or is something else.
+pub fn respelled(text: &str) -> Option<String> {
+    let (text, is_before) = text.strip_suffix(" BC").map_or((text, false), |text| (text, true));
+    let (year, rest) = text.split_once('-')?;
+    let year: i64 = year.parse().ok().filter(|_| is_before || year.len() > 4)?;
+    let year = if is_before { 1 - year } else { year };
+    let spelled = if year == 0 { "0000".to_owned() } else { format!("{year:+07}") };
+    Some(format!("{spelled}-{}", rest.strip_suffix("+00:00").map_or(rest.to_owned(), |rest| format!("{rest}Z"))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +144,21 @@ mod tests {
                 Ok(next) => date = next,
                 Err(_) => break,
             }
+        }
+    }
+
+    #[test]
+    fn what_postgresql_writes_in_json_is_spelled_as_it_is_served() {
+        for (text, served) in [
+            ("0044-03-15 BC", Some("-000043-03-15")),
+            ("0001-02-29 BC", Some("0000-02-29")),
+            ("12345-01-01T00:00:00+00:00", Some("+012345-01-01T00:00:00Z")),
+            ("4714-11-24T00:00:00.5+00:00 BC", Some("-004713-11-24T00:00:00.5Z")),
+            ("2026-11-22T00:00:00+00:00", None),
+            ("infinity", None),
+            ("", None),
+        ] {
+            assert_eq!(respelled(text).as_deref(), served, "{text}");
         }
     }
 

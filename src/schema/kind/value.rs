@@ -85,6 +85,11 @@ pub fn unkept_number(text: &str) -> Json {
     Json::Object([(UNKEPT.to_owned(), text.into())].into_iter().collect())
 }
 
+/// The number that a value stands for which isn't kept, as it is written.
+pub fn written(value: &Json) -> Option<&str> {
+    value.as_object().filter(|entries| entries.len() == 1)?.get(UNKEPT)?.as_str()
+}
+
 /// The first number in a value that isn't kept exactly, as it is written.
 pub(super) fn unkept(value: &Json) -> Option<&str> {
     match value {

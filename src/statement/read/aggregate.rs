@@ -32,8 +32,10 @@ impl<'s> Speller<'s> {
     fn group(&mut self, entity: &Entity, group: &Group<'s>) -> String {
         let key = self.key(entity, &group.key);
         match (group.trunc, group.key.column.map(|c| c.kind.wire())) {
-            (Some(part), Some(Wire::Date)) => format!("date_trunc('{part}', {key})::date"),
-            (Some(part), _) => format!("date_trunc('{part}', {key})"),
+            (Some(part), Some(Wire::Date)) => first_day(part, &key),
+            (Some(part), _) => {
+                format!("(case when {key} < '{FIRST_YEAR}' then '{FIRST_DAY}' else date_trunc('{part}', {key}) end)")
+            }
             (None, _) => key,
         }
     }
@@ -72,7 +74,7 @@ impl<'s> Speller<'s> {
         // Numbers are sorted as numbers, whatever they travel as.
         let keys = plan.order.iter().map(|(at, descends)| {
             let key = at.checked_sub(plan.groups.len());
-            let key = key.map_or_else(|| plan.groups[*at].key.sorted(&by[*at]), |measure| measures[measure].clone());
+            let key = key.map_or_else(|| plan.groups[*at].key.sorted(&by[*at]), |at| self.placed(&plan.measures[at], entity));
             format!("{key}{} nulls last", if *descends { " desc" } else { "" })
         });
         let order: Vec<_> = keys.collect();
@@ -91,6 +93,17 @@ from proof p left join lateral (
             table = entity.table(),
         );
         self.shape(text)
+    }
+
+    /// A measure as groups are sorted by it: of options their place.
+    fn placed(&self, measure: &Measure<'_>, entity: &Entity) -> String {
+        match (measure.column, measure.function) {
+            (Some(column), Function::Min | Function::Max) if matches!(column.kind, Kind::Enum { .. }) => {
+                let function = if measure.function == Function::Min { "min" } else { "max" };
+                format!("{function}({})", column.ordered(&self.seen(column, entity, "t")))
+            }
+            (Some(_), _) | (None, _) => self.measure(measure, entity),
+        }
     }
 
     /// A measure over the rows of a group. Sums are numerics, which nothing overflows.
@@ -112,6 +125,24 @@ from proof p left join lateral (
             Function::Max => format!("max({column})"),
         }
     }
+}
+
+/// PostgreSQL's first day, in a year of which the first day is none.
+const FIRST_DAY: &str = "4714-11-24 BC";
+const FIRST_YEAR: &str = "4713-01-01 BC";
+
+/// The first day of the part of the calendar that a day is in. (`date_trunc` knows points in time alone, which end earlier.)
+fn first_day(part: &str, key: &str) -> String {
+    let of = |part: &str| format!("extract({part} from {key})::integer");
+    let (year, month) = (of("year"), of("month"));
+    let first = match part {
+        "year" => format!("make_date({year}, 1, 1)"),
+        "quarter" => format!("make_date({year}, ({month} - 1) / 3 * 3 + 1, 1)"),
+        "month" => format!("make_date({year}, {month}, 1)"),
+        "week" => format!("{key} - ({} - 1)", of("isodow")),
+        _ => key.to_owned(), // a day is a day
+    };
+    format!("(case when {key} < '{FIRST_YEAR}' then '{FIRST_DAY}' when isfinite({key}) then {first} else {key} end)")
 }
 
 /// How a value of a group's goes out: how it travels, whether its text is a number, and the SQL.
