@@ -330,3 +330,79 @@ async fn n18_what_keeps_a_row_is_said_to_whom_may_see_it() {
     assert_eq!(refused.json["errors"][0]["source"]["pointer"], "/atomic:operations/1", "{}", refused.text);
     assert!(refused.text.contains(&words("2 rows")), "{}", refused.text);
 }
+
+/// What is said of a project's action.
+fn said_of(outcomes: &str) -> String {
+    let schema = "columns: { n: { type: integer }, b: { type: boolean }, status: { type: enum, options: [a, b] }, due: { type: datetime }, name: { type: label } }\n";
+    let action = format!(
+        "subject: required\noutcomes:\n{outcomes}\n  - respond: client.notify\n    with: {{ type: success, title: T, message: M }}\n"
+    );
+    let folder = crate::house::project(&[("schema/item.yaml", schema), ("actions/item/do.yaml", &action)]);
+    match rowhouse::project::load(folder.as_ref()) {
+        Ok(_) => String::new(),
+        Err(complaints) => complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+#[test]
+fn a20_b22_values_that_can_never_fit_a_column_are_complaints() {
+    for value in [
+        "{ n: { increment: 1 } }",
+        "{ n: \"{{subject.n}} - 1\" }",
+        "{ n: [1] }",
+        "{ b: 5 }",
+        "{ due: \"{{now}} + 7d\" }",
+        "{ status: c }",
+    ] {
+        let said = said_of(&format!("  - update: subject\n    with: {value}"));
+        assert!(said.starts_with("actions/item/do.yaml:"), "{value}: {said}");
+    }
+    for value in
+        ["{ n: 1 }", "{ n: \"{{subject.n}}\" }", "{ name: \"{{subject.n}} - 1\" }", "{ due: \"{{now}}\" }", "{ status: a }"]
+    {
+        assert_eq!(said_of(&format!("  - update: subject\n    with: {value}")), "", "{value}");
+    }
+}
+
+#[test]
+fn b23_n15_conditions_that_could_never_hold_or_be_asked_are_complaints() {
+    for condition in [
+        "{ lt: [due, \"{{now}} + 7d\"] }",
+        "{ due: { foo: 1 } }",
+        "{ status: { in: [a, b] } }",
+        "{ status: [a, b] }",
+        "{ in: [status, [a, c]] }",
+        "{ contains: [n, 1] }",
+        "{ eq: [nmae, x] }",
+        "{}",
+    ] {
+        let said = said_of(&format!("  - read: item\n    as: found\n    where: {condition}"));
+        assert!(said.starts_with("actions/item/do.yaml:"), "{condition}: {said}");
+    }
+    for condition in [
+        "{ in: [status, [a, b]] }",
+        "{ status: a, n: 3 }",
+        "{ and: [{ lt: [due, \"{{now}}\"] }, { ge: [status, b] }] }",
+        "{ \"null\": [due, true] }",
+    ] {
+        assert_eq!(
+            said_of(&format!(
+                "  - read: item\n    as: found\n    where: {condition}\n  - update: subject\n    when: found|length > 0\n    with: {{ n: 1 }}"
+            )),
+            "",
+            "{condition}"
+        );
+    }
+}
+
+#[test]
+fn b41_what_a_performer_takes_no_notice_of_is_a_complaint() {
+    let letter = |more: &str| {
+        said_of(&format!("  - perform: mail.send\n    with: {{ template: reset_password, to: a@example.org, {more} }}"))
+    };
+    for more in ["reply_to: s@example.org", "cc: [b@example.org]", "subjekt: x"] {
+        let said = letter(more);
+        assert!(said.contains(more.split(':').next().unwrap_or_default()), "{more}: {said}");
+    }
+    assert!(said_of("  - perform: random\n    with: { lenght: 7 }\n    as: made").contains("`length`"));
+}
