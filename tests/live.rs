@@ -503,6 +503,21 @@ async fn older_files_make_nothing_anew_of_what_was_renamed() {
     let faults = database.apply(&half, Destructive::Refused).await.expect_err("older fields");
     assert!(faults.contains("case: the field `hours` became `time`"), "{faults}");
     database.brought(&new).await;
+    // However often it was renamed.
+    database
+        .brought(&[
+            GROUP,
+            ("lawsuit", "was: case\ndefault_groups: [agents]\ncolumns: { time: { type: integer }, n: { type: label } }"),
+        ])
+        .await;
+    let faults = database.apply(&old, Destructive::Refused).await.expect_err("much older files");
+    assert!(faults.contains("the entity `ticket` became `lawsuit`"), "{faults}");
+    database
+        .brought(&[
+            GROUP,
+            ("case", "was: lawsuit\ndefault_groups: [agents]\ncolumns: { time: { type: integer }, n: { type: label } }"),
+        ])
+        .await;
     // One may go back by saying so, and use the name for something else where both are named.
     let back = [
         GROUP,

@@ -99,6 +99,9 @@ impl Renaming<'_> {
     fn remember(&mut self, kind: &str, entity: &str, was: &str, now: &str) {
         let [kind, of, old, new] = [kind, entity, was, now].map(text);
         self.steps.push(additive(format!(
+            "update rowhouse.renamed set now = {new} where kind = {kind} and entity = {of} and now = {old}"
+        )));
+        self.steps.push(additive(format!(
             "delete from rowhouse.renamed where kind = {kind} and entity = {of} and was in ({old}, {new})"
         )));
         self.steps
