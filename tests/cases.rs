@@ -236,6 +236,17 @@ async fn a16_numbers_in_json_are_kept_to_the_last_digit_or_refused() {
     }
     let exact = send("/api/word", word(r#""meta": {"n": 9007199254740993, "f": 0.30000000000000004}"#)).await.is(201);
     assert!(exact.text.contains("9007199254740993") && exact.text.contains("0.30000000000000004"), "{}", exact.text);
+    // Floats are read to the last bit.
+    for number in ["15.313339332965427", "-109225.61189039715", "2.7715077941825975e-163", "1.7976931348623157e308", "5e-324"] {
+        let made = send("/api/word", word(&format!(r#""weight": {number}, "meta": {{"n": {number}}}"#))).await.is(201);
+        let wanted: f64 = number.parse().expect("a float");
+        assert_eq!(made.json["data"]["attributes"]["weight"], json!(wanted), "{number}: {}", made.text);
+        assert_eq!(made.json["data"]["attributes"]["meta"]["n"].as_f64(), Some(wanted), "{number}: {}", made.text);
+        let stored = world.sql(&format!("select (weight = '{number}'::float8 and meta -> 'n' = '{number}'::jsonb)::text from word where weight = '{number}'::float8")).await;
+        assert_eq!(stored.first().and_then(|row| row.text(0)), Some("true"), "{number}");
+        let id = made.json["data"]["id"].as_str().expect("an id");
+        ada.get(&format!("/history/word/{id}")).await.is(200);
+    }
     // A float takes what it can, and a filter asks for it; a list is none.
     let long = send("/api/word", word(r#""weight": 3.14159265358979323846"#)).await.is(201);
     assert_eq!(long.json["data"]["attributes"]["weight"], json!(std::f64::consts::PI), "{}", long.text);

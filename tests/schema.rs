@@ -166,6 +166,11 @@ fn a03_a_file_for_an_entity_that_rowhouse_brings_says_so_and_breaks_nothing() {
             "`email` of `user_account` is Rowhouse's own: its type",
         ),
         ("action", "relations: { team: { belongs_to: usergroup, required: true } }", "it can't be required"),
+        (
+            "user_account",
+            "relations: { boss: { belongs_to: user_account, required: true, default: caller } }",
+            "it can't be required",
+        ),
     ] {
         let complaints = of(name, text).expect_err(text);
         assert!(complaints.iter().any(|complaint| complaint.words.contains(words)), "{text}: {complaints:?}");
@@ -195,6 +200,7 @@ fn what_is_unique_together_names_fields_and_values_that_there_are() {
         ("{ fields: [day], where: { one: x } }", "of `one` only null can be asked"),
         ("{ fields: [day], where: { n: { gt: 1 } } }", "or `{ not: one of these }` is wanted"),
         ("{ where: { n: 1 } }", "what is unique together is a list of fields"),
+        ("day", "each of them is a list of fields, as in [[room, day]]"),
         ("{ fields: [day], were: { n: 1 } }", "did you mean `where`?"),
     ] {
         let said = complaint(&file(unique));
@@ -202,4 +208,16 @@ fn what_is_unique_together_names_fields_and_values_that_there_are() {
     }
     let guests = complaint(&format!("permission: {{ guest: [create] }}\n{}", file("[owner, day]")));
     assert!(guests.contains("guests, who own nothing, may create"), "{guests}");
+}
+
+#[test]
+fn what_postgresql_could_not_take_is_said() {
+    for (text, words) in [
+        ("columns: { ctid: { type: label } }", "`ctid` is taken"),
+        ("columns: { a: { type: label }, xmin: { type: label } }", "`xmin` is taken"),
+        ("columns: { a: { type: enum, options: [\"a\\0b\"] } }", "without control characters"),
+        ("columns: { a: { type: enum, options: [a, b, a] } }", "`a` is there twice"),
+    ] {
+        assert!(complaint(text).contains(words), "{text}: {}", complaint(text));
+    }
 }

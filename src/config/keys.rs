@@ -153,6 +153,10 @@ fn origin_url(v: &str) -> Result<Option<String>, String> {
 }
 
 fn origins(v: &str) -> Result<Vec<String>, String> {
+    let is_all = |o: &str| o.trim() == "*";
+    if v.split(',').any(is_all) && !is_all(v) {
+        return Err("* alone, or origins: all are all".to_owned());
+    }
     v.split(',').map(str::trim).filter(|o| !o.is_empty()).map(|o| if o == "*" { Ok(o.to_owned()) } else { origin(o) }).collect()
 }
 

@@ -203,6 +203,7 @@ mod tests {
             let faults = with("cors_origins", origin).expect_err(origin);
             assert!(faults[0].contains("no part of them *"), "{origin}: {faults:?}");
         }
+        assert!(with("cors_origins", "https://a.example, *").expect_err("both")[0].contains("* alone"));
         let spelled = with("cors_origins", "https://Example.ORG:443, http://localhost:3000/, http://x:80").expect("good");
         assert_eq!(spelled.config.cors_origins, ["https://example.org", "http://localhost:3000", "http://x"]);
     }

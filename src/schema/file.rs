@@ -75,8 +75,25 @@ const COLUMN_KEYS: &[&str] = &[
     "was",
 ];
 const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "required", "default", "on_delete", "read_only", "was"];
-const RESERVED_FIELDS: &[&str] =
-    &["id", "type", "lid", "owner", "permission", "groups", "group_bits", "usergroups", "version", "created_at", "updated_at"];
+const RESERVED_FIELDS: &[&str] = &[
+    "id",
+    "type",
+    "lid",
+    "ctid",
+    "xmin",
+    "xmax",
+    "cmin",
+    "cmax",
+    "tableoid",
+    "owner",
+    "permission",
+    "groups",
+    "group_bits",
+    "usergroups",
+    "version",
+    "created_at",
+    "updated_at",
+];
 /// What rows of `world` have beside.
 const LOADED: &[&str] = &["default_groups", "default_group_bits", "join_groups"];
 /// A relationship's name that every row has; not free either.
@@ -174,7 +191,7 @@ fn foreign(reader: &mut Reader, warnings: &mut Vec<Complaint>, name: &str, own: 
     }
     for (place, relation) in &over.relations {
         let is_there = own.relations.iter().any(|(_, r)| r.name == relation.name && r.required);
-        if needless(relation.required && !relation.default_caller, is_there) {
+        if needless(relation.required, is_there) {
             let words = format!("`{name}` is Rowhouse's own, which knows nothing of `{}`: it can't be required", relation.name);
             reader.complain(place.mark, words);
         }
@@ -336,7 +353,14 @@ fn read_together(reader: &mut Reader, tree: &Tree) -> Together {
             let find = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value);
             (find("fields"), find("where"))
         }
-        _ => (Some(tree), None),
+        Value::List(_) => (Some(tree), None),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {
+            reader.complain(
+                tree.mark,
+                "each of them is a list of fields, as in [[room, day]]; `unique: true` of a column is for one",
+            );
+            return together;
+        }
     };
     for item in fields.map(|fields| reader.list(fields)).unwrap_or_default() {
         together.fields.push(reader.text(item).to_owned());
@@ -366,7 +390,7 @@ fn read_together(reader: &mut Reader, tree: &Tree) -> Together {
 
 fn field_name(reader: &mut Reader, mark: Mark, name: &str) {
     if RESERVED_FIELDS.contains(&name) {
-        reader.complain(mark, format!("`{name}` is taken: every row has it, or JSON:API reserves it"));
+        reader.complain(mark, format!("`{name}` is taken: every row has it, or JSON:API or PostgreSQL reserves it"));
     } else if let Err(words) = member_name(name) {
         reader.complain(mark, words);
     }

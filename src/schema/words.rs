@@ -125,6 +125,13 @@ pub fn kind(reader: &mut Reader, mark: Mark, entries: &[(yaml::Key, Tree)]) -> O
                 if options.is_empty() {
                     reader.complain(value.mark, "an enum has at least one option");
                 }
+                for (at, option) in options.iter().enumerate() {
+                    if option.chars().any(char::is_control) {
+                        reader.complain(value.mark, format!("{option:?}: an option is one line, without control characters"));
+                    } else if options[..at].contains(option) {
+                        reader.complain(value.mark, format!("`{option}` is there twice"));
+                    }
+                }
             }
             ("precision", Kind::Decimal { precision, .. }) => *precision = reader.int(value, 1..=1000),
             ("scale", Kind::Decimal { scale, .. }) => *scale = reader.int(value, 0..=1000),
