@@ -55,6 +55,7 @@ impl Server {
             .env("ROWHOUSE_LIMITS_SIGNIN_PER_ACCOUNT", "1000000") // 8 at once for one account are more than 5
             .env("ROWHOUSE_LIMITS_ACTION_RATE", "false")
             .env("ROWHOUSE_LIMITS_CONNECTIONS", "15000")
+            .env("ROWHOUSE_LIMITS_HEADER", "60s") // opening 10,000 connections takes longer than 10 s
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
