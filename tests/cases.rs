@@ -88,15 +88,15 @@ async fn a31_b21_fields_are_unique_together_for_fifty_at_once_and_the_clash_stan
     assert_eq!((made, answers.iter().filter(|answer| answer.status == 409).count()), (1, 49));
     let clash = ada.post("/api/booking", body.clone()).await.is(409);
     let pointers: Vec<_> = clash.json["errors"].as_array().expect("errors").iter().map(|e| &e["source"]["pointer"]).collect();
-    assert_eq!(pointers, ["/data/attributes/day", "/data/relationships/room"], "{}", clash.text);
-    assert!(clash.text.contains("`day` and `room` are taken together."), "{}", clash.text);
+    assert_eq!(pointers, ["/data/relationships/room", "/data/attributes/day"], "{}", clash.text);
+    assert!(clash.text.contains("`room` and `day` are taken together."), "{}", clash.text);
     let other = json!({"data": {"type": "booking", "attributes": {"day": "2026-03-01"}, "relationships": links}});
     let second = ada.post("/api/booking", other.clone()).await.is(201).json["data"]["id"].clone();
     let change = json!({"data": {"type": "booking", "id": second, "attributes": {"day": "2026-02-28"}}});
     ada.patch(&format!("/api/booking/{}", second.as_str().expect("an id")), change).await.is(409);
     let operation = operation(&ada, &other["data"]).await.is(409);
     assert_eq!(
-        operation.json["errors"][0]["source"]["pointer"], "/atomic:operations/0/data/attributes/day",
+        operation.json["errors"][0]["source"]["pointer"], "/atomic:operations/0/data/relationships/room",
         "{}",
         operation.text
     );

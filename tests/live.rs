@@ -578,3 +578,60 @@ unique: [{ fields: [u], where: { m: A@B.example, i: 1.0 } }]
         .expect("there");
     assert!(index.contains("'A@b.example'"), "{index}");
 }
+
+#[tokio::test]
+async fn what_others_made_of_our_tables_is_named_and_stays() {
+    let database = Database::new().await;
+    let item = "columns: { n: { type: label }, m: { type: label } }\nrelations: { up: { belongs_to: item }, team: { belongs_to: team } }";
+    database.brought(&[GROUP, ("item", item)]).await;
+    for sql in [
+        "create view of_items as select n from item",
+        "create table bill (item uuid references item)",
+        "create view of_pairs as select name from team",
+    ] {
+        database.beside.sql(sql).await;
+    }
+    let less = "columns: { m: { type: label } }\nrelations: { up: { belongs_to: item }, team: { belongs_to: team } }";
+    let retyped = item.replace("n: { type: label }", "n: { type: integer }");
+    for (files, words) in [
+        (vec![GROUP, ("item", less)], "item.n: what Rowhouse didn't make depends on it: of_items"),
+        (vec![GROUP, ("item", retyped.as_str())], "item.n: what Rowhouse didn't make depends on it: of_items"),
+        (vec![GROUP], "item: what Rowhouse didn't make depends on it: "),
+    ] {
+        let planned = database.plan(&files).await;
+        assert!(planned.values.iter().chain(&planned.faults).any(|said| said.contains(words)), "{words}: {planned:#?}");
+        let refused = database.apply(&files, Destructive::Allowed).await.expect_err("refused");
+        assert!(refused.contains(words) && refused.contains("Take it away first"), "{refused}");
+    }
+    assert!(database.plan(&[GROUP]).await.values.iter().any(|said| said.contains("bill") && said.contains("of_items")));
+    assert_eq!(
+        database
+            .text("select string_agg(viewname, ' ' order by viewname) from pg_views where schemaname = 'public'")
+            .await
+            .as_deref(),
+        Some("of_items of_pairs")
+    );
+    database.beside.sql("drop view of_items").await;
+    database.beside.sql("drop table bill").await;
+    database.beside.sql("drop view of_pairs").await;
+    database.brought(&[GROUP, ("item", &retyped)]).await;
+    database.brought(&[]).await; // tables that lead to each other, and to themselves
+}
+
+#[tokio::test]
+async fn links_that_lead_nowhere_and_texts_too_long_for_an_index_are_named() {
+    let database = Database::new().await;
+    let item = |target: &str, index: bool| {
+        format!("columns: {{ body: {{ type: text, index: {index} }} }}\nrelations: {{ of: {{ many_to_many: {target} }} }}")
+    };
+    let other = ("firm", "columns: { name: { type: label } }");
+    database.brought(&[GROUP, other, ("item", &item("team", false))]).await;
+    database.beside.sql("insert into team (id, permission) values ('00000000-0000-7000-8000-00000000000a', 0)").await;
+    let row = "insert into item (id, permission, body) select '00000000-0000-7000-8000-00000000000b', 0, string_agg(md5(i::text), '') from generate_series(1, 400) i";
+    database.beside.sql(row).await;
+    database.beside.sql("insert into \"item.of\" select i.id, t.id, now() from item i, team t").await;
+    let faults = database.faults(&[GROUP, other, ("item", &item("firm", true))]).await;
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults[0].starts_with("item.body is to have an index, but these are too long for one: 1 row: \"c4ca"), "{faults:?}");
+    assert!(faults[1].starts_with("item.of leads to firm, but these lead to no row of it: 1 row: \"00000000-0000-7000-8000-00000000000a\" (row 00000000-0000-7000-8000-00000000000b)"), "{faults:?}");
+}

@@ -5,29 +5,12 @@
 use serde_json::{Value as Json, json};
 
 use super::kind::{Bounds, Kind};
-use super::{Entity, LinkRule, Schema, Unique, Write};
+use super::{Column, Entity, LinkRule, Schema, Unique, Write};
 
 impl Entity {
     /// What dashboards draw themselves from: columns and relations as JSON.
     pub fn describe(&self, schema: &Schema) -> (Json, Json) {
-        let columns = self.columns.iter().filter(|c| !c.hidden).map(|c| {
-            let mut column = json!({
-                "name": c.name, "label": c.label, "type": c.kind.word(), "required": c.required, "read_only": c.write != Write::Anyone,
-                "unique": c.unique != Unique::No,
-            });
-            if let Kind::Enum { options } = &c.kind {
-                column["options"] = json!(options);
-            }
-            for (name, value) in [("min", c.bounds.min), ("max", c.bounds.max)] {
-                if let Some(value) = value {
-                    column[name] = json!(value);
-                }
-            }
-            if let Some(default) = &c.default {
-                column["default"] = default.clone();
-            }
-            column
-        });
+        let columns = self.columns.iter().filter(|c| !c.hidden).map(Column::describe);
         let relations = self.relations.iter().map(|r| {
             json!({
                 "name": r.name, "entity": schema.target(r).name, "many": r.is_many(), "required": r.required, "inverse": r.inverse,
@@ -35,6 +18,28 @@ impl Entity {
             })
         });
         (columns.collect(), relations.collect())
+    }
+}
+
+impl Column {
+    /// What is told of it, and remembered of what the files said last.
+    pub fn describe(&self) -> Json {
+        let mut column = json!({
+            "name": self.name, "label": self.label, "type": self.kind.word(), "required": self.required,
+            "read_only": self.write != Write::Anyone, "unique": self.unique != Unique::No,
+        });
+        if let Kind::Enum { options } = &self.kind {
+            column["options"] = json!(options);
+        }
+        for (name, value) in [("min", self.bounds.min), ("max", self.bounds.max)] {
+            if let Some(value) = value {
+                column[name] = json!(value);
+            }
+        }
+        if let Some(default) = &self.default {
+            column["default"] = default.clone();
+        }
+        column
     }
 }
 

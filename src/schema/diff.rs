@@ -24,10 +24,8 @@ pub struct Catalog {
     pub others: BTreeSet<String>,
     /// The entities that have a row in `world`: only their tables may ever be dropped.
     pub entities: BTreeSet<String>,
-    /// Entity → column → what the file said of it that was applied last.
-    pub described: BTreeMap<String, BTreeMap<String, Json>>,
-    /// Entity → column → its type's word, also of columns that are hidden, or gone from the files and kept.
-    pub types: BTreeMap<String, BTreeMap<String, Json>>,
+    /// Entity → what its file said of its columns when it was applied last.
+    pub described: BTreeMap<String, Described>,
     /// Actions that have a row: entity and name.
     pub actions: BTreeSet<(String, String)>,
     /// Names of declared groups.
@@ -45,10 +43,30 @@ pub struct Table {
     pub columns: BTreeMap<String, Held>,
     /// Names of its indexes.
     pub indexes: BTreeSet<String>,
-    /// Names of its constraints, and whether rows of other tables can't go because of it.
-    pub constraints: BTreeMap<String, bool>,
+    /// By name.
+    pub constraints: BTreeMap<String, Constraint>,
     /// Names of its triggers.
     pub triggers: BTreeSet<String>,
+}
+
+/// A constraint of the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constraint {
+    /// A condition.
+    Check,
+    /// A foreign key; rows that it leads to go, and take theirs along or leave them.
+    Link,
+    /// A foreign key by which rows that it leads to can't go.
+    Blocks,
+}
+
+/// What is known of an entity's columns.
+#[derive(Debug, Default)]
+pub struct Described {
+    /// By name, as [`Column::describe`](super::Column::describe) has it.
+    pub columns: BTreeMap<String, Json>,
+    /// Whether hidden columns are in it, and those that are gone from the files and kept.
+    pub is_whole: bool,
 }
 
 /// A column of the catalog.
@@ -96,7 +114,7 @@ pub enum Risk {
     Rewrites(String),
 }
 
-/// What a step asks of rows that are there.
+/// What a step asks of what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand {
     /// `<entity>.<field>`.
@@ -109,9 +127,37 @@ pub struct Demand {
     misfits: String,
     /// Of a change of type: the rows that meet it, and whose value is another one afterwards.
     altered: Option<String>,
+    /// What isn't ours and depends on what is changed or dropped: a query with the columns `id`, null, and `value`.
+    dependents: Option<String>,
 }
 
 impl Demand {
+    /// One of rows, whose words are still to be said.
+    fn of(field: &str, misfits: String) -> Demand {
+        Demand { field: field.to_owned(), words: String::new(), remedy: "", misfits, altered: None, dependents: None }
+    }
+
+    /// That nothing which isn't ours depends on a table, or on a column of it.
+    fn free(table: &str, column: Option<&str>) -> Demand {
+        let field = column.map_or(table.to_owned(), |column| format!("{table}.{column}"));
+        let part = column.map_or(String::new(), |column| {
+            let attribute = format!("attrelid = d.refobjid and attname = {}", text(column));
+            format!(" and d.refobjsubid = (select attnum from pg_attribute where {attribute})")
+        });
+        let dependents = format!(
+            "select distinct null::text as id, coalesce(r.ev_class::regclass::text, pg_describe_object(d.classid, d.objid, 0)) as value
+from pg_depend d
+left join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
+left join pg_constraint c on d.classid = 'pg_constraint'::regclass and c.oid = d.objid and strpos(c.conname, '.fk.') > 0
+where d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass({}) and d.deptype = 'n' and c.oid is null{part}",
+            text(&format!("public.{}", quote(table)))
+        );
+        Demand {
+            dependents: Some(dependents),
+            ..Demand::of(&field, "select null::text as id, null::text as value where false".to_owned())
+        }
+    }
+
     /// The rows that don't meet it: a query with the columns `id` and `value`.
     pub fn misfits(&self) -> &str {
         &self.misfits
@@ -120,6 +166,11 @@ impl Demand {
     /// The rows whose value is another one afterwards, as [`Demand::misfits`].
     pub fn altered(&self) -> Option<&str> {
         self.altered.as_deref()
+    }
+
+    /// What isn't ours and depends on it: a query with the columns `id`, null, and `value`.
+    pub fn dependents(&self) -> Option<&str> {
+        self.dependents.as_deref()
     }
 }
 
@@ -168,7 +219,7 @@ pub fn steps(schema: &Schema, listeners: &[Listener], others: &Others, mut catal
             phases.stale.push(additive(sql));
         }
     }
-    let nothing = Table::default();
+    let (nothing, unknown) = (Table::default(), Described::default());
     for want in &wanted {
         let have = catalog.tables.get(&want.name);
         if have.is_some_and(|table| !table.is_ours() && !catalog.entities.contains(&want.name)) {
@@ -186,10 +237,10 @@ pub fn steps(schema: &Schema, listeners: &[Listener], others: &Others, mut catal
             None => phases.tables.push(additive(want.create())),
             Some(have) => {
                 stale(want, have, &mut phases);
-                let described = catalog.described.get(&want.name).unwrap_or(&NOTHING);
-                secrets(want, have, described, catalog.types.get(&want.name), &mut faults);
+                let described = catalog.described.get(&want.name).unwrap_or(&unknown);
+                secrets(want, have, described, &mut faults);
                 columns(want, have, described, &mut phases);
-                choices(schema, want, have, described, &mut phases, &mut faults);
+                choices(schema, (want, have), described, &mut phases, &mut faults);
             }
         }
         objects(want, have.unwrap_or(&nothing), have.is_some(), &mut phases);
@@ -197,18 +248,20 @@ pub fn steps(schema: &Schema, listeners: &[Listener], others: &Others, mut catal
     for (name, table) in catalog.tables.iter().filter(|(name, _)| !wanted.iter().any(|w| w.name == **name)) {
         let entity = name.split('.').next().unwrap_or(name);
         if catalog.entities.contains(entity) && table.is_ours() {
+            let drop = |constraint: &String| {
+                additive(format!("alter table public.{} drop constraint {}", quote(name), quote(constraint)))
+            };
+            let of = |kind: Constraint| table.constraints.iter().filter(move |(_, held)| **held == kind).map(|(name, _)| name);
             // What is kept keeps nobody from anything.
-            for (constraint, _) in table.constraints.iter().filter(|(_, blocks)| **blocks) {
-                phases.stale.push(additive(format!("alter table public.{} drop constraint {}", quote(name), quote(constraint))));
-            }
+            phases.stale.extend(of(Constraint::Blocks).map(drop));
             let risk = Risk::Loses(format!("the table {name} with all its rows"));
-            phases.lost.push(Step { risk, is_borne: false, ..additive(format!("drop table public.{} cascade", quote(name))) });
+            phases.parted.extend(of(Constraint::Link).map(|link| Step { risk: risk.clone(), ..drop(link) }));
+            let step = additive(format!("drop table public.{}", quote(name)));
+            phases.lost.push(Step { risk, is_borne: false, demand: Some(Demand::free(name, None)), ..step });
         }
     }
     Difference { steps: [names, phases.all()].concat(), faults }
 }
-
-static NOTHING: BTreeMap<String, Json> = BTreeMap::new();
 
 /// Steps in the order in which each finds what it needs.
 #[derive(Default)]
@@ -219,12 +272,14 @@ struct Phases {
     columns: Vec<Step>,
     indexes: Vec<Step>,
     constraints: Vec<Step>,
+    /// Before tables go: what leads from one of them to another.
+    parted: Vec<Step>,
     lost: Vec<Step>,
 }
 
 impl Phases {
     fn all(self) -> Vec<Step> {
-        [self.stale, self.tables, self.types, self.columns, self.indexes, self.constraints, self.lost].concat()
+        [self.stale, self.tables, self.types, self.columns, self.indexes, self.constraints, self.parted, self.lost].concat()
     }
 }
 
@@ -269,7 +324,7 @@ fn objects(want: &Wanted, have: &Table, has_rows: bool, phases: &mut Phases) {
     }
 }
 
-fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phases: &mut Phases) {
+fn columns(want: &Wanted, have: &Table, described: &Described, phases: &mut Phases) {
     let table = format!("public.{}", quote(&want.name));
     for asked in &want.columns {
         let column = quote(&asked.name);
@@ -295,9 +350,9 @@ fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phas
             let fill = format!("update {table} set {column} = {default}{stamp} where {column} is null");
             phases.columns.extend(quietly(want, have, fill));
         }
-        let is_told = |told: &Json| asked.told.as_ref().and_then(|(_, default)| default.as_ref()) == Some(told);
-        // (Of a hidden column nothing is described.)
-        let is_same = described.get(&asked.name).is_none_or(|told| told.get("default").is_some_and(is_told));
+        let told = described.columns.get(&asked.name);
+        let is_same =
+            told.is_none_or(|told| asked.told.as_ref().is_some_and(|asked| asked.get("default") == told.get("default")));
         match default {
             Some(default) if !held.has_default || is_retyped || !is_same => {
                 phases.columns.push(additive(alter(format!("set default {default}"))))
@@ -310,11 +365,9 @@ fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phas
         }
         if !held.is_required && asked.is_required {
             let demand = Demand {
-                field,
                 words: "is required now, but these have no value".to_owned(),
                 remedy: "Give it a default, or give them values first",
-                misfits: format!("select id::text as id, null::text as value from {table} where {column} is null"),
-                altered: None,
+                ..Demand::of(&field, format!("select id::text as id, null::text as value from {table} where {column} is null"))
             };
             let demand = Some(demand).filter(|_| want.key == "id");
             let step = if default.is_some() { additive } else { demanding };
@@ -328,7 +381,8 @@ fn columns(want: &Wanted, have: &Table, described: &BTreeMap<String, Json>, phas
         }
         let risk = Risk::Loses(format!("the column {}.{name} with all its values", want.name));
         let sql = format!("alter table {table} drop column {column}");
-        phases.lost.push(Step { risk, is_borne: false, ..additive(sql) });
+        let demand = Some(Demand::free(&want.name, Some(name)));
+        phases.lost.push(Step { risk, is_borne: false, demand, ..additive(sql) });
     }
 }
 
@@ -339,11 +393,12 @@ fn add(want: &Wanted, asked: &Asked) -> Step {
     let filled = asked.default.as_ref().map(|d| format!(" default {d}")).unwrap_or_default();
     let add = format!("alter table public.{table} add column {column} {}{not_null}{filled}", asked.kind);
     let demand = Demand {
-        field: format!("{}.{}", want.name, asked.name),
         words: "is new and required, but these would have no value".to_owned(),
         remedy: "Give it a default",
-        misfits: format!("select id::text as id, null::text as value from public.{table}"),
-        altered: None,
+        ..Demand::of(
+            &format!("{}.{}", want.name, asked.name),
+            format!("select id::text as id, null::text as value from public.{table}"),
+        )
     };
     match (asked.is_required, &asked.default) {
         (true, None) => Step { demand: Some(demand), ..demanding(add) },
@@ -357,26 +412,20 @@ fn add(want: &Wanted, asked: &Asked) -> Step {
 }
 
 /// Columns that hold something else than the files say now, where one of both is hashed or sealed: what is, is no text, and no text
-/// is it. `types`: what is known of all columns, none where nothing is; `described`: what older releases knew.
-fn secrets(
-    want: &Wanted,
-    have: &Table,
-    described: &BTreeMap<String, Json>,
-    types: Option<&BTreeMap<String, Json>>,
-    faults: &mut Vec<String>,
-) {
+/// is it.
+fn secrets(want: &Wanted, have: &Table, described: &Described, faults: &mut Vec<String>) {
     let is_secret = |word: &str| matches!(word, "password" | "encrypted");
     for asked in &want.columns {
-        let (Some((now, _)), Some(held)) = (&asked.told, have.columns.get(&asked.name)) else { continue };
-        let known = types.and_then(|types| types.get(&asked.name)).and_then(Json::as_str);
-        let was = known.or_else(|| described.get(&asked.name).and_then(|told| told["type"].as_str()));
+        let (Some(told), Some(held)) = (&asked.told, have.columns.get(&asked.name)) else { continue };
+        let now = told["type"].as_str().unwrap_or_default();
+        let was = described.columns.get(&asked.name).and_then(|told| told["type"].as_str());
         let field = format!("{}.{}", want.name, asked.name);
         match was {
-            Some(was) if was != *now && (is_secret(was) || is_secret(now)) => faults.push(format!(
+            Some(was) if was != now && (is_secret(was) || is_secret(now)) => faults.push(format!(
                 "{field} was {was} and is to be {now}: what it holds can't become that. Call the new one something else; the column of before goes with --allow-destructive"
             )),
             // It was kept, or hidden, by a release that didn't note what it holds.
-            None if types.is_some() && held.kind == "text" && asked.kind == "text" && !is_secret(now) => faults.push(format!(
+            None if described.is_whole && held.kind == "text" && asked.kind == "text" && !is_secret(now) => faults.push(format!(
                 "{field} is there, and it isn't known whether it holds passwords: call the new one something else, or rename the column by hand"
             )),
             Some(_) | None => {}
@@ -390,28 +439,19 @@ fn retype(want: &Wanted, asked: &Asked, held: &Held) -> Step {
     let words = format!("{}.{} from {} to {kind}: values that don't fit stop it", want.name, asked.name, held.kind);
     let read = as_text(&column, &held.kind, kind);
     let sql = format!("alter table public.{table} alter column {column} type {kind} using {read}::{kind}");
+    let shown = format!("select id::text as id, {column}::text as value from public.{table}");
+    let (back, old) = (format!("({read}::{kind})::text"), &held.kind);
+    let [fits, comes_back] = [(&read, kind), (&back, old)].map(|(read, kind)| format!("rowhouse.fits({read}, {})", text(kind)));
+    let altered = format!(
+        "{shown}
+where {column} is not null and case when not {fits} then false when {comes_back} then {back}::{old} is distinct from {column} else true end"
+    );
     let demand = Demand {
-        field: format!("{}.{}", want.name, asked.name),
         words: format!("is to be {kind}, but these don't fit"),
         remedy: "Change them first",
-        misfits: format!(
-            "select id::text as id, {column}::text as value from public.{table} where not rowhouse.fits({read}, {})",
-            text(kind)
-        ),
-        altered: (held.kind != "jsonb" && kind != "jsonb").then(|| {
-            let (back, old) = (format!("({read}::{kind})::text"), &held.kind);
-            format!(
-                "select id::text as id, {column}::text as value
-from public.{table}
-where {column} is not null and case
-  when not rowhouse.fits({read}, {}) then false
-  when rowhouse.fits({back}, {}) then {back}::{old} is distinct from {column}
-  else true
-end",
-                text(kind),
-                text(old)
-            )
-        }),
+        misfits: format!("{shown} where not {fits}"),
+        altered: (held.kind != "jsonb" && kind != "jsonb").then_some(altered),
+        ..Demand::free(&want.name, Some(&asked.name))
     };
     Step { risk: Risk::Rewrites(words), is_borne: false, demand: Some(demand), ..additive(sql) }
 }
@@ -439,32 +479,22 @@ fn quietly(want: &Wanted, have: &Table, sql: String) -> Vec<Step> {
     [each("disable"), vec![additive(sql)], each("enable")].concat()
 }
 
-/// The options that are called otherwise now, where the constraint that is there doesn't know them yet.
+/// The options that are called otherwise now, of those that there were when files were applied last.
 fn choices(
     schema: &Schema,
-    want: &Wanted,
-    have: &Table,
-    described: &BTreeMap<String, Json>,
+    (want, have): (&Wanted, &Table),
+    described: &Described,
     phases: &mut Phases,
     faults: &mut Vec<String>,
 ) {
     for renamed in &schema.renamed {
         let Renamed::Choice { entity, column, was, now } = renamed else { continue };
-        if *entity != want.name || !have.columns.contains_key(column) {
+        let options = described.columns.get(column).and_then(|told| told["options"].as_array());
+        let had = |option: &String| options.is_some_and(|options| options.iter().any(|told| told.as_str() == Some(option)));
+        if *entity != want.name || !have.columns.contains_key(column) || !had(was) {
             continue;
         }
-        let is_known = |object: &Object| {
-            object.demand.as_ref().is_some_and(|demand| demand.field == format!("{entity}.{column}"))
-                && have.constraints.contains_key(&object.name)
-        };
-        let had = |option: &String| {
-            let options = described.get(column).and_then(|told| told["options"].as_array());
-            options.is_some_and(|options| options.iter().any(|told| told.as_str() == Some(option)))
-        };
-        if want.constraints.iter().filter(|object| object.sql.starts_with("check")).any(is_known) {
-            continue;
-        }
-        if had(was) && had(now) {
+        if had(now) {
             faults.push(format!(
                 "{entity}.{column}: the option `{was}` is to be called `{now}`, and both were there: give rows another one first, and take `{was}` away"
             ));

@@ -165,10 +165,8 @@ where payload ->> 'entity' = {old}"
         self.catalog.renamed.iter_mut().filter(|past| past.entity == was).for_each(|past| now.clone_into(&mut past.entity));
         self.catalog.entities.remove(was);
         self.catalog.entities.insert(now.to_owned());
-        for known in [&mut self.catalog.described, &mut self.catalog.types] {
-            if let Some(columns) = known.remove(was) {
-                known.insert(now.to_owned(), columns);
-            }
+        if let Some(described) = self.catalog.described.remove(was) {
+            self.catalog.described.insert(now.to_owned(), described);
         }
         let actions = std::mem::take(&mut self.catalog.actions).into_iter();
         self.catalog.actions = actions.map(|(of, name)| (if of == was { now.to_owned() } else { of }, name)).collect();
@@ -196,11 +194,9 @@ where payload ->> 'entity' = {old}"
             }
             let (table, old, new) = (quote(entity), quote(was), quote(now));
             self.steps.push(demanding(format!("alter table public.{table} rename column {old} to {new}")));
-            for known in [&mut self.catalog.described, &mut self.catalog.types] {
-                let columns = known.entry(entity.to_owned()).or_default();
-                if let Some(column) = columns.remove(was) {
-                    columns.insert(now.to_owned(), column);
-                }
+            let columns = &mut self.catalog.described.entry(entity.to_owned()).or_default().columns;
+            if let Some(column) = columns.remove(was) {
+                columns.insert(now.to_owned(), column);
             }
         }
         self.remember("field", entity, was, now);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::query::{Internal, Sql, all, array, done, first, one, values};
 use crate::error::{Error, Result};
 use crate::permission::GRANTED_FUNCTION;
-use crate::schema::diff::Step;
+use crate::schema::diff::{Constraint, Step};
 use crate::schema::quote;
 use crate::schema::rename::Past;
 
@@ -109,7 +109,7 @@ pub struct Misfits {
     /// All of them.
     pub count: i64,
     /// Some, for people: id and value.
-    pub some: Vec<(String, Option<String>)>,
+    pub some: Vec<(Option<String>, Option<String>)>,
 }
 
 /// How many rows that a step can't do with are named.
@@ -123,9 +123,9 @@ from ({query}) t
 order by value, id
 limit {NAMED}"
     );
-    let rows = all(|row| Ok((row.column(0)?, row.optional(1)?, row.column::<i64>(2)?)));
+    let rows = all(|row| Ok((row.optional(0)?, row.optional(1)?, row.column::<i64>(2)?)));
     Internal::new(text, vec![], move |found| {
-        let found: Vec<(String, Option<String>, i64)> = rows(found)?;
+        let found: Vec<(Option<String>, Option<String>, i64)> = rows(found)?;
         let count = found.first().map_or(0, |(.., count)| *count);
         Ok(Misfits { count, some: found.into_iter().map(|(id, value, _)| (id, value)).collect() })
     })
@@ -166,23 +166,27 @@ where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')";
 pub struct Object {
     pub table: String,
     pub name: String,
-    pub is_constraint: bool,
-    /// Whether rows of another table can't go because of it.
-    pub blocks: bool,
+    /// Which constraint; none: an index.
+    pub constraint: Option<Constraint>,
 }
 
 /// The indexes and constraints of all tables.
 pub fn objects() -> Internal<Vec<Object>> {
-    let text = "select c.relname::text, i.relname::text, false, false
+    let text = "select c.relname::text, i.relname::text, null
 from pg_index x join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid
 where not x.indisprimary and c.relnamespace = 'public'::regnamespace
 union all
-select c.relname::text, k.conname::text, true, k.contype = 'f' and k.confdeltype in ('r', 'a')
+select c.relname::text, k.conname::text,
+  case when k.contype = 'c' then 'check' when k.confdeltype in ('r', 'a') then 'blocks' else 'link' end
 from pg_constraint k join pg_class c on c.oid = k.conrelid
 where c.relnamespace = 'public'::regnamespace and k.contype in ('f', 'c')";
     let object = all(|row| {
-        let (table, name, is_constraint) = (row.column(0)?, row.column(1)?, row.column(2)?);
-        Ok(Object { table, name, is_constraint, blocks: row.column(3)? })
+        let constraint = row.optional::<&str>(2)?.map(|kind| match kind {
+            "check" => Constraint::Check,
+            "blocks" => Constraint::Blocks,
+            _ => Constraint::Link,
+        });
+        Ok(Object { table: row.column(0)?, name: row.column(1)?, constraint })
     });
     Internal::new(text, vec![], object)
 }
@@ -216,8 +220,8 @@ pub struct World {
     pub name: String,
     /// What is told of its columns.
     pub columns: Option<Json>,
-    /// Its columns, also hidden and kept ones, and the words of their types.
-    pub types: Option<BTreeMap<String, Json>>,
+    /// The same, also of hidden and kept ones, by name; none: an older release made the row.
+    pub whole: Option<BTreeMap<String, Json>>,
 }
 
 /// The entities that have a row.
@@ -225,8 +229,8 @@ pub fn entities() -> Internal<Vec<World>> {
     fn read<T: serde::de::DeserializeOwned>(text: Option<&str>) -> Result<Option<T>> {
         text.map(serde_json::from_str).transpose().map_err(Error::internal)
     }
-    let world = all(|row| Ok(World { name: row.column(0)?, columns: read(row.optional(1)?)?, types: read(row.optional(2)?)? }));
-    Internal::new("select name, columns::text, (applied -> 'types')::text from world", vec![], world)
+    let world = all(|row| Ok(World { name: row.column(0)?, columns: read(row.optional(1)?)?, whole: read(row.optional(2)?)? }));
+    Internal::new("select name, columns::text, (applied -> 'columns')::text from world", vec![], world)
 }
 
 /// What was renamed when files were applied.

@@ -14,20 +14,20 @@ pub(super) fn explain(schema: &Schema, entity: &Entity, sets: &[(&Column, Option
     match error {
         Error::Conflict(faults) if faults.iter().any(|fault| fault.code == "taken") => {
             let object = faults.first().map(|fault| fault.detail.as_str()).unwrap_or_default();
-            Error::Conflict(taken(fields_of(schema, entity, object).as_slice(), object, at))
+            let fields = fields_of(schema, entity, object);
+            Error::Conflict(taken(&fields.iter().map(String::as_str).collect::<Vec<_>>(), object, at))
         }
         Error::Internal(cause) => {
             let Some(unfit) = cause.unfit() else { return Error::Internal(cause) };
             tracing::warn!(entity = entity.name, words = unfit.words, "PostgreSQL didn't take a value");
-            let own = entity.fields().find(|field| *field == unfit.object);
-            let named = own.or_else(|| fields_of(schema, entity, &unfit.object).first().copied());
+            let own = entity.fields().find(|field| *field == unfit.object).map(str::to_owned);
+            let named = own.or_else(|| fields_of(schema, entity, &unfit.object).into_iter().next());
             let is_ordered = |column: &Column| entity.default_order.iter().any(|(at, _)| entity.columns[*at].name == column.name);
             let is_indexed = |column: &Column| column.unique != Unique::No || column.index || is_ordered(column);
             let indexed = sets.iter().filter(|(column, _)| unfit.why == Why::TooLong && is_indexed(column));
-            let longest =
-                indexed.max_by_key(|(_, value)| value.as_ref().map(String::len)).map(|(column, _)| column.name.as_str());
+            let longest = indexed.max_by_key(|(_, value)| value.as_ref().map(String::len)).map(|(column, _)| column.name.clone());
             let fault = match named.or(longest) {
-                Some(field) => Fault::new("invalid", format!("`{field}` {}.", unfit.why.words())).at(at(field)),
+                Some(field) => Fault::new("invalid", format!("`{field}` {}.", unfit.why.words())).at(at(&field)),
                 None => Fault::new("invalid", format!("A value of this {} {}.", entity.name, unfit.why.words())).at("/data"),
             };
             Error::Invalid(vec![fault])

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{Demand, ROW, STAMP};
 use crate::permission::Right;
-use crate::schema::kind::{Bounds, Kind};
+use crate::schema::kind::{Bounds, Kind, Wire};
 use crate::schema::{
     Column, Counted, Entity, Happening, Link, Listener, OnDelete, Relation, Schema, Together, Unique, object_name, quote, text,
 };
@@ -28,13 +28,15 @@ pub(super) struct Asked {
     pub is_required: bool,
     /// What a row holds that says nothing of it.
     pub default: Option<String>,
-    /// The type's word and the default, as files say; of the system's own columns nothing.
-    pub told: Option<(&'static str, Option<Json>)>,
+    /// As files describe it; of the system's own columns nothing.
+    pub told: Option<Json>,
 }
 
 /// An index or a constraint.
 pub(super) struct Object {
     pub name: String,
+    /// The columns and relations that it speaks of.
+    pub fields: Vec<String>,
     /// The statement of an index, the definition of a constraint.
     pub sql: String,
     pub demand: Option<Demand>,
@@ -96,7 +98,7 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
         let default = column.default.as_ref().map(|json| literal(&column.kind, json));
         own.columns.push(Asked {
             default,
-            told: Some((column.kind.word(), column.default.clone())),
+            told: Some(column.describe()),
             ..Asked::of(&column.name, &column.kind.sql(), column.required)
         });
         let name = quote(&column.name);
@@ -106,21 +108,19 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
             Unique::PerOwner => unique(&mut own, entity, &["owner", &column.name], ""),
             Unique::No if column.index => {
                 let spelled = if column.kind == Kind::Name { &name } else { &spelled };
-                index(&mut own, entity, &column.name, "idx", &format!("({spelled}, \"id\")"));
+                index(&mut own, entity, &column.name, "idx", (&[&column.name], &format!("({spelled}, \"id\")")));
             }
             Unique::No => {}
         }
         if let Kind::Enum { options } = &column.kind {
             let options = options.iter().map(|o| text(o)).collect::<Vec<_>>().join(", ");
             let demand = Demand {
-                field: format!("{}.{}", entity.name, column.name),
                 words: "has options that these are none of".to_owned(),
                 remedy: "Give them one of the options first, or say `{ name: …, was: … }` of one that is called otherwise now",
-                misfits: format!(
-                    "select id::text as id, {name} as value from {} where {name} not in ({options})",
-                    entity.table()
-                ),
-                altered: None,
+                ..Demand::of(
+                    &format!("{}.{}", entity.name, column.name),
+                    format!("select id::text as id, {name} as value from {} where {name} not in ({options})", entity.table()),
+                )
             };
             constraint(&mut own, entity, &column.name, &format!("check ({name} in ({options}))"), demand);
         }
@@ -135,19 +135,20 @@ fn tables(schema: &Schema, entity: &Entity) -> Vec<Wanted> {
         match &relation.link {
             Link::One { column } if relation.name != "owner" => {
                 own.columns.push(Asked::of(column, "uuid", relation.required));
-                index(&mut own, entity, column, "idx", &format!("({})", quote(column)));
+                index(&mut own, entity, column, "idx", (&[column], &format!("({})", quote(column))));
                 let key = foreign_key(schema, relation, column);
                 let (name, target) = (quote(column), schema.target(relation).table());
                 let demand = Demand {
-                    field: format!("{}.{}", entity.name, relation.name),
                     words: format!("leads to {}, but these lead to no row of it", schema.target(relation).name),
                     remedy: "Give them another one, or none, first",
-                    misfits: format!(
-                        "select t.id::text as id, t.{name}::text as value from {} t
+                    ..Demand::of(
+                        &format!("{}.{}", entity.name, relation.name),
+                        format!(
+                            "select t.id::text as id, t.{name}::text as value from {} t
 where t.{name} is not null and not exists (select from {target} o where o.id = t.{name})",
-                        entity.table()
-                    ),
-                    altered: None,
+                            entity.table()
+                        ),
+                    )
                 };
                 constraint(&mut own, entity, column, &key, demand);
             }
@@ -165,14 +166,15 @@ fn lists(own: &mut Wanted, entity: &Entity) {
         let key = |name: &str| entity.column(name).map_or_else(|| quote(name), |column| column.ordered(&quote(name)));
         let keys = order.iter().map(|(name, descends)| format!("{}{}", key(name), if *descends { " desc" } else { "" }));
         let keys = keys.collect::<Vec<_>>().join(", ");
-        index(own, entity, "order", "idx", &format!("({keys})"));
+        let fields: Vec<&str> = order.iter().map(|(name, _)| *name).filter(|name| *name != "id").collect();
+        index(own, entity, "order", "idx", (&fields, &format!("({keys})")));
         if at == 0 {
             let guest = format!("({keys}) where permission & {} <> 0", Right::Read.bit());
-            index(own, entity, "guest", "idx", &guest);
+            index(own, entity, "guest", "idx", (&fields, &guest));
         }
     }
-    index(own, entity, "owner", "idx", "(\"owner\")");
-    index(own, entity, "groups", "gin", "using gin (\"groups\") with (fastupdate = off)");
+    index(own, entity, "owner", "idx", (&["owner"], "(\"owner\")"));
+    index(own, entity, "groups", "gin", (&["usergroups"], "using gin (\"groups\") with (fastupdate = off)"));
 }
 
 /// The triggers that note what happens to an entity's rows, for its history and for listeners.
@@ -265,24 +267,60 @@ fn pairs(schema: &Schema, entity: &Entity, relation: &Relation, table: &str) -> 
     };
     for (column, other) in [("source", entity), ("target", schema.target(relation))] {
         let key = format!("foreign key (\"{column}\") references {} (id) on delete cascade", other.table());
-        wanted.constraints.push(Object { name: object_name(table, column, "fk", &key), sql: key, demand: None });
+        let demand = Demand {
+            words: format!("leads to {}, but these lead to no row of it", other.name),
+            remedy: "Take the links away first",
+            ..Demand::of(
+                &format!("{}.{}", entity.name, relation.name),
+                format!(
+                    "select t.source::text as id, t.{column}::text as value from public.{} t
+where not exists (select from {} o where o.id = t.{column})",
+                    quote(table),
+                    other.table()
+                ),
+            )
+        };
+        let name = object_name(table, column, "fk", &key);
+        wanted.constraints.push(Object { name, fields: vec![relation.name.clone()], sql: key, demand: Some(demand) });
     }
     // With both, what a row is linked to is read from the index alone, in order: every proof reads somebody's groups so.
     let definition = "(\"target\", \"source\")";
     let name = object_name(table, "target", "idx", definition);
     let sql = format!("create index {} on public.{} {definition}", quote(&name), quote(table));
-    wanted.indexes.push(Object { name, sql, demand: None });
+    wanted.indexes.push(Object { name, fields: vec![relation.name.clone()], sql, demand: None });
     wanted
 }
 
-fn index(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, definition: &str) {
+/// An index of an entity's table: of which fields, and how it is defined.
+fn index(wanted: &mut Wanted, entity: &Entity, part: &str, kind: &str, (fields, definition): (&[&str], &str)) {
     let name = object_name(&entity.name, part, kind, definition);
     let on = format!(" on {} {definition}", entity.table());
     if wanted.indexes.iter().any(|known| known.sql.ends_with(&on)) {
         return; // one is enough, whoever asked for it
     }
     let sql = format!("create index {}{on}", quote(&name));
-    wanted.indexes.push(Object { name, sql, demand: None });
+    let texts = fields.iter().filter(|field| entity.column(field).is_some_and(|column| column.kind.wire() == Wire::Text));
+    let size = texts.map(|field| format!("pg_column_size({})", quote(field))).collect::<Vec<_>>().join(" + ");
+    let demand = (!size.is_empty()).then(|| Demand {
+        words: "is to have an index, but these are too long for one".to_owned(),
+        remedy: "Make them shorter first",
+        ..Demand::of(
+            &format!("{}.{}", entity.name, fields.join(" and ")),
+            format!(
+                "select id::text as id, {}::text as value from {} where {size} > {INDEXED}",
+                quote(fields[0]),
+                entity.table()
+            ),
+        )
+    });
+    wanted.indexes.push(Object { name, fields: owned(fields), sql, demand });
+}
+
+/// About so many bytes of a row an index takes.
+const INDEXED: usize = 2600;
+
+fn owned(fields: &[&str]) -> Vec<String> {
+    fields.iter().map(|field| (*field).to_owned()).collect()
 }
 
 /// A field as an index compares it.
@@ -305,20 +343,21 @@ fn unique(wanted: &mut Wanted, entity: &Entity, fields: &[&str], counted: &str) 
     let shown = fields.iter().map(|field| format!("{}::text", quote(field))).collect::<Vec<_>>().join(", ");
     let whole = keys.iter().map(|key| format!("{key} is not null")).chain((!counted.is_empty()).then(|| counted.to_owned()));
     let demand = Demand {
-        field: format!("{}.{}", entity.name, fields.join(" and ")),
         words: "is to be unique, but these share a value with another row".to_owned(),
         remedy: "Make them differ first",
-        misfits: format!(
-            "select id, value from (
+        ..Demand::of(
+            &format!("{}.{}", entity.name, fields.join(" and ")),
+            format!(
+                "select id, value from (
   select id::text as id, concat_ws(' · ', {shown}) as value, count(*) over (partition by {all}) as times
   from {} where {}
 ) t where times > 1",
-            entity.table(),
-            whole.collect::<Vec<_>>().join(" and "),
-        ),
-        altered: None,
+                entity.table(),
+                whole.collect::<Vec<_>>().join(" and "),
+            ),
+        )
     };
-    wanted.indexes.push(Object { name, sql, demand: Some(demand) });
+    wanted.indexes.push(Object { name, fields: owned(fields), sql, demand: Some(demand) });
 }
 
 /// Which rows count where fields are unique together, as a condition.
@@ -345,7 +384,7 @@ fn counted(entity: &Entity, together: &Together) -> String {
 fn constraint(wanted: &mut Wanted, entity: &Entity, part: &str, definition: &str, demand: Demand) {
     let kind = if definition.starts_with("check") { "check" } else { "fk" };
     let name = object_name(&entity.name, part, kind, definition);
-    wanted.constraints.push(Object { name, sql: definition.to_owned(), demand: Some(demand) });
+    wanted.constraints.push(Object { name, fields: owned(&[part]), sql: definition.to_owned(), demand: Some(demand) });
 }
 
 fn foreign_key(schema: &Schema, relation: &Relation, column: &str) -> String {
@@ -358,16 +397,11 @@ fn foreign_key(schema: &Schema, relation: &Relation, column: &str) -> String {
     format!("foreign key ({}) references {target} (id) on delete {action}", quote(column))
 }
 
-/// The fields that a unique index or a foreign key of ours speaks of, by the object's name; none: it is none of ours.
-pub fn fields_of<'e>(schema: &Schema, entity: &'e Entity, object: &str) -> Vec<&'e str> {
+/// The fields that an index or a constraint of ours speaks of, by its name; none: it is none of ours.
+pub fn fields_of(schema: &Schema, entity: &Entity, object: &str) -> Vec<String> {
     let wanted = tables(schema, entity);
-    let Some(own) = wanted.first() else { return vec![] };
-    let found = own.indexes.iter().chain(&own.constraints).find(|known| known.name == object);
-    // Which rows count is no field of it.
-    let definition = found.map(|known| known.sql.split(" where ").next().unwrap_or_default()).unwrap_or_default();
-    let definition = definition.split_once('(').map(|(_, fields)| fields).unwrap_or_default();
-    let fields = entity.columns.iter().map(|c| c.name.as_str()).chain(entity.relations.iter().map(|r| r.name.as_str()));
-    fields.filter(|field| definition.contains(&quote(field))).collect()
+    let objects = wanted.first().into_iter().flat_map(|own| own.indexes.iter().chain(&own.constraints));
+    objects.filter(|known| known.name == object).flat_map(|known| known.fields.clone()).collect()
 }
 
 /// A file's value, as it would be stored.
