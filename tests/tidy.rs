@@ -60,7 +60,8 @@ fn only_the_store_knows_the_driver_and_only_http_knows_warp() {
 fn a_transaction_is_committed_in_few_places() {
     // Those of the store, beside its own: what is done at the terminal, past all permissions.
     let terminal = ["src/start.rs", "src/store/migrate.rs", "src/store/regrant.rs"];
-    let places = ["src/access/write.rs", "src/account/token.rs", "src/store/mod.rs"].into_iter().chain(terminal);
+    let places =
+        ["src/access/write.rs", "src/account/token.rs", "src/store/scope.rs", "src/store/mod.rs"].into_iter().chain(terminal);
     for path in files(Path::new("src")).iter().filter(|path| code(path).contains(".commit()")) {
         assert!(places.clone().any(|place| path == Path::new(place)), "{} commits", path.display());
     }

@@ -4,195 +4,17 @@
 //! Pure: the store reads the catalog and runs the steps. Indexes and constraints are compared by name alone, because
 //! [`object_name`] gives every definition a name of its own.
 
+mod step;
+mod trigger;
 mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value as Json;
-
-use super::rename::{self, Others, Past, Renaming};
+use super::catalog::{Catalog, Constraint, Described, Held, Table};
+use super::rename::{self, Others, Renaming};
 use super::{Listener, Renamed, Schema, quote, text};
+pub use step::{Demand, Risk, Step};
+pub(super) use step::{additive, demanding};
 pub use wanted::fields_of;
 use wanted::{Asked, Object, Wanted};
-
-/// What PostgreSQL has.
-#[derive(Debug, Default)]
-pub struct Catalog {
-    /// Table → what it has.
-    pub tables: BTreeMap<String, Table>,
-    /// Views, sequences and whatever else has a table's name.
-    pub others: BTreeSet<String>,
-    /// The entities that have a row in `world`: only their tables may ever be dropped.
-    pub entities: BTreeSet<String>,
-    /// Entity → what its file said of its columns when it was applied last.
-    pub described: BTreeMap<String, Described>,
-    /// Actions that have a row: entity and name.
-    pub actions: BTreeSet<(String, String)>,
-    /// Names of declared groups.
-    pub groups: BTreeSet<String>,
-    /// Languages that texts are sorted by.
-    pub languages: BTreeSet<String>,
-    /// What was renamed when files were applied.
-    pub renamed: Vec<Past>,
-}
-
-/// A table of the catalog.
-#[derive(Debug, Default)]
-pub struct Table {
-    /// By name.
-    pub columns: BTreeMap<String, Held>,
-    /// Names of its indexes.
-    pub indexes: BTreeSet<String>,
-    /// By name.
-    pub constraints: BTreeMap<String, Constraint>,
-    /// Names of its triggers.
-    pub triggers: BTreeSet<String>,
-}
-
-/// A constraint of the catalog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Constraint {
-    /// A condition.
-    Check,
-    /// A foreign key; rows that it leads to go, and take theirs along or leave them.
-    Link,
-    /// A foreign key by which rows that it leads to can't go.
-    Blocks,
-}
-
-/// What is known of an entity's columns.
-#[derive(Debug, Default)]
-pub struct Described {
-    /// By name, as [`Column::describe`](super::Column::describe) has it.
-    pub columns: BTreeMap<String, Json>,
-    /// Whether hidden columns are in it, and those that are gone from the files and kept.
-    pub is_whole: bool,
-}
-
-/// A column of the catalog.
-#[derive(Debug, Clone)]
-pub struct Held {
-    /// As `format_type` spells it.
-    pub kind: String,
-    /// Whether it is `not null`.
-    pub is_required: bool,
-    /// Whether the database fills it.
-    pub has_default: bool,
-}
-
-impl Table {
-    /// Whether it is one of ours: an entity's, or one of pairs. Nobody else's has all these columns.
-    pub fn is_ours(&self) -> bool {
-        let has = |name: &str, kind: &str| self.columns.get(name).is_some_and(|column| column.kind == kind);
-        let is_entity = ROW.iter().all(|(name, kind, _)| has(name, kind));
-        is_entity || has("source", "uuid") && has("target", "uuid") && has("created_at", STAMP)
-    }
-}
-
-const STAMP: &str = "timestamp with time zone";
-
-/// The columns that every row has: name, type, and whether it is required.
-const ROW: [(&str, &str, bool); 8] = [
-    ("id", "uuid", true),
-    ("owner", "uuid", false),
-    ("permission", "integer", true),
-    ("groups", "uuid[]", true),
-    ("group_bits", "integer[]", false),
-    ("version", "bigint", true),
-    ("created_at", STAMP, true),
-    ("updated_at", STAMP, true),
-];
-
-/// What a step may cost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Risk {
-    /// Nothing is lost.
-    Additive,
-    /// This is lost. What would be lost may stay, unused, until it is allowed.
-    Loses(String),
-    /// Values are rewritten and some may not fit; nothing works until it is allowed.
-    Rewrites(String),
-}
-
-/// What a step asks of what is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Demand {
-    /// `<entity>.<field>`.
-    pub field: String,
-    /// What is asked, and of whom: "is to be unique, but these share a value with others".
-    pub words: String,
-    /// What helps.
-    pub remedy: &'static str,
-    /// The rows that don't meet it: a query with the columns `id` and `value`.
-    misfits: String,
-    /// Of a change of type: the rows that meet it, and whose value is another one afterwards.
-    altered: Option<String>,
-    /// What isn't ours and depends on what is changed or dropped: a query with the columns `id`, null, and `value`.
-    dependents: Option<String>,
-}
-
-impl Demand {
-    /// One of rows, whose words are still to be said.
-    fn of(field: &str, misfits: String) -> Demand {
-        Demand { field: field.to_owned(), words: String::new(), remedy: "", misfits, altered: None, dependents: None }
-    }
-
-    /// That nothing which isn't ours depends on a table, or on a column of it.
-    fn free(table: &str, column: Option<&str>) -> Demand {
-        let field = column.map_or(table.to_owned(), |column| format!("{table}.{column}"));
-        let part = column.map_or(String::new(), |column| {
-            let attribute = format!("attrelid = d.refobjid and attname = {}", text(column));
-            format!(" and d.refobjsubid = (select attnum from pg_attribute where {attribute})")
-        });
-        let dependents = format!(
-            "select distinct null::text as id, coalesce(r.ev_class::regclass::text, pg_describe_object(d.classid, d.objid, 0)) as value
-from pg_depend d
-left join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
-left join pg_constraint c on d.classid = 'pg_constraint'::regclass and c.oid = d.objid and strpos(c.conname, '.fk.') > 0
-where d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass({}) and d.deptype = 'n' and c.oid is null{part}",
-            text(&format!("public.{}", quote(table)))
-        );
-        Demand {
-            dependents: Some(dependents),
-            ..Demand::of(&field, "select null::text as id, null::text as value where false".to_owned())
-        }
-    }
-
-    /// The rows that don't meet it: a query with the columns `id` and `value`.
-    pub fn misfits(&self) -> &str {
-        &self.misfits
-    }
-
-    /// The rows whose value is another one afterwards, as [`Demand::misfits`].
-    pub fn altered(&self) -> Option<&str> {
-        self.altered.as_deref()
-    }
-
-    /// What isn't ours and depends on it: a query with the columns `id`, null, and `value`.
-    pub fn dependents(&self) -> Option<&str> {
-        self.dependents.as_deref()
-    }
-}
-
-/// One step from what is there to what is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// The statement. Nobody else makes one: a step is run as it is.
-    sql: String,
-    /// What it may cost.
-    pub risk: Risk,
-    /// Whether nodes that run with the files before go on: what they serve is still there, and what they write is still taken.
-    pub is_borne: bool,
-    /// What it asks of rows.
-    pub demand: Option<Demand>,
-}
-
-impl Step {
-    /// The statement.
-    pub fn sql(&self) -> &str {
-        &self.sql
-    }
-}
 
 /// From what is there to what is wanted.
 #[derive(Debug, Default)]
@@ -281,15 +103,6 @@ impl Phases {
     fn all(self) -> Vec<Step> {
         [self.stale, self.tables, self.types, self.columns, self.indexes, self.constraints, self.parted, self.lost].concat()
     }
-}
-
-pub(super) fn additive(sql: String) -> Step {
-    Step { sql, risk: Risk::Additive, is_borne: true, demand: None }
-}
-
-/// One after which nodes with the files before don't find what they know, or leave out what must be there.
-pub(super) fn demanding(sql: String) -> Step {
-    Step { is_borne: false, ..additive(sql) }
 }
 
 /// What is there of a table and not wanted any more, of what can be made again.

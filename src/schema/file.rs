@@ -3,17 +3,18 @@
 //! In charge of: the file format, and overlaying a project's files on the embedded ones (`resolve` puts them together). It must
 //! not know the database: whether a table exists is `diff`'s business.
 
+mod column;
 mod resolve;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::kind::Kind;
 use super::machine::{self, Machine};
-use super::words::{bounds, choice, classes, grants, group_name, kind, member_name, permission, spelled_out, was};
-use super::{Column, Counted, Grant, OnDelete, Reading, Renamed, Schema, Together, Unique, Write};
+use super::words::{grants, group_name, member_name, permission, was};
+use super::{Column, Counted, Grant, OnDelete, Renamed, Schema, Together};
 use crate::permission::Permission;
 use crate::yaml::{self, Complaint, Mark, Reader, Tree, Value};
+use column::{names_before, read_column};
 
 /// A file: its name relative to the project, and its text.
 #[derive(Debug, Clone)]
@@ -49,29 +50,6 @@ const ENTITY_KEYS: &[&str] = &[
     "relations",
     "unique",
     "extends",
-    "was",
-];
-const COLUMN_KEYS: &[&str] = &[
-    "type",
-    "label",
-    "required",
-    "unique",
-    "index",
-    "default",
-    "min",
-    "max",
-    "length",
-    "pattern",
-    "hidden",
-    "read_only",
-    "options",
-    "precision",
-    "scale",
-    "clean",
-    "read",
-    "write",
-    "language",
-    "accents",
     "was",
 ];
 const RELATION_KEYS: &[&str] = &["belongs_to", "many_to_many", "inverse", "required", "default", "on_delete", "read_only", "was"];
@@ -317,33 +295,6 @@ fn read_entity(reader: &mut Reader, entity: &str, tree: &Tree) -> Draft {
     draft
 }
 
-/// What a field, and the options of an enum, were called before.
-fn names_before(reader: &mut Reader, entity: &str, field: &str, tree: &Tree) -> Vec<Renamed> {
-    let Value::Map(entries) = &tree.value else { return vec![] };
-    let mut found = vec![];
-    for (key, value) in entries {
-        match key.name.as_str() {
-            "was" => {
-                let was = was(reader, value, field);
-                if let Some(taken) = was.as_deref().filter(|was| RESERVED_FIELDS.contains(was) || LOADED.contains(was)) {
-                    reader.complain(value.mark, format!("`{taken}` is every row's, and stays what it is"));
-                    continue;
-                }
-                found.extend(was.map(|was| Renamed::Field { entity: entity.to_owned(), was, now: field.to_owned() }));
-            }
-            "options" => {
-                let quiet = &mut Reader::new(reader.file()); // what is wrong with them was said already
-                for (now, was) in reader.list(value).iter().map(|option| choice(quiet, option)) {
-                    let renamed = |was| Renamed::Choice { entity: entity.to_owned(), column: field.to_owned(), was, now };
-                    found.extend(was.map(renamed));
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
 /// Reads fields that are unique together: a list of names, or `{fields, where}`.
 fn read_together(reader: &mut Reader, tree: &Tree) -> Together {
     let mut together = Together { fields: vec![], counted: vec![] };
@@ -394,81 +345,6 @@ fn field_name(reader: &mut Reader, mark: Mark, name: &str) {
     } else if let Err(words) = member_name(name) {
         reader.complain(mark, words);
     }
-}
-
-fn read_column(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Column {
-    let entries = reader.keys(tree, COLUMN_KEYS);
-    let kind = kind(reader, mark, entries).unwrap_or(Kind::Text);
-    let mut column = Column {
-        name: name.to_owned(),
-        label: spelled_out(name),
-        bounds: bounds(reader, &kind, entries),
-        kind,
-        required: false,
-        unique: Unique::No,
-        index: false,
-        default: None,
-        hidden: false,
-        write: Write::Anyone,
-        reading: Reading::default(),
-        readers: None,
-        writers: None,
-    };
-    for (key, value) in entries {
-        match key.name.as_str() {
-            "label" => column.label = reader.text(value).to_owned(),
-            "required" => column.required = reader.bool(value),
-            "index" => column.index = reader.bool(value),
-            "read" => column.readers = Some(classes(reader, value)),
-            "write" => column.writers = Some(classes(reader, value)),
-            "language" => column.reading.language = language(reader, value),
-            "accents" => column.reading.ignores_accents = !reader.bool(value),
-            "hidden" => column.hidden = reader.bool(value),
-            "unique" if matches!(&value.value, Value::Text(t) if t == "owner") => column.unique = Unique::PerOwner,
-            "unique" => column.unique = if reader.bool(value) { Unique::Everywhere } else { Unique::No },
-            "read_only" if matches!(&value.value, Value::Text(t) if t == "after_create") => column.write = Write::OnCreate,
-            "read_only" => column.write = if reader.bool(value) { Write::System } else { Write::Anyone },
-            "default" => {
-                let json = value.to_json();
-                if let Err(words) = column.kind.check(&column.bounds, &json) {
-                    reader.complain(value.mark, format!("this default {words}"));
-                }
-                column.default = Some(json);
-            }
-            _ => {}
-        }
-    }
-    if column.kind.is_secret() && (column.unique != Unique::No || column.index) {
-        reader.complain(mark, format!("a column of type {} can't be unique or indexed", column.kind.word()));
-    }
-    if column.kind.is_secret() && column.default.is_some() {
-        reader.complain(mark, format!("a column of type {} has no default: it would be everybody's secret", column.kind.word()));
-    }
-    if column.kind.is_secret() && column.readers.is_some() {
-        reader.complain(mark, format!("a column of type {} is served to nobody", column.kind.word()));
-    }
-    if column.reading != Reading::default() && !column.kind.is_text() {
-        reader.complain(mark, format!("`language` and `accents` mean nothing for type {}", column.kind.word()));
-    }
-    if column.kind == Kind::Json && (column.unique != Unique::No || column.index) {
-        reader.complain(mark, "a column of type json can't be unique or indexed");
-    }
-    column
-}
-
-/// Reads a language: a BCP 47 tag.
-fn language(reader: &mut Reader, tree: &Tree) -> Option<String> {
-    let tag = reader.text(tree);
-    let mut parts = tag.split('-');
-    let is_part = |part: &str, range: std::ops::RangeInclusive<usize>| {
-        range.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    let is_language = parts.next().is_some_and(|first| is_part(first, 2..=3) && first.bytes().all(|b| b.is_ascii_lowercase()));
-    if is_language && parts.all(|part| is_part(part, 1..=8)) && tag.len() <= 35 {
-        return Some(tag.to_owned());
-    }
-    reader.complain(tree.mark, "a language is written like de, de-AT or sr-Latn");
-    None
 }
 
 fn read_relation(reader: &mut Reader, name: &str, mark: Mark, tree: &Tree) -> Option<DraftRelation> {

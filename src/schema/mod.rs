@@ -3,12 +3,15 @@
 //! In charge of: the [`Schema`] that everything else asks. Reading and checking files is [`file`], column types are
 //! [`kind`], states are [`machine`], what dashboards are told of it is [`describe`], the way from a catalog to a schema is [`diff`]. It must not know requests, callers or connections.
 
+pub mod catalog;
+mod column;
 pub mod describe;
 pub mod diff;
 pub mod facts;
 pub mod file;
 pub mod kind;
 pub mod machine;
+mod name;
 pub mod rename;
 pub mod words;
 
@@ -17,10 +20,12 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::permission::{Class, Permission, Right, Subject};
+use crate::permission::{Permission, Right, Subject};
 use crate::yaml::Complaint;
-use kind::{Bounds, Kind};
+pub use column::{Column, Reading, Unique, Write};
+use kind::Kind;
 use machine::Machine;
+pub use name::{object_name, quote, table_name, text};
 
 /// The group `administrators`: matched by id, never by name.
 pub const ADMINISTRATORS: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
@@ -178,58 +183,6 @@ pub struct Grant {
     pub permission: Option<Permission>,
     /// What the group was called before.
     pub was: Option<String>,
-}
-
-/// A column of an entity.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)] // the keys of a schema file
-pub struct Column {
-    pub name: String,
-    pub label: String,
-    pub kind: Kind,
-    pub bounds: Bounds,
-    pub required: bool,
-    pub unique: Unique,
-    pub index: bool,
-    pub default: Option<Json>,
-    pub hidden: bool,
-    pub write: Write,
-    pub reading: Reading,
-    /// Who is served it, of those who may read the row; none: all of them.
-    pub readers: Option<Vec<Class>>,
-    /// Who may set it, of those who may change the row; none: all of them.
-    pub writers: Option<Vec<Class>>,
-}
-
-/// How people sort and search the values of a text column.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// In the order of this language (a BCP 47 tag); none: of the characters' numbers.
-    pub language: Option<String>,
-    /// Whether letters are told apart by their accents no more, nor by their case where they are sorted.
-    pub ignores_accents: bool,
-}
-
-/// Among whom a column's values are unique.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Unique {
-    No,
-    Everywhere,
-    PerOwner,
-}
-
-/// Who sets a column, beyond the rights that the row asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Write {
-    /// Whoever may change the row.
-    Anyone,
-    /// Whoever creates the row; afterwards actions, and administrators (but for passwords).
-    OnCreate,
-    /// The row's owner and administrators (`permission`).
-    Owner,
-    /// Actions and the system.
-    System,
 }
 
 /// A relation of an entity to another.
@@ -453,53 +406,6 @@ fn forwards<'a>(keys: &[(&'a str, bool)]) -> Vec<(&'a str, bool)> {
     keys.iter().map(|(name, descends)| (*name, *descends != turns)).collect()
 }
 
-impl Column {
-    /// Whether it must have a value. (A secret that is required may still be taken away: null means no password.)
-    pub fn refuses_null(&self) -> bool {
-        self.required && !self.kind.is_secret() || self.write == Write::Owner
-    }
-
-    /// An expression of its type as its values are sorted and compared: the options of an enum in their order, a text as its
-    /// language has it.
-    pub fn ordered(&self, expression: &str) -> String {
-        if let Kind::Enum { options } = &self.kind {
-            let places: String =
-                options.iter().zip(1..).map(|(option, at)| format!(" when {} then {at}", text(option))).collect();
-            return format!("(case {expression}{places} end)");
-        }
-        let spelled = if self.reading.ignores_accents { self.searched(expression) } else { expression.to_owned() };
-        self.collated(spelled)
-    }
-
-    /// An expression of its type as it is searched without regard to case.
-    pub fn searched(&self, expression: &str) -> String {
-        match self.reading.ignores_accents {
-            true => {
-                let letters = format!("regexp_replace(normalize({expression}, nfkd), '[\\u0300-\\u036f]', '', 'g')");
-                format!("lower({})", self.collated(letters))
-            }
-            false => format!("lower({})", self.collated(expression.to_owned())),
-        }
-    }
-
-    fn collated(&self, expression: String) -> String {
-        match &self.reading.language {
-            Some(language) => format!("({expression} collate rowhouse.{})", quote(language)),
-            None => expression,
-        }
-    }
-
-    /// Whether guests are never served it, and others only of some rows.
-    pub fn is_limited(&self) -> bool {
-        self.readers.as_ref().is_some_and(|classes| !classes.contains(&Class::Guest))
-    }
-
-    /// Whether clients are ever served it. What isn't served doesn't exist for them.
-    pub fn is_served(&self) -> bool {
-        !self.hidden && !self.kind.is_secret()
-    }
-}
-
 impl Relation {
     /// Whether it leads to many rows.
     pub fn is_many(&self) -> bool {
@@ -510,45 +416,4 @@ impl Relation {
     pub fn foreign_key(&self) -> Option<&str> {
         if let Link::One { column } = &self.link { Some(column) } else { None }
     }
-}
-
-/// A text as SQL wants it.
-pub fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
-}
-
-/// An identifier as SQL wants it.
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Longest name that PostgreSQL keeps, in bytes; what is longer is cut.
-const NAME: usize = 63;
-
-/// The table of a relation of many to many.
-pub fn table_name(entity: &str, relation: &str) -> String {
-    let plain = format!("{entity}.{relation}");
-    if plain.len() <= NAME { plain } else { hashed(plain.clone(), "links", &plain) }
-}
-
-/// A name for an index or constraint: readable, at most 63 bytes, and different for every definition, so that the
-/// catalog's names alone tell what is there.
-pub fn object_name(entity: &str, part: &str, kind: &str, definition: &str) -> String {
-    let head = format!("{entity}.{part}");
-    // What is cut doesn't tell whose it is any more.
-    let is_whole = head.len() + kind.len() + HASH + 2 <= NAME;
-    let told = if is_whole { definition.to_owned() } else { format!("{head}\0{definition}") };
-    hashed(head, kind, &told)
-}
-
-/// How many letters of a digest stand in a name.
-const HASH: usize = 8;
-
-fn hashed(mut head: String, kind: &str, told: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, told.as_bytes());
-    let hash: String = digest.as_ref()[..HASH / 2].iter().map(|b| format!("{b:02x}")).collect();
-    while head.len() + kind.len() + hash.len() + 2 > NAME {
-        head.pop();
-    }
-    format!("{head}.{kind}.{hash}")
 }

@@ -3,7 +3,8 @@
 //! In charge of: the steps that rename tables, columns, options, groups and actions, and with them what is kept under their
 //! names: rights, histories, what waits. Pure, like [`diff`](super::diff).
 
-use super::diff::{Catalog, Step, additive, demanding};
+use super::catalog::Catalog;
+use super::diff::{Step, additive, demanding};
 use super::{Link, Renamed, Schema, quote, table_name, text};
 
 /// What is called otherwise, beside what the schema says itself.

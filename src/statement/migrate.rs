@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::query::{Internal, Sql, all, array, done, first, one, values};
 use crate::error::{Error, Result};
 use crate::permission::GRANTED_FUNCTION;
-use crate::schema::diff::{Constraint, Step};
+use crate::schema::catalog::Constraint;
+use crate::schema::diff::Step;
 use crate::schema::quote;
 use crate::schema::rename::Past;
 

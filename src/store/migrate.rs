@@ -10,7 +10,8 @@ use serde_json::Value as Json;
 
 use super::{Scope, Store};
 use crate::error::{Error, Result};
-use crate::schema::diff::{self, Catalog, Demand, Described, Difference, Held, Risk, Step, Table};
+use crate::schema::catalog::{Catalog, Described, Held, Table};
+use crate::schema::diff::{self, Demand, Difference, Risk, Step};
 use crate::schema::facts::Facts;
 use crate::schema::rename::Others;
 use crate::schema::{Listener, Policy, Schema};

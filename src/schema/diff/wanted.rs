@@ -4,12 +4,12 @@
 
 use serde_json::Value as Json;
 
-use super::{Demand, ROW, STAMP};
+use super::step::Demand;
+use super::trigger;
 use crate::permission::Right;
+use crate::schema::catalog::{ROW, STAMP};
 use crate::schema::kind::{Bounds, Kind, Wire};
-use crate::schema::{
-    Column, Counted, Entity, Happening, Link, Listener, OnDelete, Relation, Schema, Together, Unique, object_name, quote, text,
-};
+use crate::schema::{Counted, Entity, Link, Listener, OnDelete, Relation, Schema, Together, Unique, object_name, quote, text};
 
 pub(super) struct Wanted {
     pub name: String,
@@ -45,9 +45,9 @@ pub(super) struct Object {
 /// Everything that a schema wants. `listeners`: the actions that listen to what happens to rows.
 pub(super) fn all(schema: &Schema, listeners: &[Listener]) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = schema.entities().iter().flat_map(|entity| tables(schema, entity)).collect();
-    schema.entities().iter().for_each(|entity| notes(entity, listeners, &mut wanted));
-    stamps(&mut wanted);
-    raises(schema, &mut wanted);
+    schema.entities().iter().for_each(|entity| trigger::notes(entity, listeners, &mut wanted));
+    trigger::stamps(&mut wanted);
+    trigger::raises(schema, &mut wanted);
     wanted
 }
 
@@ -175,83 +175,6 @@ fn lists(own: &mut Wanted, entity: &Entity) {
     }
     index(own, entity, "owner", "idx", (&["owner"], "(\"owner\")"));
     index(own, entity, "groups", "gin", (&["usergroups"], "using gin (\"groups\") with (fastupdate = off)"));
-}
-
-/// The triggers that note what happens to an entity's rows, for its history and for listeners.
-fn notes(entity: &Entity, listeners: &[Listener], wanted: &mut [Wanted]) {
-    let names = |pick: &dyn Fn(&Column) -> bool| {
-        entity.columns.iter().filter(|c| pick(c)).map(|c| c.name.as_str()).collect::<Vec<_>>().join(",")
-    };
-    let of = |is_before: bool| listeners.iter().filter(move |l| l.entity == entity.name && l.is_before == is_before);
-    let after: Vec<_> = of(false).map(|l| format!("{}:{}", l.happening.word(), l.action)).collect();
-    let before: Vec<_> = Happening::ALL.iter().filter(|h| of(true).any(|l| l.happening == **h)).map(|h| h.word()).collect();
-    let history = match (&entity.states, entity.audit) {
-        (_, true) => "*",
-        (Some(machine), false) => machine.column.as_str(),
-        (None, false) => "",
-    };
-    if history.is_empty() && after.is_empty() && before.is_empty() {
-        return;
-    }
-    let secrets = names(&|c| !c.hidden && c.kind.is_secret());
-    let arguments = [&entity.name, &names(&|c| c.hidden), &secrets, history, &after.join(","), &before.join(",")].map(text);
-    let mut note = |table: &str, events: &str, function: String| {
-        let name = object_name(&entity.name, "note", "trigger", &format!("{table} {function}"));
-        let sql = format!(
-            "create trigger {} after {events} on {} for each row execute function {function}",
-            quote(&name),
-            quote(table)
-        );
-        wanted.iter_mut().filter(|w| w.name == table).for_each(|w| w.triggers.push((name.clone(), sql.clone())));
-    };
-    note(&entity.name, "insert or update or delete", format!("rowhouse.note({})", arguments.join(", ")));
-    for relation in entity.relations.iter().filter(|_| entity.audit) {
-        if let Link::Through { table, near: "source", .. } = &relation.link {
-            note(table, "insert or delete", format!("rowhouse.note_link({}, {})", text(&entity.name), text(&relation.name)));
-        }
-    }
-}
-
-/// The triggers that raise the version of a row which loses a link because the other row is deleted: PostgreSQL takes it away,
-/// and nobody else would say that the row isn't what it was.
-fn raises(schema: &Schema, wanted: &mut [Wanted]) {
-    for entity in schema.entities() {
-        for relation in entity.relations.iter().filter(|r| r.on_delete == OnDelete::SetNull && r.name != "owner") {
-            let Link::One { column } = &relation.link else { continue };
-            let name = quote(column);
-            let when = format!("old.{name} is not null and new.{name} is null and new.version = old.version");
-            let trigger = object_name(&entity.name, column, "raise", &when);
-            let sql = format!(
-                "create trigger {} before update of {name} on {} for each row when ({when}) execute function rowhouse.raise_version()",
-                quote(&trigger),
-                entity.table(),
-            );
-            wanted.iter_mut().filter(|w| w.name == entity.name).for_each(|w| w.triggers.push((trigger.clone(), sql.clone())));
-        }
-    }
-}
-
-/// The triggers that renew the stamp for each row of `world` and `action` that really changed, whoever changes it and however:
-/// what is known of entities and actions is proven by it.
-fn stamps(wanted: &mut [Wanted]) {
-    for want in wanted.iter_mut().filter(|want| matches!(want.name.as_str(), "world" | "action")) {
-        let table = quote(&want.name);
-        for (events, when) in [
-            ("insert or delete", "for each row"),
-            ("update", "for each row when (old.* is distinct from new.*)"),
-            ("truncate", "for each statement"),
-        ] {
-            let name = object_name(&want.name, "stamp", "trigger", &format!("{events} {when}"));
-            let trigger = quote(&name);
-            let sql = format!(
-                "do $stamp$ begin
-  create trigger {trigger} after {events} on {table} {when} execute function rowhouse.renew_stamp();
-  alter table {table} enable always trigger {trigger};
-end $stamp$"
-            );
-            want.triggers.push((name, sql));
-        }
-    }
 }
 
 fn pairs(schema: &Schema, entity: &Entity, relation: &Relation, table: &str) -> Wanted {
