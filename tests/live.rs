@@ -635,3 +635,38 @@ async fn links_that_lead_nowhere_and_texts_too_long_for_an_index_are_named() {
     assert!(faults[0].starts_with("item.body is to have an index, but these are too long for one: 1 row: \"c4ca"), "{faults:?}");
     assert!(faults[1].starts_with("item.of leads to firm, but these lead to no row of it: 1 row: \"00000000-0000-7000-8000-00000000000a\" (row 00000000-0000-7000-8000-00000000000b)"), "{faults:?}");
 }
+
+#[tokio::test]
+async fn rows_that_a_rule_of_today_does_not_fit_are_named_and_markup_that_is_served_as_clean_is_it() {
+    let before = "columns: { a: { type: label }, c: { type: text }, f: { type: float }, g: { type: label }, i: { type: integer, max: 9 } }";
+    let database = Database::new().await;
+    database.brought(&[("item", before)]).await;
+    let row = "insert into item (id, permission, a, c, f, g, i) values ('00000000-0000-7000-8000-000000000001', 0, 'five', '<b>x</b><script>alert(1)</script>', 500.5, 'abcdef', 7)";
+    database.beside.sql(row).await;
+    let many = "insert into item (id, permission, a, g) select gen_random_uuid(), 0, 'a@example.org', 'abc' from generate_series(1, 2500)";
+    database.beside.sql(many).await;
+    let after = |c: &str| {
+        format!(
+            "columns: {{ a: {{ type: email }}, c: {{ type: {c} }}, f: {{ type: latitude }}, g: {{ type: label, pattern: \"^...$\" }}, i: {{ type: integer, max: 5 }}, z: {{ type: date }} }}"
+        )
+    };
+    let faults = database.faults(&[("item", &after("html"))]).await;
+    assert!(
+        faults.len() == 1 && faults[0].starts_with("item.c is to be clean markup, and these are not: 1 row: \"<b>x</b><script>"),
+        "{faults:?}"
+    );
+    let said = database.brought(&[("item", &after("html, clean: false"))]).await.values;
+    let of = |field: &str, value: &str| {
+        let words = format!(
+            "item.{field}: these don't meet the rule of today, and stay as they are until they are changed: 1 row: \"{value}\" (row 00000000-0000-7000-8000-000000000001)"
+        );
+        assert!(said.contains(&words), "{words}: {said:?}");
+    };
+    of("a", "five");
+    of("f", "500.5");
+    of("g", "abcdef");
+    of("i", "7");
+    assert_eq!(said.len(), 4, "{said:?}");
+    database.beside.sql("update item set c = '<b>x</b>' where c is not null").await;
+    assert!(database.brought(&[("item", &after("html"))]).await.values.is_empty());
+}

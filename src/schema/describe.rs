@@ -36,6 +36,15 @@ impl Column {
                 column[name] = json!(value);
             }
         }
+        if let Some(length) = self.bounds.length {
+            column["length"] = json!(length);
+        }
+        if let Some(pattern) = &self.bounds.pattern {
+            column["pattern"] = json!(pattern.as_str());
+        }
+        if let Kind::Html { clean } = self.kind {
+            column["clean"] = json!(clean);
+        }
         if let Some(default) = &self.default {
             column["default"] = default.clone();
         }

@@ -27,9 +27,9 @@ pub struct Difference {
 
 /// The steps, in order: names, what went stale, tables, types, columns, indexes, constraints, triggers, and what would be lost.
 ///
-/// `listeners`: the actions that listen to what happens to rows.
-pub fn steps(schema: &Schema, listeners: &[Listener], others: &Others, mut catalog: Catalog) -> Difference {
-    let mut renaming = Renaming { schema, catalog: &mut catalog, steps: vec![], faults: vec![] };
+/// `listeners`: the actions that listen to what happens to rows. The catalog is left with the names of today.
+pub fn steps(schema: &Schema, listeners: &[Listener], others: &Others, catalog: &mut Catalog) -> Difference {
+    let mut renaming = Renaming { schema, catalog, steps: vec![], faults: vec![] };
     renaming.all(others);
     let (names, mut faults) = (renaming.steps, renaming.faults);
     let wanted = wanted::all(schema, listeners);

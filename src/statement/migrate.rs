@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::permission::GRANTED_FUNCTION;
 use crate::schema::catalog::Constraint;
 use crate::schema::diff::Step;
-use crate::schema::quote;
 use crate::schema::rename::Past;
+use crate::schema::{Entity, quote};
 
 /// Our own tables, one step per release that changed them; never edited, only added to.
 const CORE: &[&str] = &["
@@ -114,7 +114,7 @@ pub struct Misfits {
 }
 
 /// How many rows that a step can't do with are named.
-const NAMED: usize = 5;
+pub const NAMED: usize = 5;
 
 /// The rows that a query finds which asks for `id` and `value`.
 pub fn misfits(query: &str) -> Internal<Misfits> {
@@ -130,6 +130,21 @@ limit {NAMED}"
         let count = found.first().map_or(0, |(.., count)| *count);
         Ok(Misfits { count, some: found.into_iter().map(|(id, value, _)| (id, value)).collect() })
     })
+}
+
+/// The values of a column as text, of so many rows after one: id and value. Those of nothing are left out.
+pub fn values_of(entity: &Entity, column: &str, after: Uuid, size: i64) -> Internal<Vec<(Uuid, String)>> {
+    let mut sql = Sql::new();
+    let (column, after, size) = (quote(column), sql.bind(after), sql.bind(size));
+    let text = format!(
+        "select id, {column}::text
+from {}
+where {column} is not null and id > {after}::uuid
+order by id
+limit {size}::bigint",
+        entity.table()
+    );
+    Internal::of(sql.with(text), all(|row| Ok((row.column(0)?, row.column(1)?))))
 }
 
 /// A step of DDL.

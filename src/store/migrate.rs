@@ -5,6 +5,7 @@
 //! once). It must not know how steps are found (`schema::diff`).
 
 mod rows;
+mod rules;
 
 use serde_json::Value as Json;
 
@@ -99,9 +100,9 @@ async fn begin(store: &Store) -> Result<Scope> {
 
 async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], extent: Extent) -> Result<Report> {
     core(scope).await?;
-    let catalog = catalog(scope).await?;
+    let mut catalog = catalog(scope).await?;
     let listeners: Vec<Listener> = actions.iter().flat_map(|a| a.listens.iter().cloned()).collect();
-    let Difference { steps, faults } = diff::steps(schema, &listeners, &others(schema, actions), catalog);
+    let Difference { steps, faults } = diff::steps(schema, &listeners, &others(schema, actions), &mut catalog);
     let mut report = Report { steps, values: vec![], faults };
     // What comes after rewrites needs them; and where names and tables stand in the way, nothing is tried.
     if extent == Extent::Additions && report.rewrites().next().is_some() || !report.faults.is_empty() {
@@ -120,6 +121,11 @@ async fn run(scope: &mut Scope, schema: &Schema, actions: &[DeclaredAction], ext
             let words = done(scope, step, !report.faults.is_empty()).await?;
             report.faults.extend(words);
         }
+    }
+    if report.faults.is_empty() {
+        let said = rules::look(scope, schema, &rules::described(schema, &mut catalog)).await?;
+        report.values.extend(said.notes);
+        report.faults.extend(said.faults);
     }
     if !report.faults.is_empty() {
         return Ok(report); // the rest needs the tables
