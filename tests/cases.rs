@@ -23,7 +23,7 @@ async fn a01_names_made_of_parts_are_as_long_as_they_like_and_it_starts_again() 
 }
 
 /// Random letters, which no index compresses.
-fn long(bytes: usize) -> String {
+pub fn long(bytes: usize) -> String {
     let mut state = 7_u64;
     let mut letter = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -250,7 +250,7 @@ async fn a16_numbers_in_json_are_kept_to_the_last_digit_or_refused() {
     // A float takes what it can, and a filter asks for it; a list is none.
     let long = send("/api/word", word(r#""weight": 3.14159265358979323846"#)).await.is(201);
     assert_eq!(long.json["data"]["attributes"]["weight"], json!(std::f64::consts::PI), "{}", long.text);
-    for value in ["[0.10000000000000000001]", r#"{"a": 0.10000000000000000001}"#] {
+    for value in ["[0.10000000000000000001]", r#"{"a": 0.10000000000000000001}"#, "1e-400", "-1e-400"] {
         send("/api/word", word(&format!(r#""weight": {value}"#))).await.is(422);
     }
     for filter in [r#"{"eq":["weight",3.14159265358979323846]}"#, r#"{"in":["weight",[1,3.14159265358979323846]]}"#] {
@@ -344,7 +344,7 @@ async fn n18_what_keeps_a_row_is_said_to_whom_may_see_it() {
 
 /// What is said of a project's action.
 fn said_of(outcomes: &str) -> String {
-    let schema = "columns: { n: { type: integer }, b: { type: boolean }, status: { type: enum, options: [a, b] }, due: { type: datetime }, name: { type: label } }\n";
+    let schema = "columns: { n: { type: integer }, b: { type: boolean }, status: { type: enum, options: [a, b] }, due: { type: datetime }, name: { type: label }, sealed: { type: encrypted } }\n";
     let action = format!(
         "subject: required\noutcomes:\n{outcomes}\n  - respond: client.notify\n    with: {{ type: success, title: T, message: M }}\n"
     );
@@ -363,14 +363,21 @@ fn a20_b22_values_that_can_never_fit_a_column_are_complaints() {
         "{ n: [1] }",
         "{ b: 5 }",
         "{ due: \"{{now}} + 7d\" }",
+        "{ n: \"{{now}}\" }",
+        "{ status: \"{{now}}\" }",
+        "{ sealed: 5 }",
         "{ status: c }",
     ] {
         let said = said_of(&format!("  - update: subject\n    with: {value}"));
         assert!(said.starts_with("actions/item/do.yaml:"), "{value}: {said}");
     }
-    for value in
-        ["{ n: 1 }", "{ n: \"{{subject.n}}\" }", "{ name: \"{{subject.n}} - 1\" }", "{ due: \"{{now}}\" }", "{ status: a }"]
-    {
+    for value in [
+        "{ n: 1 }",
+        "{ n: \"{{subject.n}}\" }",
+        "{ name: \"{{subject.n}} - 1\" }",
+        "{ due: \"{{now}}\", name: \"{{now}}\" }",
+        "{ status: a, sealed: five }",
+    ] {
         assert_eq!(said_of(&format!("  - update: subject\n    with: {value}")), "", "{value}");
     }
 }

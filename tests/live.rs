@@ -178,22 +178,48 @@ async fn a21_tables_of_others_are_named_and_left_alone() {
         "create table session (sid varchar primary key, sess json, expire timestamp)",
         "create view task as select 1 as one",
         "create table other (id serial primary key)",
+        "create domain item as text",
+        "create type firm as enum ('a')",
     ] {
         database.beside.sql(sql).await;
     }
-    let files = [("customer", "columns: { name: { type: label } }")];
+    let named = "columns: { name: { type: label } }";
+    let files = [("customer", named), ("item", named), ("firm", named)];
     let faults = database.faults(&files).await;
-    assert_eq!(faults.len(), 3, "{faults:?}");
+    assert_eq!(faults.len(), 5, "{faults:?}");
+    for name in ["item", "firm"] {
+        assert!(faults.iter().any(|words| words.starts_with(&format!("public.{name} is there, and no table"))), "{faults:?}");
+    }
     assert!(faults.iter().any(|words| words.starts_with("public.customer is a table that Rowhouse didn't make")), "{faults:?}");
     assert!(faults.iter().any(|words| words.starts_with("public.session is a table that Rowhouse didn't make")), "{faults:?}");
     assert!(faults.iter().any(|words| words.starts_with("public.task is there, and no table")), "{faults:?}");
-    for sql in ["alter table customer rename to old_customer", "alter table session rename to web_session", "drop view task"] {
+    for sql in [
+        "alter table customer rename to old_customer",
+        "alter table session rename to web_session",
+        "drop view task",
+        "drop domain item",
+        "drop type firm",
+    ] {
         database.beside.sql(sql).await;
     }
     database.brought(&files).await;
     database.brought(&[]).await;
     let columns = "select count(*) from information_schema.columns where table_name in ('old_customer', 'web_session', 'other')";
     assert_eq!(database.beside.sql(columns).await[0].int(0), Some(7), "all as they were");
+}
+
+#[tokio::test]
+async fn n20_as_many_options_as_check_passes_have_an_index_by_their_order() {
+    // Random letters, which no index compresses; the longest names, and the shortest.
+    for length in [60, 8, 6] {
+        let count = 6000 / (length + 30);
+        let letters = crate::cases::long(count * length);
+        let options = letters.as_bytes().chunks(length).zip(10_000..);
+        let options = options.map(|(part, at)| format!("o{at}{}", &String::from_utf8_lossy(part)[length.min(6)..]));
+        let options = options.collect::<Vec<_>>().join(", ");
+        let file = format!("default_order: [kind]\ncolumns: {{ kind: {{ type: enum, options: [{options}] }} }}");
+        Database::new().await.brought(&[("item", &file)]).await;
+    }
 }
 
 #[tokio::test]

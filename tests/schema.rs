@@ -150,6 +150,16 @@ fn a25_a26_what_would_not_hold_or_can_not_be_read_is_said() {
 }
 
 #[test]
+fn n20_options_that_no_index_takes_by_their_order_are_a_complaint() {
+    let file = |count: usize| {
+        let options = (0..count).map(|at| format!("o{:x}", at * 0x9e37_79b9)).collect::<Vec<_>>().join(", ");
+        format!("default_order: [-kind]\ncolumns:\n  kind: {{ type: enum, options: [{options}] }}\n")
+    };
+    assert!(with(&[("article", &file(100))]).is_ok());
+    assert!(complaint(&file(2000)).contains("1:17: `kind`: 2000 options are too many for an order by default"));
+}
+
+#[test]
 fn a03_a_file_for_an_entity_that_rowhouse_brings_says_so_and_breaks_nothing() {
     let of = |name: &str, text: &str| with(&[(name, text)]);
     let talks = of("session", "columns: { room: { type: label, required: true } }").expect_err("sign-in would be 500");

@@ -11,7 +11,7 @@ use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::cost::{self, Dear};
-use value::{color, decimal, email, no_nul, time, unkept, url, within};
+use value::{color, decimal, email, float, no_nul, time, unkept, url, within};
 pub use value::{unkept_number, written};
 
 /// A column's type.
@@ -215,8 +215,8 @@ impl Kind {
                 Ok(n.to_string())
             }
             Kind::Float | Kind::Latitude | Kind::Longitude => {
-                let n = value.as_f64().or_else(|| written(value)?.parse().ok());
-                let n = n.filter(|n| n.is_finite()).ok_or("must be a number")?;
+                let n = value.as_f64().or_else(|| float(written(value)?));
+                let n = n.filter(|n| n.is_finite()).ok_or("must be a number that a 64-bit float is near to")?;
                 let range = match self {
                     Kind::Latitude => Some(90.0),
                     Kind::Longitude => Some(180.0),

@@ -215,11 +215,18 @@ where not t.tgisinternal and p.pronamespace = 'rowhouse'::regnamespace";
     Internal::new(text, vec![], all(|row| Ok((row.column(0)?, row.column(1)?))))
 }
 
-/// The names of views, sequences and whatever else can't stand beside a table of the same name.
+/// The names of views, sequences, types and whatever else can't stand beside a table of the same name.
 pub fn others() -> Internal<Vec<String>> {
+    // A table's own type goes with it, and the type of its lists steps aside.
     let text = "select relname::text
 from pg_class
-where relnamespace = 'public'::regnamespace and relkind not in ('r', 'p')";
+where relnamespace = 'public'::regnamespace and relkind not in ('r', 'p')
+union
+select typname::text
+from pg_type t
+where typnamespace = 'public'::regnamespace
+  and typrelid = 0
+  and not exists (select from pg_type e where e.typarray = t.oid)";
     Internal::new(text, vec![], all(|row| row.column(0)))
 }
 

@@ -44,7 +44,7 @@ pub(super) fn check_fields(
         let Some(column) = entity.column(name) else { continue };
         if *template == Template::Literal(Json::Null) && column.refuses_null() {
             reader.complain(mark, format!("`{name}` is required, and can't be null"));
-        } else if let Some(words) = unfit(&column.kind, &column.bounds, template).filter(|_| !column.kind.is_secret()) {
+        } else if let Some(words) = unfit(&column.kind, &column.bounds, template).filter(|_| column.kind != Kind::Password) {
             reader.complain(mark, format!("`{name}` {words}"));
         }
     }
@@ -68,6 +68,10 @@ const SAMPLES: &[&str] =
 /// Why a template can't be a value of a type whatever it names: the end of a sentence that starts with the field's name.
 fn unfit(kind: &Kind, bounds: &Bounds, template: &Template) -> Option<String> {
     match template {
+        Template::Path(name) if name == "now" => {
+            let words = kind.check(bounds, &"2026-01-01T13:45:00Z".into()).err();
+            words.map(|words| format!("{words}, and `now` is a point in time"))
+        }
         Template::Literal(Json::Null) | Template::Path(_) => None,
         Template::Literal(value) => kind.check(bounds, value).err(),
         Template::List(_) | Template::Map(_) if *kind == Kind::Json => None,

@@ -86,7 +86,9 @@ pub(super) fn resolve(drafts: BTreeMap<String, Draft>, complaints: &mut Vec<Comp
     }
     for (name, draft) in &drafts {
         let entity = &mut entities[by_name[name]];
-        entity.default_order = order(entity, draft.default_order.as_deref().unwrap_or_default(), &mut complain);
+        let listed = draft.default_order.as_deref().unwrap_or_default();
+        entity.default_order = order(entity, listed, &mut complain);
+        too_many_options(entity, listed, &mut complain);
         if entity.default_order.is_empty() {
             let created = entity.columns.iter().position(|c| c.name == "created_at");
             entity.default_order = created.map(|c| (c, true)).into_iter().collect();
@@ -375,6 +377,23 @@ fn order(entity: &Entity, items: &[(Place, String)], complain: Complain<'_>) -> 
         }
     }
     found
+}
+
+/// An index by the order of options holds them all, and a row of PostgreSQL's catalog takes about so many bytes of them.
+const ORDERED_OPTIONS: usize = 6000;
+/// What an option takes beside its name.
+const OPTION: usize = 30;
+
+/// Options that are too many, or too long, to be in an index of the default order.
+fn too_many_options(entity: &Entity, listed: &[(Place, String)], complain: Complain<'_>) {
+    for ((at, _), (place, _)) in entity.default_order.iter().zip(listed) {
+        let column = &entity.columns[*at];
+        let Kind::Enum { options } = &column.kind else { continue };
+        if options.iter().map(|option| option.len() + OPTION).sum::<usize>() > ORDERED_OPTIONS {
+            let words = "options are too many for an order by default: make them an entity of their own, and a relation";
+            complain(place, format!("`{}`: {} {words}", column.name, options.len()));
+        }
+    }
 }
 
 /// Rings of entities in which each requires the next; one ring per entity that starts one.

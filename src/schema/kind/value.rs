@@ -90,6 +90,13 @@ pub fn written(value: &Json) -> Option<&str> {
     value.as_object().filter(|entries| entries.len() == 1)?.get(UNKEPT)?.as_str()
 }
 
+/// The float next to a number as it is written. None: it is too large for one, or too small to be told from 0.
+pub(super) fn float(written: &str) -> Option<f64> {
+    let mantissa = written.split(['e', 'E']).next().unwrap_or_default();
+    let is_zero = !mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+    written.parse().ok().filter(|near: &f64| near.is_finite() && (*near != 0.0 || is_zero))
+}
+
 /// The first number in a value that isn't kept exactly, as it is written.
 pub(super) fn unkept(value: &Json) -> Option<&str> {
     match value {
