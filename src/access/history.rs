@@ -1,6 +1,7 @@
 //! The history of a row: for whoever may read the row, of the columns that are theirs to be served; of a row that is gone, for
 //! administrators.
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{Source, read};
@@ -8,9 +9,11 @@ use crate::account::Caller;
 use crate::error::{Error, Result};
 use crate::plan::{Pick, Planner};
 use crate::request::Query;
+use crate::request::body::uuid;
 use crate::schema::Entity;
 pub use crate::statement::event::Change;
 use crate::statement::event::{self, Window};
+use crate::statement::transfer;
 use crate::store::Store;
 
 /// Changes of a row below one of them, newest first, and whether there are more.
@@ -39,10 +42,42 @@ pub async fn history(
     for (name, value) in changes.iter_mut().flat_map(|change| change.before.iter_mut().chain(&mut change.after)) {
         *value = entity.told_again(name, value.take());
     }
+    if changes.iter().any(|change| !change.is_administrator) {
+        links(store, planner, session, entity, &mut changes).await?;
+    }
     if is_gone && changes.is_empty() {
         return Err(Error::NotFound);
     }
     let has_more = i64::try_from(changes.len()).is_ok_and(|n| n > size);
     changes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     Ok((changes, has_more))
+}
+
+/// Leaves out where links lead, but for rows that the caller may peek now.
+async fn links(
+    store: &Store,
+    planner: Planner<'_>,
+    session: Option<Uuid>,
+    entity: &Entity,
+    changes: &mut [Change],
+) -> Result<()> {
+    for relation in &entity.relations {
+        let name = &relation.name;
+        let sides = changes.iter().flat_map(|change| [change.before.get(name), change.after.get(name)]).flatten();
+        let mut ids: Vec<Uuid> = sides.filter_map(Json::as_str).filter_map(uuid).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let keys: Vec<Option<String>> = ids.iter().map(|id| Some(id.to_string())).collect();
+        let target = planner.schema.target(relation);
+        let seen = if keys.is_empty() { vec![] } else { store.read(&transfer::known(target, None, &keys, session)).await? };
+        let is_seen = |value: &Json| value.as_str().and_then(uuid).is_some_and(|id| seen.iter().any(|(_, seen)| *seen == id));
+        for change in changes.iter_mut() {
+            for side in [&mut change.before, &mut change.after] {
+                if side.get(name).is_some_and(|value| !value.is_null() && !is_seen(value)) {
+                    side.remove(name);
+                }
+            }
+        }
+    }
+    Ok(())
 }

@@ -161,6 +161,15 @@ impl<'s> Deed<'s> {
         self.judge(entity, &[], &[(entity, right)], None).await.map(|_| ())
     }
 
+    /// Asks that the caller is an administrator.
+    ///
+    /// # Errors
+    /// 401, 403.
+    pub async fn require_administrator(&mut self, entity: &Entity) -> Result<()> {
+        let held = self.judge(entity, &[], &[], None).await?;
+        if held.is_administrator() { Ok(()) } else { Err(held.refusal()) }
+    }
+
     /// Asks that the caller may peek a row by more than the guests' bit.
     ///
     /// # Errors
@@ -215,7 +224,7 @@ impl<'s> Deed<'s> {
         change.clean(if *expected == Expected::Whichever { "/attributes" } else { "/data/attributes" });
         change.check()?;
         let sent = change.sent.clone();
-        let ones: Vec<_> = ones(&change.links).filter(|(column, _)| *column != "owner").collect();
+        let ones: Vec<_> = ones(&change).filter(|(column, _)| *column != "owner" || change.owner.is_some()).collect();
         let parts = [write::Parts { id: change.id, sets: change.finished()?, ones: &ones }];
         let is_lifted = self.lifted.entity(entity, Right::Create);
         let insert = Insert { entity, owner, is_lifted, rows: &parts, callers: &callers };
@@ -416,10 +425,11 @@ fn unsaid_callers<'a, 's>(change: &'a Change<'s>) -> impl Iterator<Item = &'s Re
     change.entity.relations.iter().filter(move |r| change.is_new && is_unsaid(r))
 }
 
-/// To-one links, as columns.
-fn ones<'s>(links: &[LinkChange<'s>]) -> impl Iterator<Item = (&'s str, Option<Uuid>)> {
-    links.iter().filter_map(|l| match &l.relation.link {
+/// To-one links, as columns; and an owner that is brought along.
+fn ones<'s>(change: &Change<'s>) -> impl Iterator<Item = (&'s str, Option<Uuid>)> {
+    let links = change.links.iter().filter_map(|l| match &l.relation.link {
         Link::One { column } => Some((column.as_str(), l.targets.first().map(|t| t.id))),
         _ => None,
-    })
+    });
+    links.chain(change.owner.map(|owner| ("owner", owner)))
 }

@@ -17,7 +17,9 @@ mod session_refresh;
 mod template_render;
 mod token_issue;
 mod token_spend;
+mod transfer_link;
 mod transfer_start;
+mod transfer_stop;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
@@ -42,6 +44,8 @@ pub static PERFORMERS: &[&Performer] = &[
     &random::PERFORMER,
     &log::PERFORMER,
     &transfer_start::PERFORMER,
+    &transfer_stop::PERFORMER,
+    &transfer_link::PERFORMER,
 ];
 
 /// A performer.

@@ -1,23 +1,26 @@
 //! Imports and exports: files of rows, read in and written out as whoever asked for it, by any node, step by step.
 //!
 //! In charge of: one transfer from its task to its end. Rows go through the same plans, phases and verdicts as those of `/api`:
-//! reading files is [`table`], what becomes of their rows [`import`], writing [`export`].
+//! reading files is [`table`], what becomes of their rows [`import`], writing [`export`]; what may be said of both, [`options`].
 
 pub mod export;
 pub mod import;
+pub mod options;
 pub mod table;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::call::Call;
 use super::run::Means;
-use table::Format;
+use table::{Format, Found};
 
 use crate::access::write::Deed;
-use crate::error::{Error, Fault, Result};
-use crate::schema::Entity;
+use crate::error::{Error, Fault, Result, short};
+use crate::schema::{Entity, Schema};
 use crate::statement::outbox::Claim;
 use crate::statement::query::Internal;
 use crate::statement::transfer::{self as statement, Progress};
@@ -30,6 +33,27 @@ pub const BATCH: usize = 100;
 pub const LONGEST: Duration = Duration::from_hours(24);
 /// The time that a step of it may take before another node thinks that nobody does it.
 pub const LEASE: Duration = Duration::from_mins(2);
+
+/// What becomes of the rows of a file together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// All or nothing.
+    All,
+    /// Each on its own.
+    Each,
+    /// All or nothing, with what only an administrator brings along from elsewhere: owners, states, when rows were made.
+    MoveIn,
+}
+
+impl Mode {
+    fn of(name: Option<&str>) -> Mode {
+        match name {
+            Some("each") => Mode::Each,
+            Some("move_in") => Mode::MoveIn,
+            _ => Mode::All,
+        }
+    }
+}
 
 /// A transfer that is being done.
 pub struct Transfer<'a> {
@@ -44,12 +68,16 @@ pub struct Transfer<'a> {
     pub entity: &'a Entity,
     /// How its rows stand in the file.
     pub format: Format,
-    /// Whether each row stands on its own; else all or nothing.
-    pub is_each: bool,
+    /// What becomes of them together.
+    pub mode: Mode,
     /// The column by which rows that are there already are known.
     pub key: Option<String>,
     /// How far it was when another node left it.
     pub done: i64,
+    /// How a file is read.
+    pub import: options::Import,
+    /// How it was read.
+    pub found: OnceLock<Found>,
 }
 
 /// Does a transfer. What is wrong with it stands in its row; an error is what a later try may mend.
@@ -58,18 +86,22 @@ pub struct Transfer<'a> {
 /// 503 and defects.
 pub async fn run(means: &Means<'_>, call: &Call, claim: Claim, id: Uuid) -> Result<()> {
     let found = means.store.read(&statement::find(id)).await?;
-    let Some(row) = found.filter(|row| row.state == "running") else { return Ok(()) }; // deleted, or done
+    let Some(row) = found.filter(|row| row.state == "running") else { return Ok(()) }; // deleted, stopped, or done
     let entity = means.schema.entity(&row.entity).ok_or_else(|| Error::internal("a transfer of nothing"))?;
-    let is_each = row.mode.as_deref() == Some("each");
+    let mode = Mode::of(row.mode.as_deref());
     let format = Format::of(row.format.as_deref().unwrap_or_default(), row.is_verbatim);
-    let transfer = Transfer { means, call, id, claim, entity, format, is_each, key: row.key, done: row.done };
-    let ended = match row.kind.as_str() {
-        "export" => export::run(&transfer).await,
-        _ => import::run(&transfer).await,
+    let is_import = row.kind == "import";
+    let said = if is_import { &row.options } else { &Json::Null };
+    let import = match options::import(said, format, means.schema, entity) {
+        Ok(import) => import,
+        Err(faults) => return Err(Error::internal(format!("options that were checked: {faults:?}"))),
     };
+    let found = OnceLock::new();
+    let transfer = Transfer { means, call, id, claim, entity, format, mode, key: row.key.clone(), done: row.done, import, found };
+    let ended = if is_import { import::run(&transfer).await } else { export::run(&transfer, &row).await };
     match ended {
         Ok(progress) => {
-            let has_failed = progress.is_broken || progress.failed > 0 && !transfer.is_each;
+            let has_failed = progress.is_broken || progress.failed > 0 && mode != Mode::Each;
             let state = if has_failed { "failed" } else { "done" };
             transfer.note(&progress, state).await?;
         }
@@ -79,19 +111,19 @@ pub async fn run(means: &Means<'_>, call: &Call, claim: Claim, id: Uuid) -> Resu
                 tracing::error!(%id, ?cause, "a transfer failed");
             }
             let faults = error.faults();
-            if transfer.is_each {
+            if mode == Mode::Each {
                 // What is done is done, and stays counted.
                 let words: Vec<_> = faults.into_iter().map(|fault| fault.detail).collect();
                 means.store.read(&statement::fail(id, &words.join(" "))).await?;
             } else {
-                let faults: Vec<_> = faults.iter().map(|fault| import::told(0, fault)).collect();
+                let faults: Vec<_> = faults.iter().map(|fault| import::told(0, "", fault)).collect();
                 let progress = Progress { failed: 1, faults: Some(serde_json::json!(faults).to_string()), ..Progress::default() };
                 transfer.note(&progress, "failed").await?;
             }
         }
     }
-    if row.kind == "import" {
-        means.store.read(&statement::clear(id)).await?; // what was read in is not needed any more
+    if is_import {
+        means.store.read(&statement::clear(id, false)).await?; // what was read in is not needed any more
     }
     Ok(())
 }
@@ -105,7 +137,8 @@ impl Transfer<'_> {
         self.ours(self.means.store.read(&self.noted(progress, state)).await?)
     }
 
-    /// Notes in the rows' own transaction how far it is: another node that has it since keeps it from lasting.
+    /// Notes in the rows' own transaction how far it is: another node that has it since keeps it from lasting, and so does who
+    /// stopped it.
     ///
     /// # Errors
     /// What the statement ran into.
@@ -120,26 +153,47 @@ impl Transfer<'_> {
     fn ours(&self, still: bool) -> Result<()> {
         if still { Ok(()) } else { Err(Error::Unavailable(1)) }
     }
+
+    /// Tells how the file is read, once that is known.
+    ///
+    /// # Errors
+    /// 503.
+    pub async fn tell_found(&self, found: Option<&Found>) -> Result<()> {
+        let Some(found) = found.filter(|_| self.found.get().is_none()) else { return Ok(()) };
+        self.means.store.read(&statement::found(self.id, &found.told())).await?;
+        _ = self.found.set(found.clone()); // said once
+        Ok(())
+    }
+
+    /// A sentence about the sheets beside the one that was read.
+    pub fn other_sheets(&self) -> String {
+        let others = self.found.get().map(|found| found.others.as_slice()).unwrap_or_default();
+        let named: Vec<_> = others.iter().map(|name| format!("`{}`", short(name))).collect();
+        if named.is_empty() { String::new() } else { format!(" There are other sheets, too: {}.", named.join(", ")) }
+    }
 }
 
 /// What can't be right of a transfer before it starts: told at once.
 ///
 /// # Errors
 /// 403 for an import into an entity of the system; 422 for all else.
-pub fn check(entity: Option<&Entity>, kind: &str, key: Option<&str>) -> Result<()> {
-    let Some(entity) = entity else {
-        return Err(Error::Invalid(vec![Fault::new("unknown-entity", "There is no such entity.").at("/attributes/entity")]));
-    };
-    if kind == "import" && entity.is_system() {
+pub fn check(schema: &Schema, row: &statement::Transfer) -> Result<()> {
+    let unknown = |at: &str| Error::Invalid(vec![Fault::new("unknown-entity", "There is no such entity.").at(at)]);
+    let entity = schema.entity(&row.entity).ok_or_else(|| unknown("/attributes/entity"))?;
+    if row.kind != "import" {
+        let export = options::export(&row.options).map_err(Error::Invalid)?;
+        let is_known = |name: &String| schema.entity(name).is_some();
+        return if export.entities.iter().all(is_known) { Ok(()) } else { Err(unknown("/attributes/entities")) };
+    }
+    if entity.is_system() {
         let words = format!("{} is the system's: it is not imported into.", entity.name);
         return Err(Error::Forbidden(Some(Fault::new("system-entity", words).at("/attributes/entity"))));
     }
     let is_unique = |key: &str| key == "id" || entity.served(key).is_some_and(|c| c.unique == crate::schema::Unique::Everywhere);
-    match key {
-        Some(key) if kind == "import" && !is_unique(key) => {
-            let words = format!("`key` is a column of {} that is unique, or id.", entity.name);
-            Err(Error::Invalid(vec![Fault::new("no-key", words).at("/attributes/key")]))
-        }
-        _ => Ok(()),
+    if row.key.as_deref().is_some_and(|key| !is_unique(key)) {
+        let words = format!("`key` is a column of {} that is unique, or id.", entity.name);
+        return Err(Error::Invalid(vec![Fault::new("no-key", words).at("/attributes/key")]));
     }
+    let format = Format::of(row.format.as_deref().unwrap_or_default(), row.is_verbatim);
+    options::import(&row.options, format, schema, entity).map(|_| ()).map_err(Error::Invalid)
 }

@@ -27,6 +27,8 @@ pub struct Asked {
     pub door: Door,
     /// The method; HEAD is GET.
     pub method: Method,
+    /// Whether it was HEAD.
+    pub is_head: bool,
     /// The path as it came, percent-encoded.
     pub path: String,
     /// The query as it came.
@@ -46,6 +48,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The path as logs have it: what is secret in one isn't told.
+    pub fn told_path(&self) -> &str {
+        if self.path.starts_with("/download/") { "/download/…" } else { &self.path }
+    }
+
     /// A header; what is no text is U+FFFD, which nothing takes.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"))

@@ -205,8 +205,10 @@ async fn edge<B: bytes::Buf>(
     let from = client_address(&app.config, &headers, peer, &app.warned);
     let (id, sent_id) = (Uuid::now_v7().to_string(), sent_id(&headers));
     let caller = caller(app, &headers);
-    let method = if method == Method::HEAD { Method::GET } else { method };
-    let asked = Asked { door, method, path, query, headers, caller, address: from.address, behind: from.behind, id, sent_id };
+    let is_head = method == Method::HEAD;
+    let method = if is_head { Method::GET } else { method };
+    let asked =
+        Asked { door, method, is_head, path, query, headers, caller, address: from.address, behind: from.behind, id, sent_id };
     let longest = if route::is_upload(&asked) { app.config.limits.file_time } else { app.config.limits.request };
     let asker = Asker { session: asked.caller.session, address: asked.address };
     let answered = tokio::time::timeout(longest, caught(share::on_behalf(asker, answer(app, &asked, peer, body)))).await;
@@ -221,7 +223,7 @@ async fn edge<B: bytes::Buf>(
         response.headers_mut().insert(REQUEST_ID, value);
     }
     app.metrics.count(&asked.method, response.status(), started.elapsed());
-    tracing::info!(id = asked.id, sent_id = asked.sent_id, method = %asked.method, path = asked.path, status = response.status().as_u16(), ms = started.elapsed().as_secs_f64() * 1000.0, "request");
+    tracing::info!(id = asked.id, sent_id = asked.sent_id, method = %asked.method, path = asked.told_path(), status = response.status().as_u16(), ms = started.elapsed().as_secs_f64() * 1000.0, "request");
     response
 }
 
@@ -279,22 +281,32 @@ async fn answer<B: bytes::Buf>(
     }
     let told = asked.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if told.is_some_and(|length| length > app.config.limits.body as u64) {
-        return Err(Error::TooLarge(format!("A body has at most {} bytes.", app.config.limits.body)));
+        return Err(too_large(asked, app.config.limits.body));
     }
     // A GET's body means nothing, but what is sent must fit and arrive in time like any other.
-    let body = tokio::time::timeout(app.config.limits.body_time, read(body, app.config.limits.body))
+    let body = tokio::time::timeout(app.config.limits.body_time, read(asked, body, app.config.limits.body))
         .await
         .map_err(|_| Error::Timeout)??;
     route::answer(app, asked, &route, &body).await
 }
 
-async fn read<B: bytes::Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send, most: usize) -> Result<Bytes> {
+fn too_large(asked: &Asked, most: usize) -> Error {
+    let is_file = asked.path.ends_with("/import_data");
+    let words = if is_file { " A file goes to PUT /file/<id>: leave `content` out, and the answer has the id." } else { "" };
+    Error::TooLarge(format!("A body has at most {most} bytes.{words}"))
+}
+
+async fn read<B: bytes::Buf>(
+    asked: &Asked,
+    body: impl Stream<Item = Result<B, warp::Error>> + Send,
+    most: usize,
+) -> Result<Bytes> {
     let mut body = std::pin::pin!(body);
     let mut whole = BytesMut::new();
     while let Some(part) = body.next().await {
         let mut part = part.map_err(|_| Error::Unreadable(vec![Fault::new("broken-body", "The body broke off.")]))?;
         if whole.len() + part.remaining() > most {
-            return Err(Error::TooLarge(format!("A body has at most {most} bytes.")));
+            return Err(too_large(asked, most));
         }
         whole.extend_from_slice(&part.copy_to_bytes(part.remaining()));
     }

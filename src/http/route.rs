@@ -57,6 +57,7 @@ enum What {
     Aggregate,
     History,
     File,
+    Download,
 }
 
 /// Every path, what it is about, and the methods it has.
@@ -76,6 +77,7 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/aggregate/{entity}", What::Aggregate, &[Method::GET]),
     ("/history/{entity}/{id}", What::History, &[Method::GET]),
     ("/file/{id}", What::File, &[Method::GET, Method::PUT]),
+    ("/download/{id}", What::Download, &[Method::GET]),
     ("/openapi.json", What::OpenApi, &[Method::GET]),
     ("/schema/entity/{name}", What::EntitySchema, &[Method::GET]),
     ("/schema/directive/{name}", What::DirectiveSchema, &[Method::GET]),
@@ -168,6 +170,7 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         What::Operations => Box::pin(operation::run(app, asked, body)).await,
         What::Aggregate => aggregate(app, asked, route).await,
         What::File => file::send(app, asked, route).await,
+        What::Download => file::follow(app, asked, route).await,
         What::History => history::show(app, asked, route).await,
         What::Permissions => permission::many(app, asked, body).await,
         What::Permission | What::PermissionOfEntity => permission::one(app, asked, route).await,

@@ -242,8 +242,12 @@ fn file_path(paths: &mut Map<String, Json>) {
     let (sent, fetched) = ([("204", json!({"description": "It starts"}))], [("200", json!({"description": "The file"}))]);
     paths.insert("/file/{id}".to_owned(), json!({
         "parameters": [in_path("id")],
-        "get": {"operationId": "file.get", "summary": "The file of an export that is done", "tags": ["transfer"], "responses": responses(&fetched, false)},
+        "get": {"operationId": "file.get", "summary": "The file of an export that is done, or the rows of an import that came to nothing", "tags": ["transfer"], "responses": responses(&fetched, false)},
         "put": {"operationId": "file.put", "summary": "The file of an import that waits", "tags": ["transfer"], "requestBody": {"required": true, "content": bytes}, "responses": responses(&sent, true)},
+    }));
+    paths.insert("/download/{id}".to_owned(), json!({
+        "parameters": [{"name": "id", "in": "path", "required": true, "description": "What a link of transfer/<id>/download ends with", "schema": {"type": "string"}}],
+        "get": {"operationId": "file.follow", "summary": "The same file by a link: once, within a minute, without a header", "tags": ["transfer"], "security": [{}], "responses": responses(&fetched, false)},
     }));
 }
 

@@ -32,6 +32,8 @@ pub struct Change<'s> {
     pub echoes: Vec<(&'s Column, Option<String>)>,
     /// Links.
     pub links: Vec<LinkChange<'s>>,
+    /// Whose it is to be, where an administrator brings it along from elsewhere; none inside: nobody's.
+    pub owner: Option<Option<Uuid>>,
     /// 422.
     pub faults: Vec<Fault>,
     /// 403 that speak of one field.
@@ -205,6 +207,7 @@ impl<'s> Change<'s> {
             sent: vec![],
             echoes: vec![],
             links: vec![],
+            owner: None,
             faults: vec![],
             forbidden: None,
             conflict: None,

@@ -89,6 +89,10 @@ pub struct Change {
     /// Columns and ids of links that changed: as they were, and as they became.
     pub before: Map<String, Json>,
     pub after: Map<String, Json>,
+    /// All of these, also of links that lead where the caller may not look.
+    pub fields: Vec<String>,
+    /// Whether the caller sees where links lead whatever they lead to: administrators do.
+    pub is_administrator: bool,
     /// Whose change it was; none: a guest's, or the server's own.
     pub user: Option<Uuid>,
     pub request: Option<String>,
@@ -154,6 +158,7 @@ order by c.id desc limit {size}::bigint",
     );
     let limited: Vec<String> = limited.into_iter().map(|c| c.name.clone()).collect();
     let open: Vec<String> = entity.columns.iter().filter(|c| c.is_served()).map(|c| c.name.clone()).collect();
+    let linked: Vec<String> = entity.relations.iter().map(|relation| relation.name.clone()).collect();
     Guarded::new(
         sql.with(text),
         all(move |row| {
@@ -165,19 +170,25 @@ order by c.id desc limit {size}::bigint",
                 let is_shown = |name: &String| match limited.iter().position(|column| column == name) {
                     Some(at) => served.as_ref().is_none_or(|served| served.get(at).copied().unwrap_or(false)),
                     None if unserved.contains(name) => false,
-                    // Where a link leads is told by `/api`, by the rule of the other row; here to administrators alone.
-                    None => open.contains(name) || is_administrator,
+                    // Where a link leads is told by the rule of the other row, which is asked afterwards.
+                    None => open.contains(name) || linked.contains(name) || is_administrator,
                 };
                 let all: Map<String, Json> = serde_json::from_str(row.column(at)?).map_err(Error::internal)?;
                 Ok(all.into_iter().filter(|(name, _)| is_told && is_shown(name)).collect())
             };
             let told = |at: usize| if is_whole { row.optional::<String>(at) } else { Ok(None) };
+            let (before, after) = (values(3, 11, is_whole && row.column(13)?)?, values(4, 10, is_whole)?);
+            let mut fields: Vec<String> = before.keys().chain(after.keys()).cloned().collect();
+            fields.sort_unstable();
+            fields.dedup();
             Ok(Change {
                 id: row.column(0)?,
                 at: row.column(1)?,
                 verb: row.column(2)?,
-                before: values(3, 11, is_whole && row.column(13)?)?,
-                after: values(4, 10, is_whole)?,
+                before,
+                after,
+                fields,
+                is_administrator,
                 user: if is_whole { row.optional(5)? } else { None },
                 request: told(6)?,
                 sent_request: told(7)?,

@@ -49,7 +49,10 @@ alter table rowhouse.change add column permission integer, add column owner uuid
 alter table rowhouse.attempt add column last timestamptz not null default now();
 ", include_str!("note.sql"), include_str!("note_link.sql") /* once more */, include_str!("fits.sql"), include_str!("raise.sql"), "
 create table rowhouse.renamed (kind text not null, entity text not null, was text not null, now text not null, at timestamptz not null default now(), primary key (kind, entity, was));
-"];
+", "
+alter table rowhouse.part add column is_faulty boolean not null default false, drop constraint part_pkey, add primary key (transfer, is_faulty, number);
+create table rowhouse.gone (id uuid primary key);
+", include_str!("gone.sql")];
 
 /// Begins a migration: however long it takes, and one at a time.
 pub fn begin() -> [Internal<()>; 3] {

@@ -167,7 +167,16 @@ async fn the_history_of_a_row_is_its_readers_and_tells_what_they_may_see() {
     let path = format!("/history/ticket/{id}");
     let mine = ada.get(&path).await.is(200);
     assert_eq!(mine.all("verb"), ["link", "update", "update", "create"]);
-    assert_eq!(mine.all("after")[0], json!({}), "where a link leads is told by /api");
+    assert_eq!((&mine.all("after")[0], &mine.all("fields")[0]), (&json!({"labels": tag}), &json!(["labels"])));
+    world
+        .sql(&format!("update tag set permission = 0, owner = null, groups = '{{}}', group_bits = null where id = '{tag}'"))
+        .await;
+    let unseen = ada.get(&path).await.is(200);
+    assert_eq!(
+        (&unseen.all("after")[0], &unseen.all("fields")[0]),
+        (&json!({}), &json!(["labels"])),
+        "by the rule of the other row"
+    );
     assert_eq!(admin.get(&path).await.is(200).all("after")[0], json!({"labels": tag}));
     assert_eq!((&mine.all("before")[1], &mine.all("after")[1]), (&json!({"secret": "geheim"}), &json!({"secret": "anders"})));
     assert_eq!((&mine.all("before")[2], &mine.all("after")[2]), (&json!({"title": "a"}), &json!({"title": "b"})));

@@ -143,7 +143,7 @@ impl<'s> Deed<'s> {
         }
         let callers = self.default_callers(&held, changes[0])?;
         let changes = cleaned(changes.iter().copied())?;
-        let ones: Vec<Vec<_>> = changes.iter().map(|change| ones(&change.links).collect()).collect();
+        let ones: Vec<Vec<_>> = changes.iter().map(|change| ones(change).collect()).collect();
         let parts = changes.iter().zip(&ones).map(|(change, ones)| Ok(Parts { id: change.id, sets: change.finished()?, ones }));
         let is_lifted = self.lifted.entity(entity, Right::Create);
         let rows = parts.collect::<Result<Vec<_>>>()?;
@@ -251,7 +251,8 @@ fn batched<'s>(step: &Step<'s>) -> Option<&'s Entity> {
             // One statement changes its rows in no order, and the next one's unique value may be free only after this one.
             let is_any = |c: &Column| c.write == Write::Anyone && c.is_served() && c.unique == Unique::No;
             let is_theirs = change.sets.iter().all(|(c, _)| is_any(c));
-            (is_theirs && is_plain(change) && change.links.is_empty() && !change.sets.is_empty()).then_some(change.entity)
+            (is_theirs && is_plain(change) && change.owner.is_none() && change.links.is_empty() && !change.sets.is_empty())
+                .then_some(change.entity)
         }
         Step::Delete(entity, ..) => (!entity.is_system()).then_some(entity),
         Step::Link { .. } | Step::Nothing(_) => None,
@@ -294,5 +295,5 @@ fn is_like(a: &Step<'_>, b: &Step<'_>) -> bool {
     };
     let columns = |change: &Change<'_>| change.sets.iter().map(|(c, _)| c.name.clone()).collect::<Vec<_>>();
     let links = |change: &Change<'_>| change.links.iter().map(|l| l.relation.name.clone()).collect::<Vec<_>>();
-    columns(a) == columns(b) && links(a) == links(b)
+    columns(a) == columns(b) && links(a) == links(b) && a.owner.is_some() == b.owner.is_some()
 }

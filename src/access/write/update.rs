@@ -34,8 +34,11 @@ impl<'s> Deed<'s> {
     async fn update_as(&mut self, mut change: Change<'s>, expected: &Expected, by_action: bool) -> Result<()> {
         let (entity, id) = (change.entity, change.id);
         let gates = gates(self.schema(), entity, UPDATE.entity, &change.links);
-        let only_links =
-            change.sets.is_empty() && change.echoes.is_empty() && change.faults.is_empty() && !change.links.is_empty();
+        let only_links = change.owner.is_none()
+            && change.sets.is_empty()
+            && change.echoes.is_empty()
+            && change.faults.is_empty()
+            && !change.links.is_empty();
         // A change of links alone asks what its links ask; anything else asks update.
         let right = if only_links { Right::Peek } else { UPDATE.row.unwrap_or(Right::Update) };
         let is_key = change.sets.iter().any(|(column, _)| column.unique != Unique::No);
@@ -74,7 +77,7 @@ impl<'s> Deed<'s> {
                 self.guard_administrators().await?;
             }
         }
-        let mut ones: Vec<_> = ones(&change.links).collect();
+        let mut ones: Vec<_> = ones(&change).collect();
         self.keep_hidden(entity, id, &change.links, &mut ones).await?;
         if !change.sets.is_empty() || !ones.is_empty() {
             let parts = [write::Parts { id, sets: change.finished()?, ones: &ones }];

@@ -22,7 +22,7 @@ async fn start(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let id = uuid(&text(with, "transfer")).unwrap_or_default();
     let row = run.deed.scope.run(&statement::find(id)).await?.ok_or(Error::NotFound)?;
     let (kind, entity) = (row.kind.as_str(), run.app.schema.entity(&row.entity));
-    transfer::check(entity, kind, row.key.as_deref())?;
+    transfer::check(run.app.schema, &row)?;
     if run.caller.is_none() {
         return Err(Error::Unauthenticated { bad_token: run.asked.caller.sent_token, reason: None });
     }
@@ -30,6 +30,9 @@ async fn start(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
         // Told at once, and asked again of every row.
         let right = if kind == "import" { Right::Create } else { Right::Read };
         run.deed.require_named_entity(entity, right).await?;
+        if row.mode.as_deref() == Some("move_in") {
+            run.deed.require_administrator(entity).await?;
+        }
     }
     if let Some(content) = with.get("content").and_then(Json::as_str) {
         let wrong = |_| Error::Invalid(vec![Fault::new("invalid", "`content` is the file in base64.").at("/attributes/content")]);

@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
                 Ok(Json::Null)
             }
             Does::Read { entity, condition, sort, most, one } => {
-                let most = if *one { 1 } else { most.unwrap_or(i64::MAX) };
+                let most = if *one { Some(1) } else { *most };
                 let found = self.finds(outcome, entity, condition.as_ref(), sort, most).await?;
                 if *one { found.into_iter().next().ok_or(Error::NotFound) } else { Ok(Json::Array(found)) }
             }
@@ -250,13 +250,22 @@ impl<'a> Run<'a> {
         entity: &str,
         condition: Option<&Template>,
         sort: &[(Vec<String>, bool)],
-        most: i64,
+        most: Option<i64>,
     ) -> Result<Vec<Json>> {
         let entity = self.deed.planner.entity(entity)?;
         let condition = condition.map(|c| c.render(&self.scope, &self.work)).transpose()?;
-        let most = most.min(self.deed.planner.limits.each.try_into().unwrap_or(i64::MAX));
-        let plan = self.deed.planner.search(entity, condition.map(nulls), sort, most);
+        let each = self.deed.planner.limits.each;
+        let bound = i64::try_from(each).unwrap_or(i64::MAX);
+        // One more, so that nothing is left out without a word; unless the file says where to stop.
+        let wanted = most.filter(|most| *most <= bound).unwrap_or(bound.saturating_add(1));
+        let plan = self.deed.planner.search(entity, condition.map(nulls), sort, wanted);
         let ids = self.deed.search(plan).await?;
+        if ids.len() > each {
+            let name = &entity.name;
+            let words =
+                format!("There are more than {each} rows of {name} to work with (limits.each): this action finds too many.");
+            return Err(Error::Invalid(vec![Fault::new("too-many", words).at("/attributes")]));
+        }
         for id in ids.iter().filter(|_| outcome.name.is_some()) {
             self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), *id);
         }

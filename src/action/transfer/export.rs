@@ -1,62 +1,174 @@
-//! Exports: what the caller may read of an entity, page by page, as a file in parts.
+//! Exports: what the caller may read of entities, page by page, as a file in parts.
+//!
+//! In charge of: which values of which rows go out. How a file is written is in [`file`], sheets in [`sheet`].
 
+pub mod file;
+mod sheet;
+
+use form_urlencoded::Serializer;
 use serde_json::{Map, Value as Json};
 
+use super::Transfer;
 use super::import::line;
-use super::table::{Format, csv};
-use super::{PART, Transfer};
+use super::options::{self, Export};
+use super::table::Format;
+use crate::access::write::Deed;
 use crate::access::{self, Source};
+use crate::config::Limits;
 use crate::document::{self, Place};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result, short};
+use crate::permission::Right;
 use crate::plan::{Pick, Planner};
 use crate::request::Query;
+use crate::request::body::step;
 use crate::request::media::Form;
 use crate::schema::kind::Kind;
+use crate::schema::{Column, Entity, Link, Relation, Schema};
 use crate::statement::transfer::{self as statement, Progress};
+use file::File;
 
-/// A file that is being written.
-struct Writer<'t, 'a> {
-    transfer: &'t Transfer<'a>,
-    bytes: Vec<u8>,
-    number: i64,
+/// A column of an export: along which relations, and what stands at their end.
+pub struct Path<'s> {
+    name: String,
+    relations: Vec<&'s Relation>,
+    /// None: the id.
+    column: Option<&'s Column>,
 }
 
-impl Writer<'_, '_> {
-    async fn write(&mut self, bytes: &[u8], is_last: bool) -> Result<()> {
-        self.bytes.extend_from_slice(bytes);
-        while self.bytes.len() >= PART || is_last && !self.bytes.is_empty() {
-            let rest = self.bytes.split_off(self.bytes.len().min(PART));
-            let part = std::mem::replace(&mut self.bytes, rest);
-            self.transfer.means.store.read(&statement::put(self.transfer.id, self.number, &part)).await?;
-            self.number += 1;
-        }
-        Ok(())
-    }
-}
-
-/// Exports an entity: CSV with the columns' names first, or a JSON list of objects.
+/// A column by its name: `title`, `team`, `team.code`, `team.lead.name`.
 ///
 /// # Errors
-/// The entity's refusal; 503.
-pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
-    let means = transfer.means;
-    means.store.read(&statement::clear(transfer.id)).await?; // what a node before us wrote
-    let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
-    let columns = line::columns(transfer.entity);
-    let texts = match transfer.format {
-        Format::Csv(texts) => Some(texts),
-        Format::Json | Format::Workbook => None,
+/// What is wrong with it.
+pub fn path<'s>(schema: &'s Schema, entity: &'s Entity, name: &str) -> Result<Path<'s>, Fault> {
+    let (mut at, mut relations) = (entity, vec![]);
+    let mut steps = name.split('.').peekable();
+    let unknown = |at: &Entity, step: &str| {
+        let names: Vec<&str> = at.fields().collect();
+        let hint = crate::yaml::nearest(step, &names).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();
+        let words = format!("{} has no field `{}`.{hint}", at.name, short(step));
+        Fault::new("unknown-field", words).at("/attributes/columns")
     };
-    let mut writer = Writer { transfer, bytes: vec![], number: 0 };
-    let mut progress = Progress::default();
-    if let Some(texts) = texts {
-        writer.write(&csv::head(&columns, texts)?, false).await?;
+    while let Some(step) = steps.next() {
+        let is_last = steps.peek().is_none();
+        let column = at.served(step);
+        if is_last && (column.is_some() || step == "id") {
+            return Ok(Path { name: name.to_owned(), relations, column });
+        }
+        let relation = at.relation(step).ok_or_else(|| unknown(at, step))?;
+        if matches!(relation.link, Link::Array { .. }) {
+            return Err(unknown(at, step));
+        }
+        relations.push(relation);
+        at = schema.target(relation);
     }
+    Ok(Path { name: name.to_owned(), relations, column: None })
+}
+
+impl Path<'_> {
+    fn is_list(&self) -> bool {
+        self.relations.iter().any(|relation| relation.is_many())
+    }
+
+    /// Of what type its values are; ids and lists are text.
+    pub fn kind(&self) -> Option<&Kind> {
+        self.column.map(|column| &column.kind).filter(|_| !self.is_list())
+    }
+
+    /// The relations that are to be included for it. (The id of one linked row is known without.)
+    fn include(&self) -> Option<String> {
+        let is_id = self.column.is_none() && !self.is_list();
+        let relations = if is_id { &self.relations[..self.relations.len().saturating_sub(1)] } else { &self.relations[..] };
+        let names: Vec<_> = relations.iter().map(|relation| relation.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join("."))
+    }
+
+    /// Its values in a resource object; none: nothing is told of it.
+    fn values(&self, resource: &Json, document: &Json) -> Result<Option<Json>> {
+        let mut at: Vec<&Json> = vec![resource];
+        let last = self.relations.len();
+        for (nth, relation) in self.relations.iter().enumerate() {
+            let mut next = vec![];
+            for row in at {
+                let linked = &row["relationships"][&relation.name];
+                if !linked["links"]["next"].is_null() || linked["meta"]["truncated"] == Json::Bool(true) {
+                    let words = format!("A row has too many `{}` for a file: leave `{}` out.", relation.name, self.name);
+                    return Err(Error::Invalid(vec![Fault::new("too-many", words).at("/attributes/columns")]));
+                }
+                match &linked["data"] {
+                    Json::Array(items) => next.extend(items),
+                    Json::Object(_) => next.push(&linked["data"]),
+                    Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+                }
+            }
+            // Of the last ones only the id may be wanted, which linkage has.
+            at = match nth + 1 == last && self.column.is_none() {
+                true => next,
+                false => next.into_iter().filter_map(|identifier| found(document, identifier)).collect(),
+            };
+        }
+        let value = |row: &Json| match self.column {
+            Some(column) => row["attributes"].get(&column.name).cloned(),
+            None => row.get("id").cloned(),
+        };
+        let mut values: Vec<Json> = at.into_iter().filter_map(value).collect();
+        Ok(match self.is_list() {
+            true => Some(Json::Array(values)),
+            false => (!values.is_empty()).then(|| values.swap_remove(0)),
+        })
+    }
+}
+
+/// What is included of an identifier.
+fn found<'j>(document: &'j Json, identifier: &Json) -> Option<&'j Json> {
+    let is_it = |row: &&Json| row["id"] == identifier["id"] && row["type"] == identifier["type"];
+    let all = document["included"].as_array().into_iter().flatten().chain(document["data"].as_array().into_iter().flatten());
+    all.into_iter().find(is_it)
+}
+
+/// Exports entities.
+///
+/// # Errors
+/// An entity's refusal; 422 where `/api` would say so, or a sheet has no room; 503.
+pub async fn run(transfer: &Transfer<'_>, row: &statement::Transfer) -> Result<Progress> {
+    let means = transfer.means;
+    means.store.read(&statement::clear(transfer.id, false)).await?; // what a node before us wrote
+    let export = options::export(&row.options).map_err(Error::Invalid)?;
+    let schema = means.schema;
+    let others = export.entities.iter().filter(|name| **name != transfer.entity.name).filter_map(|name| schema.entity(name));
+    let mut entities = vec![transfer.entity];
+    for other in others {
+        if !entities.iter().any(|entity| entity.at == other.at) {
+            entities.push(other);
+        }
+    }
+    let mut file = File::begin(transfer, &entities, export.has_mark)?;
+    let mut progress = Progress::default();
+    for entity in entities {
+        one(transfer, entity, &export, &mut file, &mut progress).await?;
+    }
+    file.end().await?;
+    Ok(progress)
+}
+
+/// Exports an entity.
+async fn one(
+    transfer: &Transfer<'_>,
+    entity: &Entity,
+    export: &Export,
+    file: &mut File<'_, '_>,
+    progress: &mut Progress,
+) -> Result<()> {
+    let means = transfer.means;
+    let limits = Limits { included: means.config.limits.links, included_rows: 1_000_000, ..means.config.limits.clone() };
+    let planner = Planner { schema: means.schema, limits: &limits, page: &means.config.page };
+    let columns = columns(transfer, planner, entity, export).await?;
+    let query = query(entity, export, &columns, means.schema)?;
+    file.head(entity, &columns)?;
     let (mut after, mut size) = (Some(String::new()), means.config.page.most);
     while let Some(cursor) = after.take() {
         // By cursor, and the rule stands in each page's statement.
-        let text = format!("page[size]={size}&sort=id{cursor}");
-        let document = match page(transfer, &planner, &text).await {
+        let text = format!("page[size]={size}&{query}{cursor}");
+        let document = match page(transfer, planner, entity, &text).await {
             Err(Error::TooMuch { .. }) if size > 1 => {
                 (after, size) = (Some(cursor), size / 2); // large rows go out a few at a time
                 continue;
@@ -64,41 +176,102 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
             document => document?,
         };
         for resource in document["data"].as_array().into_iter().flatten() {
-            let mut row = flat(resource, &columns);
-            let line = match texts {
-                Some(texts) => {
-                    // A text in a column of json has its quotes: else it were another value.
-                    let is_json = |name: &String| transfer.entity.column(name).is_some_and(|column| column.kind == Kind::Json);
-                    for (_, value) in row.iter_mut().filter(|(name, value)| value.is_string() && is_json(name)) {
-                        *value = value.to_string().into();
-                    }
-                    csv::record(columns.iter().map(|name| row.get(name)), texts)?
-                }
-                None => {
-                    [if progress.done == 0 { "[" } else { ",\n" }.as_bytes(), Json::Object(row).to_string().as_bytes()].concat()
-                }
-            };
-            writer.write(&line, false).await?;
+            let mut row = Map::new();
+            for column in &columns {
+                row.extend(column.values(resource, &document)?.map(|value| (column.name.clone(), value)));
+            }
+            file.row(&columns, row)?;
             progress.done += 1;
         }
+        file.flush().await?;
         let next = document["links"]["next"].as_str().and_then(|next| next.split_once('?'));
         let cursor = next.and_then(|(_, query)| query.split('&').find(|pair| is_cursor(pair)));
         after = cursor.map(|cursor| format!("&{cursor}"));
-        transfer.note(&progress, "running").await?;
+        transfer.note(progress, "running").await?;
     }
-    let end: &str = match (texts, progress.done) {
-        (Some(_), _) => "",
-        (None, 0) => "[]\n",
-        _ => "]\n",
-    };
-    writer.write(end.as_bytes(), true).await?;
-    Ok(progress)
+    file.foot()
+}
+
+/// The columns that are wanted; else all but links to entities that the caller may not read.
+async fn columns<'s>(
+    transfer: &Transfer<'s>,
+    planner: Planner<'s>,
+    entity: &'s Entity,
+    export: &Export,
+) -> Result<Vec<Path<'s>>> {
+    let schema = transfer.means.schema;
+    if !export.columns.is_empty() {
+        let paths = export.columns.iter().map(|name| path(schema, entity, name));
+        return paths.collect::<Result<_, _>>().map_err(|fault| Error::Invalid(vec![fault]));
+    }
+    let mut found = vec![];
+    let mut deed = Deed::begin_reading(transfer.means.store, planner, transfer.call.caller).await?;
+    for name in line::columns(schema, entity, export.is_named) {
+        let path = path(schema, entity, &name).map_err(|fault| Error::Invalid(vec![fault]))?;
+        let mut is_open = true;
+        for relation in path.relations.iter().filter(|_| path.include().is_some()) {
+            match deed.require_entity(schema.target(relation), Right::Read).await {
+                Err(Error::Forbidden(_)) => is_open = false,
+                asked => asked?,
+            }
+        }
+        if is_open {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The query of a list that brings all columns.
+fn query(entity: &Entity, export: &Export, columns: &[Path<'_>], schema: &Schema) -> Result<String> {
+    let mut query = Serializer::new(String::new());
+    query.append_pair("sort", export.order.as_deref().unwrap_or("id"));
+    let mut include: Vec<String> = columns.iter().filter_map(Path::include).collect();
+    include.sort_unstable();
+    include.dedup();
+    if !include.is_empty() {
+        query.append_pair("include", &include.join(","));
+        // Of rows that are linked nothing goes along that no column has.
+        let steps = || columns.iter().flat_map(|path| path.relations.iter().map(move |relation| (path, *relation)));
+        let mut targets: Vec<&Entity> = steps().map(|(_, relation)| schema.target(relation)).collect();
+        targets.sort_by_key(|target| target.at);
+        targets.dedup_by_key(|target| target.at);
+        for target in targets.into_iter().filter(|target| target.at != entity.at) {
+            let mut fields: Vec<&str> = vec![];
+            for path in columns {
+                for (nth, relation) in path.relations.iter().enumerate().filter(|(_, r)| schema.target(r).at == target.at) {
+                    _ = relation;
+                    fields.extend(match path.relations.get(nth + 1) {
+                        Some(next) => Some(next.name.as_str()),
+                        None => path.column.map(|column| column.name.as_str()),
+                    });
+                }
+            }
+            fields.sort_unstable();
+            fields.dedup();
+            query.append_pair(&format!("fields[{}]", target.name), &fields.join(","));
+        }
+    }
+    match export.filter.as_deref() {
+        Some(filter) if filter.starts_with("filter") => {
+            for (name, value) in form_urlencoded::parse(filter.as_bytes()) {
+                if !name.starts_with("filter") {
+                    let words = format!("`filter` holds nothing but filters; not `{}`.", short(&name));
+                    return Err(Error::Invalid(vec![Fault::new("invalid", words).at(format!("/attributes{}", step("filter")))]));
+                }
+                query.append_pair(&name, &value);
+            }
+        }
+        Some(filter) => _ = query.append_pair("filter", filter),
+        None => {}
+    }
+    Ok(query.finish())
 }
 
 /// A page of it, as `/api` would serve it.
-async fn page(transfer: &Transfer<'_>, planner: &Planner<'_>, query: &str) -> Result<Json> {
+async fn page(transfer: &Transfer<'_>, planner: Planner<'_>, entity: &Entity, query: &str) -> Result<Json> {
     let means = transfer.means;
-    let plan = planner.read(transfer.entity, Pick::Page, &Query::read(query));
+    let plan = planner.read(entity, Pick::Page, &Query::read(query));
     let answer = access::read(Source::Store(means.store), means.schema, transfer.call.caller, &plan).await?;
     let place = Place { base: "", path: "/", query, form: Form::Plain, most: means.config.limits.answer };
     serde_json::from_slice(&document::render(&plan, &answer, &place)?).map_err(Error::internal)
@@ -108,15 +281,25 @@ fn is_cursor(pair: &str) -> bool {
     pair.starts_with("page[after]=") || pair.starts_with("page%5Bafter%5D=")
 }
 
-/// A resource object as a row: its id, attributes, and the ids of its to-one links; what isn't told isn't there.
-fn flat(resource: &Json, columns: &[String]) -> Map<String, Json> {
-    let mut row = Map::new();
-    for name in columns {
-        let value = match name.as_str() {
-            "id" => Some(&resource["id"]),
-            _ => resource["attributes"].get(name).or_else(|| resource["relationships"][name]["data"].get("id")),
-        };
-        row.extend(value.map(|value| (name.clone(), value.clone())));
+/// How a file of a transfer is called, and of what type it is.
+pub fn named(row: &statement::Transfer) -> (String, &'static str) {
+    let entity: String = row.entity.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let format = row.format.as_deref().unwrap_or_default();
+    let is_archive = row.options["entities"].as_array().is_some_and(|entities| !entities.is_empty());
+    match (row.kind.as_str(), format, is_archive) {
+        ("import", "json", _) => (format!("{entity}_faults.json"), "application/json"),
+        ("import", ..) => (format!("{entity}_faults.csv"), "text/csv; charset=utf-8"),
+        (_, "xlsx", _) => (format!("{entity}.xlsx"), sheet::TYPE),
+        (_, _, true) => ("export.zip".to_owned(), "application/zip"),
+        (_, "csv", false) => (format!("{entity}.csv"), "text/csv; charset=utf-8"),
+        (_, _, false) => (format!("{entity}.json"), "application/json"),
     }
-    row
+}
+
+/// Whether a file is a table whose cells are text.
+fn is_table(format: Format) -> bool {
+    match format {
+        Format::Csv(_) | Format::Workbook => true,
+        Format::Json => false,
+    }
 }

@@ -1,85 +1,38 @@
 //! Imports: rows of a file become rows of an entity, created or, by a unique column, updated.
 //!
-//! In charge of: all or nothing, or each on its own; and what is told of each row that can't be. What a row says is in [`line`].
+//! In charge of: all or nothing, or each on its own. What a row says is in [`line`], what its cells mean in [`cell`] and [`locale`],
+//! and what is told of those that can't be in [`tally`].
 
+pub mod cell;
 pub mod line;
+pub mod locale;
+mod tally;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::Transfer;
-use super::table::{Cell, Line, parts};
+use super::table::parts::{self, Rows};
+use super::table::{Cell, Line};
+use super::{Mode, Transfer};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
 use crate::action::event::settle;
-use crate::error::{Error, Fault, Result, Source};
+use crate::error::{Error, Fault, Result, short};
 use crate::permission::Right;
 use crate::plan::Planner;
 use crate::plan::change::Change;
-use crate::request::body::uuid;
+use crate::request::body::step;
 use crate::request::precondition::Expected;
 use crate::schema::kind::{Bounds, Kind};
+use crate::schema::{Column, Entity};
 use crate::statement::action as statement;
 use crate::statement::event::Origin;
-use crate::statement::kept;
 use crate::statement::transfer::{self as keyed, Progress};
-
-/// Most faults that are kept.
-const FAULTS: usize = 1000;
-
-/// How many rows came to what.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    done: i64,
-    created: i64,
-    updated: i64,
-    failed: i64,
-}
-
-/// What became of a file.
-#[derive(Default)]
-struct Tally {
-    counts: Counts,
-    faults: Vec<Json>,
-    /// How many of the faults were noted: where there are no others, all of them aren't written once more.
-    noted: usize,
-    is_broken: bool,
-}
-
-impl Tally {
-    /// All of it.
-    fn whole(&self) -> Progress {
-        Progress { faults: Some(json!(self.faults).to_string()), is_broken: self.is_broken, ..progress(self.counts) }
-    }
-
-    /// What is new with these counts.
-    fn news(&self, counts: Counts) -> Progress {
-        let is_new = self.faults.len() > self.noted;
-        Progress { faults: is_new.then(|| json!(self.faults).to_string()), ..progress(counts) }
-    }
-
-    fn fail(&mut self, number: i64, faults: &[Fault]) {
-        self.counts.failed += 1;
-        let room = FAULTS.saturating_sub(self.faults.len());
-        self.faults.extend(faults.iter().take(room).map(|fault| told(number, fault)));
-    }
-}
-
-fn progress(counts: Counts) -> Progress {
-    let Counts { done, created, updated, failed } = counts;
-    Progress { done, created, updated, failed, ..Progress::default() }
-}
-
-/// A fault, as the transfer's row has it.
-pub fn told(number: i64, fault: &Fault) -> Json {
-    let field = match &fault.source {
-        Source::Pointer(pointer) => pointer.rsplit('/').next().unwrap_or_default().to_owned(),
-        _ => String::new(),
-    };
-    json!({"row": number, "field": kept(&field), "code": fault.code, "message": kept(&fault.detail)})
-}
+use line::{Drawn, Field, Links, Part, draw};
+use tally::Tally;
+pub use tally::told;
 
 /// Imports a file.
 ///
@@ -87,13 +40,20 @@ pub fn told(number: i64, fault: &Fault) -> Json {
 /// What concerns the whole: the entity's refusal, a file that can't be read, 503.
 pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     // Before anything of the file is read; whoever began it might do it then.
-    begin(transfer).await?.require_entity(transfer.entity, Right::Create).await?;
-    let mut tally = if transfer.is_each { resumed(transfer).await? } else { Tally::default() };
-    if transfer.is_each {
+    let mut deed = begin(transfer).await?;
+    deed.require_entity(transfer.entity, Right::Create).await?;
+    if transfer.mode == Mode::MoveIn {
+        deed.require_administrator(transfer.entity).await?;
+    }
+    drop(deed);
+    if transfer.mode == Mode::Each {
+        let mut tally = resumed(transfer).await?;
         each(transfer, &mut tally).await?;
         return Ok(tally.whole());
     }
     // What is wrong with the rows by themselves is found out first, all of it.
+    transfer.means.store.read(&keyed::clear(transfer.id, true)).await?; // what a node before us found
+    let mut tally = Tally::default();
     check(transfer, &mut tally).await?;
     if tally.counts.failed > 0 {
         tally.counts.done = 0;
@@ -112,18 +72,10 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
 
 /// How far a node came that left it: what is done stands with the rows themselves.
 async fn resumed(transfer: &Transfer<'_>) -> Result<Tally> {
-    let mut tally = Tally { counts: Counts { done: transfer.done, ..Counts::default() }, ..Tally::default() };
-    if transfer.done > 0 {
-        let own =
-            statement::row_values(transfer.means.schema.system("transfer"), &[transfer.id], transfer.means.config.limits.action);
-        let known = transfer.means.store.read(&own).await?.pop().flatten().unwrap_or_default();
-        let count = |name: &str| known[name].as_i64().unwrap_or(0);
-        let [created, updated, failed] = ["created", "updated", "failed"].map(count);
-        tally.counts = Counts { done: transfer.done, created, updated, failed };
-        tally.faults = known["faults"].as_array().cloned().unwrap_or_default();
-        tally.noted = tally.faults.len();
-    }
-    Ok(tally)
+    let entity = transfer.means.schema.system("transfer");
+    let own = statement::row_values(entity, &[transfer.id], transfer.means.config.limits.action);
+    let known = transfer.means.store.read(&own).await?.pop().flatten().unwrap_or_default();
+    Ok(Tally::of(&known, transfer.done))
 }
 
 fn planner<'a>(transfer: &Transfer<'a>) -> Planner<'a> {
@@ -132,35 +84,78 @@ fn planner<'a>(transfer: &Transfer<'a>) -> Planner<'a> {
 }
 
 async fn begin<'a>(transfer: &Transfer<'a>) -> Result<Deed<'a>> {
-    let origin = Origin { action: "world/import_data", ..transfer.call.origin() };
+    let action = if transfer.mode == Mode::MoveIn { "world/import_data (move_in)" } else { "world/import_data" };
+    let origin = Origin { action, ..transfer.call.origin() };
     Deed::begin(transfer.means.store, planner(transfer), transfer.call.caller, &origin).await
 }
 
+fn read(transfer: &Transfer<'_>) -> Rows {
+    parts::read(transfer.means.store, transfer.id, &transfer.import.layout)
+}
+
+/// What is wrong with the columns' names: those that mean nothing, and those that were to be there.
+fn misnamed(transfer: &Transfer<'_>) -> Vec<Fault> {
+    let Some(names) = transfer.found.get().and_then(|found| found.names.as_ref()) else { return vec![] };
+    let header = Line::named(names);
+    let fields: Vec<_> = line::fields(transfer, &header).map(|(file, name, field, _)| (file, name, field)).collect();
+    let at = |file: &str| format!("/data/attributes{}", step(file));
+    let mut faults: Vec<Fault> = fields
+        .iter()
+        .filter(|(.., field)| matches!(field, Field::Unknown))
+        .map(|(file, name, _)| line::unknown(transfer, file, name))
+        .collect();
+    for (file, _) in transfer.import.columns.iter().filter(|(file, _)| !names.contains(file)) {
+        faults.push(Fault::new("no-column", format!("The file has no column `{}`.", short(file))).at(at(file)));
+    }
+    for (nth, (file, name, _)) in fields.iter().enumerate() {
+        if fields[..nth].iter().any(|(_, other, field)| other == name && !matches!(field, Field::Nothing)) {
+            faults.push(Fault::new("twice", format!("`{}` has two values in each row.", short(name))).at(at(file)));
+        }
+    }
+    if let Some(key) = transfer.key.as_deref().filter(|key| !fields.iter().any(|(_, name, _)| name == key)) {
+        faults.push(Fault::new("no-column", format!("`key` is `{key}`, and the file has no such column.")).at(at(key)));
+    }
+    faults
+}
+
+/// Whether a line may be a new row, or is to be one that is there.
+fn part(transfer: &Transfer<'_>) -> Part {
+    if transfer.key.is_none() { Part::Create } else { Part::Update }
+}
+
+/// Looks at all rows as far as that needs nothing of the database but what they are linked to.
 async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
-    let mut rows = parts::read(transfer.means.store, transfer.id, transfer.format);
+    let mut rows = read(transfer);
     let mut is_asked = false;
-    while let Some(batch) = rows.recv().await {
-        for line in batch? {
-            let mut change = line::change(transfer, &line, Uuid::nil(), transfer.key.is_none());
-            if !is_asked {
-                // Whoever may not so much as use the entities is told nothing of the form.
-                begin(transfer).await?.require_entities(&change).await?;
-                is_asked = true;
-                let unknown = line::unknown(transfer, &line);
-                if !unknown.is_empty() {
-                    tally.fail(line.number, &unknown);
-                    return Ok(());
-                }
-            }
+    while let Some(batch) = rows.next().await {
+        transfer.tell_found(rows.found()).await?;
+        let lines = batch?;
+        let mut deed = begin(transfer).await?;
+        if let Some(line) = lines.first().filter(|_| !is_asked) {
+            // Whoever may not so much as use the entities is told nothing of the form.
+            let first = draw(transfer, line, made(transfer, line), part(transfer), &Links::default());
+            deed.require_entities(&first.change).await?;
+            is_asked = true;
+            tally.fail_names(transfer, &misnamed(transfer));
+        }
+        let links = resolve(transfer, &mut deed, &lines).await?;
+        drop(deed);
+        for line in &lines {
+            let id = if transfer.key.is_none() { made(transfer, line) } else { Uuid::nil() };
+            let mut change = draw(transfer, line, id, part(transfer), &links).change;
             change.clean("/data/attributes");
             if let Some(faults) = wrong(&change) {
-                tally.fail(line.number, &faults);
+                tally.fail(transfer, Some(line), &faults)?;
             }
             tally.counts.done += 1;
             tokio::task::yield_now().await; // a row may have a thousand columns
         }
-        transfer.note(&tally.news(tally.counts), "running").await?;
-        tally.noted = tally.faults.len();
+        let counts = tally.counts;
+        transfer.note(&tally.news(counts), "running").await?;
+    }
+    transfer.tell_found(rows.found()).await?;
+    if !is_asked {
+        tally.fail_names(transfer, &misnamed(transfer)); // there are no rows, but names
     }
     Ok(())
 }
@@ -170,33 +165,70 @@ fn wrong(change: &Change<'_>) -> Option<Vec<Fault>> {
     (!faults.is_empty()).then_some(faults)
 }
 
+/// Which lines of a file, a bit for each.
+#[derive(Default)]
+struct Lines {
+    bits: Vec<u64>,
+}
+
+impl Lines {
+    fn place(number: i64) -> (usize, u64) {
+        let number = usize::try_from(number).unwrap_or(0);
+        (number / 64, 1 << (number % 64))
+    }
+
+    fn insert(&mut self, number: i64) {
+        let (at, bit) = Lines::place(number);
+        if self.bits.len() <= at {
+            self.bits.resize(at + 1, 0);
+        }
+        self.bits[at] |= bit;
+    }
+
+    fn has(&self, number: i64) -> bool {
+        let (at, bit) = Lines::place(number);
+        self.bits.get(at).is_some_and(|bits| bits & bit != 0)
+    }
+}
+
 /// All rows in one transaction. `single`: the batch whose rows go one by one. Where it fails: which batch, unless it was a
 /// listener that refused in the end, and the tally.
 async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, (Option<usize>, Tally)>> {
-    let mut rows = parts::read(transfer.means.store, transfer.id, transfer.format);
+    let mut rows = read(transfer);
     let (mut deed, mut tally, mut number) = (begin(transfer).await?, Tally::default(), 0);
-    while let Some(batch) = rows.recv().await {
+    let (mut deferred, mut created) = (Lines::default(), Lines::default());
+    while let Some(batch) = rows.next().await {
         for lines in apart(transfer, batch?).await? {
             let steps = steps(transfer, &mut deed, &lines).await?;
+            for ((line, _), (step, is_deferred)) in lines.iter().zip(&steps) {
+                if *is_deferred {
+                    deferred.insert(line.number);
+                }
+                if *is_deferred && matches!(step, Step::Create(_)) {
+                    created.insert(line.number);
+                }
+            }
+            let steps: Vec<Step<'_>> = steps.into_iter().map(|(step, _)| step).collect();
             let pace = if single == Some(number) { Pace::Single } else { Pace::Batches };
             if let Err((at, error)) = deed.all(&steps, pace).await {
-                if error.status() >= 500 {
-                    return Err(error);
-                }
-                let mut failed = Tally::default();
-                failed.fail(lines[at].0.number, &error.faults());
-                return Ok(Err((Some(number), failed)));
+                return failed(transfer, Some(number), &lines[at].0, error);
             }
-            count(&mut tally.counts, &steps);
+            tally.counts.add(&steps);
             number += 1;
         }
         // How far it is, is no part of the whole: it is told while it isn't certain yet.
-        _ = transfer.note(&tally.news(tally.counts), "running").await;
+        let counts = tally.counts;
+        transfer.note(&tally.news(counts), "running").await?;
+    }
+    if !deferred.bits.is_empty()
+        && let Err(error) = later(transfer, &mut deed, (&deferred, &created)).await?
+    {
+        return Ok(Err((None, error)));
     }
     let done = match settle(transfer.means, transfer.call, deed, Json::Null).await {
         Ok(mut settled) => {
             // With the rows themselves: whoever dies after this leaves nothing to be done again.
-            transfer.note_in(settled.deed(), &tally.whole(), "done").await?;
+            transfer.note_in(settled.deed(), &tally.news(tally.counts), "done").await?;
             settled.complete().await
         }
         Err(error) => Err(error),
@@ -208,37 +240,84 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
         }
         Err(error) if error.status() < 500 => {
             let mut failed = Tally::default();
-            failed.fail(0, &error.faults());
+            failed.fail(transfer, None, &error.faults())?;
             Ok(Err((None, failed)))
         }
         Err(error) => Err(error),
     }
 }
 
+fn failed<T>(
+    transfer: &Transfer<'_>,
+    batch: Option<usize>,
+    line: &Line,
+    error: Error,
+) -> Result<Result<T, (Option<usize>, Tally)>> {
+    if error.status() >= 500 {
+        return Err(error);
+    }
+    let mut failed = Tally::default();
+    failed.fail(transfer, Some(line), &error.faults())?;
+    Ok(Err((batch, failed)))
+}
+
+/// Links of rows to others of the same file, which weren't there when they were made. What the import made itself, it may link.
+async fn later<'a>(
+    transfer: &Transfer<'a>,
+    deed: &mut Deed<'a>,
+    (deferred, created): (&Lines, &Lines),
+) -> Result<Result<(), Tally>> {
+    let mut rows = read(transfer);
+    while let Some(batch) = rows.next().await {
+        let lines: Vec<Line> = batch?.into_iter().filter(|line| deferred.has(line.number)).collect();
+        for lines in apart(transfer, lines).await? {
+            let known = known(transfer, deed, &lines).await?;
+            let links = resolve(transfer, deed, lines.iter().map(|(line, _)| line)).await?;
+            for (at, (line, _)) in lines.iter().enumerate() {
+                let id = known.get(&at).copied().unwrap_or_else(|| made(transfer, line));
+                let Drawn { change, .. } = draw(transfer, line, id, Part::Links, &links);
+                if created.has(line.number) {
+                    deed.lifted.entities = vec![(transfer.entity.name.clone(), vec![Right::Read, Right::Update])];
+                    deed.lifted.rows = vec![(id, vec![Right::Read, Right::Update])];
+                }
+                let done = match wrong(&change) {
+                    Some(faults) => Err(Error::Invalid(faults)),
+                    None if change.links.is_empty() => Ok(()),
+                    None => deed.update(change, &Expected::Any).await,
+                };
+                deed.lifted = Default::default();
+                if let Err(error) = done {
+                    return failed(transfer, None, line, error).map(|done| done.map_err(|(_, tally)| tally));
+                }
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
 /// Rows in transactions of their own: a batch together, and where that fails one by one.
 async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     let mut is_asked = false;
-    let mut rows = parts::read(transfer.means.store, transfer.id, transfer.format);
-    while let Some(batch) = rows.recv().await {
+    let mut rows = read(transfer);
+    while let Some(batch) = rows.next().await {
+        transfer.tell_found(rows.found()).await?;
         let mut lines = match batch {
             Ok(lines) => lines,
             Err(error) if error.status() >= 500 => return Err(error),
             Err(error) => {
                 // What stands before it is done, and stays; what comes after it nobody knows.
                 tally.is_broken = true;
-                tally.fail(tally.counts.done + 1, &error.faults());
-                return Ok(());
+                return tally.fail(transfer, None, &error.faults());
             }
         };
         lines.retain(|line| line.number > tally.counts.done); // a node before us did the others
-        if let Some(line) = lines.first().filter(|_| !is_asked) {
-            let unknown = line::unknown(transfer, line);
-            if !unknown.is_empty() {
+        if !std::mem::replace(&mut is_asked, true) {
+            let faults = misnamed(transfer);
+            if !faults.is_empty() {
                 tally.is_broken = true;
-                tally.fail(line.number, &unknown);
+                tally.fail_names(transfer, &faults);
                 return Ok(());
             }
-            is_asked = true;
         }
         for lines in apart(transfer, lines).await? {
             if some(transfer, &lines, tally).await?.is_ok() {
@@ -247,34 +326,49 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
             for line in lines {
                 let line = [line];
                 if let Err(error) = some(transfer, &line, tally).await? {
-                    tally.fail(line[0].0.number, &error.faults());
+                    tally.fail(transfer, Some(&line[0].0), &error.faults())?;
                     tally.counts.done = line[0].0.number;
                 }
             }
         }
-        if tally.faults.len() > tally.noted {
-            transfer.note(&tally.news(tally.counts), "running").await?;
-            tally.noted = tally.faults.len();
+        if tally.has_news() {
+            let counts = tally.counts;
+            transfer.note(&tally.news(counts), "running").await?;
         }
     }
+    transfer.tell_found(rows.found()).await?;
+    let faults = if is_asked { vec![] } else { misnamed(transfer) };
+    tally.is_broken |= !faults.is_empty();
+    tally.fail_names(transfer, &faults);
     Ok(())
 }
 
 /// A row and its key, as keys are compared.
 type Keyed = (Line, Option<String>);
 
+/// The cell of a field, whatever the file calls it.
+fn cell_of(transfer: &Transfer<'_>, line: &Line, wanted: &str) -> Option<Cell> {
+    line::fields(transfer, line).find(|(_, name, ..)| *name == wanted).map(|(.., cell)| cell.into_owned())
+}
+
+/// Texts as values of a column are compared; what doesn't fit is none.
+async fn compared(transfer: &Transfer<'_>, column: Option<&Column>, cells: Vec<Option<Cell>>) -> Result<Vec<Option<String>>> {
+    let anything = Bounds::default();
+    let (kind, bounds) = column.map_or((&Kind::Uuid, &anything), |column| (&column.kind, &column.bounds));
+    let fit = |cell: Option<Cell>| {
+        let value = transfer.import.writing.value(kind, &cell?).ok().flatten()?;
+        kind.check(bounds, &value).ok() // what doesn't fit is no key, and is told when the row is looked at
+    };
+    let keys: Vec<_> = cells.into_iter().map(fit).collect();
+    transfer.means.store.read(&keyed::compared(kind, &keys)).await
+}
+
 /// Rows with their keys, parted where a key comes again: the second finds what the first made.
 async fn apart(transfer: &Transfer<'_>, lines: Vec<Line>) -> Result<Vec<Vec<Keyed>>> {
     let mut keys: Vec<Option<String>> = vec![None; lines.len()];
     if let Some(name) = &transfer.key {
-        let anything = Bounds::default();
-        let (kind, bounds) =
-            transfer.entity.column(name).map_or((&Kind::Uuid, &anything), |column| (&column.kind, &column.bounds));
-        let fit = |line: &Line| {
-            let cell = line.get(name).filter(|cell| !cell.is_empty())?;
-            kind.check(bounds, &line::typed(kind, cell)).ok() // what doesn't fit is no key, and is told when the row is looked at
-        };
-        keys = transfer.means.store.read(&keyed::compared(kind, &lines.iter().map(fit).collect::<Vec<_>>())).await?;
+        let cells = lines.iter().map(|line| cell_of(transfer, line, name)).collect();
+        keys = compared(transfer, transfer.entity.column(name), cells).await?;
     }
     let (mut parts, mut met): (Vec<Vec<Keyed>>, HashSet<String>) = (vec![], HashSet::new());
     for (line, key) in lines.into_iter().zip(keys) {
@@ -295,20 +389,27 @@ async fn apart(transfer: &Transfer<'_>, lines: Vec<Line>) -> Result<Vec<Vec<Keye
 async fn some(transfer: &Transfer<'_>, lines: &[Keyed], tally: &mut Tally) -> Result<Result<(), Error>> {
     let done = async {
         let mut deed = begin(transfer).await?;
-        let steps = steps(transfer, &mut deed, lines).await?;
+        let steps: Vec<Step<'_>> = steps(transfer, &mut deed, lines).await?.into_iter().map(|(step, _)| step).collect();
         let pace = if lines.len() == 1 { Pace::Single } else { Pace::Batches };
         deed.all(&steps, pace).await.map_err(|(_, error)| error)?;
         let mut counts = tally.counts;
-        count(&mut counts, &steps);
+        counts.add(&steps);
         counts.done = lines.last().map_or(counts.done, |(line, _)| line.number);
         let mut settled = settle(transfer.means, transfer.call, deed, Json::Null).await?;
-        transfer.note_in(settled.deed(), &tally.news(counts), "running").await?;
+        let news = Progress {
+            done: counts.done,
+            created: counts.created,
+            updated: counts.updated,
+            failed: counts.failed,
+            ..Progress::default()
+        };
+        transfer.note_in(settled.deed(), &news, "running").await?;
         settled.complete().await?;
         Ok(counts)
     };
     match done.await {
         Ok(counts) => {
-            (tally.counts, tally.noted) = (counts, tally.faults.len());
+            tally.counts = counts;
             transfer.means.wake(true, true);
             Ok(Ok(()))
         }
@@ -318,39 +419,117 @@ async fn some(transfer: &Transfer<'_>, lines: &[Keyed], tally: &mut Tally) -> Re
     }
 }
 
-fn count(counts: &mut Counts, steps: &[Step<'_>]) {
-    for step in steps {
-        match step {
-            Step::Update(..) => counts.updated += 1,
-            _ => counts.created += 1,
-        }
-        counts.done += 1;
-    }
+/// The rows that are there already by their keys, as far as the caller may peek them: by the place of their line.
+async fn known(transfer: &Transfer<'_>, deed: &mut Deed<'_>, lines: &[Keyed]) -> Result<HashMap<usize, Uuid>> {
+    let keys: Vec<Option<String>> = lines.iter().map(|(_, key)| key.clone()).collect();
+    let Some(name) = transfer.key.as_ref().filter(|_| keys.iter().any(Option::is_some)) else { return Ok(HashMap::new()) };
+    deed.require_entity(transfer.entity, Right::Peek).await?;
+    let found = rows_of(deed, transfer.entity, transfer.entity.column(name), &keys).await?;
+    Ok(found.into_iter().collect())
 }
 
-/// What is to be done with some rows: those that are there already by the key are updated, as far as the caller may peek them.
-async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]) -> Result<Vec<Step<'a>>> {
-    let keys: Vec<Option<String>> = lines.iter().map(|(_, key)| key.clone()).collect();
-    let mut known: HashMap<usize, Uuid> = HashMap::new();
-    if let (Some(name), true) = (&transfer.key, keys.iter().any(Option::is_some)) {
-        deed.require_entity(transfer.entity, Right::Peek).await?;
-        let column = transfer.entity.column(name);
-        let session = deed.caller().counts()?;
-        let rows = deed.scope.run(&keyed::known(transfer.entity, column, &keys, session)).await?;
-        known = rows.into_iter().filter_map(|(at, id)| Some((usize::try_from(at).ok()?, id))).collect();
-    }
-    let by_id = transfer.key.as_deref() == Some("id");
-    let steps = lines.iter().enumerate().map(|(at, (line, _))| match known.get(&at) {
-        Some(id) => Step::Update(line::change(transfer, line, *id, false), Expected::Any),
-        None => {
-            let sent = line.get("id").filter(|id| by_id && !id.is_empty()).map(Cell::json);
-            let chosen = sent.as_ref().and_then(Json::as_str).and_then(uuid).filter(|_| transfer.entity.client_ids);
-            let mut made = line::change(transfer, line, chosen.unwrap_or_else(Uuid::now_v7), true);
-            if sent.is_some() && chosen.is_none() {
-                made.faults.push(Fault::new("no-row", "There is no row of this `id` that you know of.").at("/data/id"));
+async fn rows_of(
+    deed: &mut Deed<'_>,
+    entity: &Entity,
+    column: Option<&Column>,
+    keys: &[Option<String>],
+) -> Result<Vec<(usize, Uuid)>> {
+    let session = deed.caller().counts()?;
+    let rows = deed.scope.run(&keyed::known(entity, column, keys, session)).await?;
+    Ok(rows.into_iter().filter_map(|(at, id)| Some((usize::try_from(at).ok()?, id))).collect())
+}
+
+/// The rows that lines are linked to, where they are named by something unique, or may come later in the file.
+async fn resolve<'l>(transfer: &Transfer<'_>, deed: &mut Deed<'_>, lines: impl IntoIterator<Item = &'l Line>) -> Result<Links> {
+    let schema = transfer.means.schema;
+    let mut wanted: BTreeMap<String, (&Entity, Option<&Column>, Vec<String>)> = BTreeMap::new();
+    for line in lines {
+        for (file, _, field, cell) in line::fields(transfer, line) {
+            let Field::Link(relation, by) = field else { continue };
+            if by.is_none() && !line::is_deferrable(transfer, relation) {
+                continue; // whether it is there is asked with everything else
             }
-            Step::Create(made)
+            let entry = wanted.entry(file.to_owned()).or_insert_with(|| (schema.target(relation), by, vec![]));
+            entry.2.extend(line::named(relation, &cell));
         }
-    });
-    Ok(steps.collect())
+    }
+    let mut links = Links::default();
+    for (file, (entity, by, mut names)) in wanted {
+        names.sort_unstable();
+        names.dedup();
+        for names in names.chunks(NAMED) {
+            let cells = names.iter().map(|name| Some(Cell::Text(name.clone()))).collect();
+            let keys = compared(transfer, by, cells).await?;
+            links.found.extend(names.iter().map(|name| ((file.clone(), name.clone()), None)));
+            for (at, id) in rows_of(deed, entity, by, &keys).await? {
+                links.found.extend(names.get(at).map(|name| ((file.clone(), name.clone()), Some(id))));
+            }
+        }
+    }
+    Ok(links)
+}
+
+/// Rows that are looked for at once.
+const NAMED: usize = 1000;
+
+/// The id of a row that a line makes: the one that stands there, where clients choose ids; else always the same one.
+fn made(transfer: &Transfer<'_>, line: &Line) -> Uuid {
+    let sent = cell_of(transfer, line, "id").filter(|_| transfer.entity.client_ids);
+    sent.and_then(|cell| line::id_of(cell.shown().trim())).unwrap_or_else(|| numbered(transfer.id, line.number))
+}
+
+/// An id of a file's line: the transfer's time, the line's number, and what nobody guesses of the transfer's id.
+fn numbered(transfer: Uuid, number: i64) -> Uuid {
+    const NUMBER: u32 = 34; // bits of it, beside 40 of the transfer's
+    let bits = transfer.as_u128();
+    let time = bits >> 80;
+    let number = u128::try_from(number).unwrap_or(0) & ((1 << NUMBER) - 1);
+    let rest = number << 40 | bits & ((1 << 40) - 1);
+    let (high, low) = (rest >> 62, rest & ((1 << 62) - 1));
+    Uuid::from_u128(time << 80 | 7 << 76 | high << 64 | 0b10 << 62 | low)
+}
+
+/// What is to be done with some rows, and whether links of them come later: those that are there already by the key are updated.
+async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]) -> Result<Vec<(Step<'a>, bool)>> {
+    let known = known(transfer, deed, lines).await?;
+    let links = resolve(transfer, deed, lines.iter().map(|(line, _)| line)).await?;
+    let steps: Vec<(Step<'a>, bool)> = lines
+        .iter()
+        .enumerate()
+        .map(|(at, (line, _))| match known.get(&at) {
+            Some(id) => {
+                let Drawn { change, is_deferred } = draw(transfer, line, *id, Part::Update, &links);
+                (Step::Update(change, Expected::Any), is_deferred)
+            }
+            None => {
+                let Drawn { change, is_deferred } = draw(transfer, line, made(transfer, line), Part::Create, &links);
+                (Step::Create(change), is_deferred)
+            }
+        })
+        .collect();
+    let owner = |(step, _): &(Step<'a>, bool)| match step {
+        Step::Create(change) | Step::Update(change, _) => change.owner.flatten(),
+        Step::Delete(..) | Step::Link { .. } | Step::Nothing(_) => None,
+    };
+    let owners: Vec<Uuid> = steps.iter().filter_map(owner).collect();
+    if !owners.is_empty() {
+        deed.scope.run(&keyed::keep_gone(&owners)).await?;
+    }
+    Ok(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_ids_of_their_own_which_are_those_of_their_time() {
+        let transfer = Uuid::now_v7();
+        let ids: HashSet<Uuid> = [1, 2, 100, 1 << 20, 1 << 30, (1 << 34) - 1].map(|number| numbered(transfer, number)).into();
+        assert_eq!(ids.len(), 6);
+        for id in ids {
+            assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+            assert_eq!(id.as_u128() >> 80, transfer.as_u128() >> 80);
+        }
+    }
 }

@@ -9,8 +9,10 @@ use uuid::Uuid;
 
 use super::Route;
 use crate::access::write::Deed;
+use crate::account::{Caller, token};
 use crate::action::event::settle;
 use crate::action::transfer::PART;
+use crate::action::transfer::export::named;
 use crate::error::{Error, Fault, Result};
 use crate::http::App;
 use crate::http::asked::Asked;
@@ -83,7 +85,7 @@ impl Drop for Upload {
     fn drop(&mut self) {
         let (id, store) = (self.id, self.store.clone());
         if let (false, Ok(runtime)) = (self.is_given, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { store.read(&transfer::clear(id)).await });
+            runtime.spawn(async move { store.read(&transfer::clear(id, false)).await });
         }
     }
 }
@@ -99,21 +101,39 @@ async fn waits<'a>(app: &'a App, asked: &Asked, id: Uuid) -> Result<Deed<'a>> {
     }
 }
 
-/// GET /file/<transfer>: the file of an export that is done.
+/// GET /file/<transfer>: the file of an export that is done, or the rows of an import that came to nothing.
 pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
-    let id = uuid(&route.id).unwrap_or_default();
-    let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
+    sent(app, asked, asked.caller, uuid(&route.id).unwrap_or_default()).await
+}
+
+/// GET /download/<token>: the same by a link, which its first GET claims. It is good again where nothing of the file was sent.
+pub async fn follow(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
+    let hash = token::hash(&route.id);
+    let statement = if asked.is_head { transfer::claimable(&hash) } else { transfer::claim(&hash) };
+    let link = app.store.read(&statement).await?.ok_or(Error::NotFound)?;
+    let caller = Caller { session: uuid(&link.session), ..Caller::default() };
+    let answered = sent(app, asked, caller, link.transfer).await;
+    if answered.is_err() && !asked.is_head {
+        app.store.read(&transfer::give_back(&hash, &link)).await?;
+    }
+    let mut response = answered?;
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
+}
+
+async fn sent(app: &App, asked: &Asked, caller: Caller, id: Uuid) -> Result<Response> {
+    let mut deed = Deed::begin(&app.store, app.planner(), caller, &asked.origin()).await?;
     deed.require(app.schema.system("transfer"), id, Right::Read).await?;
     let row = deed.scope.run(&transfer::find(id)).await?.ok_or(Error::NotFound)?;
-    match (row.kind.as_str(), row.state.as_str()) {
-        ("export", "done") => {}
-        ("export", "failed") => return Err(conflict("This export failed; its row says why.")),
-        ("export", _) => return Err(conflict("This export isn't done yet; its row says how far it is.")),
-        _ => return Err(conflict("This is no export.")),
-    }
+    row.require_file()?;
+    let is_faulty = row.kind == "import";
     // What is in it was read under the rights of then: whoever may read none of it any more is given none of it.
-    deed.require_entity(app.planner().entity(&row.entity)?, Right::Read).await?;
-    let count = deed.scope.run(&transfer::parts(id)).await?;
+    let others = row.options["entities"].as_array().into_iter().flatten().filter_map(Json::as_str);
+    for name in [row.entity.as_str()].into_iter().chain(others) {
+        let right = if is_faulty { Right::Create } else { Right::Read };
+        deed.require_entity(app.planner().entity(name)?, right).await?;
+    }
+    let count = deed.scope.run(&transfer::parts(id, is_faulty)).await?;
     if count == 0 {
         return Err(conflict("This file is gone; export again."));
     }
@@ -123,8 +143,8 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     tokio::spawn(async move {
         let _share = share; // until the last part is taken
         for number in 0..count {
-            let found = store.read(&transfer::part(id, number)).await.map_err(|_| std::io::Error::other("the database is away"));
-            let part = match found {
+            let found = store.read(&transfer::part(id, number, is_faulty)).await;
+            let part = match found.map_err(|_| std::io::Error::other("the database is away")) {
                 Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
                 Ok(None) => Err(std::io::Error::other("the file went away meanwhile")), // and not: it ends here
                 Err(error) => Err(error),
@@ -135,12 +155,10 @@ pub async fn send(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
             }
         }
     });
-    let format = row.format.unwrap_or_default();
-    let kind = if format == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
+    let (name, kind) = named(&row);
     let mut response = reply::with_type(StatusCode::OK, kind, vec![]);
-    let name: String = row.entity.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let headers = response.headers_mut();
-    if let Ok(named) = HeaderValue::from_str(&format!("attachment; filename=\"{name}.{format}\"")) {
+    if let Ok(named) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, named);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -58,7 +58,7 @@ fn resource(change: &Change) -> Json {
     json!({
         "type": "change", "id": change.id.to_string(),
         "attributes": {
-            "at": change.at, "verb": change.verb, "before": change.before, "after": change.after,
+            "at": change.at, "verb": change.verb, "fields": change.fields, "before": change.before, "after": change.after,
             "request": change.request, "sent_request": change.sent_request, "action": change.action,
         },
         "relationships": {"user": {"data": user}},

@@ -57,6 +57,19 @@ pub(super) fn raises(schema: &Schema, wanted: &mut [Wanted]) {
     }
 }
 
+/// The triggers that keep the ids of users and groups that are gone, and refuse them to new ones.
+pub(super) fn gone(wanted: &mut [Wanted]) {
+    for want in wanted.iter_mut().filter(|want| matches!(want.name.as_str(), "user_account" | "usergroup")) {
+        for events in ["after delete", "before insert"] {
+            let name = object_name(&want.name, "gone", "trigger", events);
+            let table = quote(&want.name);
+            let sql =
+                format!("create trigger {} {events} on {table} for each row execute function rowhouse.gone()", quote(&name));
+            want.triggers.push((name, sql));
+        }
+    }
+}
+
 /// The triggers that renew the stamp for each row of `world` and `action` that really changed, whoever changes it and however:
 /// what is known of entities and actions is proven by it.
 pub(super) fn stamps(wanted: &mut [Wanted]) {

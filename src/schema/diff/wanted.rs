@@ -47,6 +47,7 @@ pub(super) fn all(schema: &Schema, listeners: &[Listener]) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = schema.entities().iter().flat_map(|entity| tables(schema, entity)).collect();
     schema.entities().iter().for_each(|entity| trigger::notes(entity, listeners, &mut wanted));
     trigger::stamps(&mut wanted);
+    trigger::gone(&mut wanted);
     trigger::raises(schema, &mut wanted);
     wanted
 }

@@ -16,10 +16,7 @@ async fn a_file_holds_what_its_owner_may_read_and_is_theirs() {
     let export = async |who: &Someone<'_>| {
         let told = who.act(EXPORT, json!({"entity": "tag", "format": "json"})).await.is(200).json;
         let id = told[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
-        assert_eq!(
-            told[1],
-            json!({"ResponseType": "client.file.download", "Attributes": {"name": "tag.json", "contentType": "application/octet-stream", "url": format!("/file/{id}")}})
-        );
+        assert_eq!(told.as_array().map(Vec::len), Some(1), "the file isn't there yet");
         world.settled().await;
         format!("/file/{id}")
     };
@@ -51,7 +48,7 @@ async fn nobody_takes_out_what_they_may_not_read_and_bad_inputs_start_nothing() 
     let words = |more: &[&str]| hostile::line(255).into_iter().chain(more.iter().map(|word| json!(word))).collect::<Vec<_>>();
     let inputs = [
         ("entity", hostile::required(words(&["nothing", "Tag", "tag; --", "../tag", "{{caller.id}}"]))),
-        ("format", words(&["xlsx", "CSV"])),
+        ("format", words(&["ods", "CSV"])),
     ];
     hostile::refuses_bad_inputs(&world, &ada, EXPORT, &json!({"entity": "tag"}), &inputs).await;
     hostile::takes_no_subject(&world, &ada, EXPORT, &json!({"entity": "tag"})).await;

@@ -1,108 +1,389 @@
 //! A line of a file: what it says of a row of an entity.
+//!
+//! In charge of: what a column of a file may be, and that nothing of it is left out without a word.
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::{FAULTS, planner};
-use crate::action::transfer::Transfer;
+use super::planner;
 use crate::action::transfer::table::{Cell, Format, Line};
-use crate::error::Fault;
+use crate::action::transfer::{Mode, Transfer};
+use crate::error::{Fault, short};
 use crate::plan::change::Change;
-use crate::request::body;
-use crate::schema::kind::Kind;
-use crate::schema::{Entity, Link, LinkRule, Relation, Write};
+use crate::request::body::{self, step};
+use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, Unique, Write};
 
-/// A row of a file as a change, like the document that a client would send. What the system sets is left out.
-pub(super) fn change<'a>(transfer: &Transfer<'a>, line: &Line, id: Uuid, is_new: bool) -> Change<'a> {
-    let entity = transfer.entity;
-    let (mut attributes, mut relationships, mut faults) = (Map::new(), Map::new(), vec![]);
-    for (name, cell) in line.iter() {
-        match (entity.column(name), to_one(entity, name)) {
-            (Some(column), _) if column.kind.is_secret() => {
-                faults.push(
-                    Fault::new("secret", format!("`{name}` can't be imported."))
-                        .at(format!("/data/attributes{}", body::step(name))),
-                );
-            }
-            (Some(column), _) if column.write == Write::System => {}
-            (Some(column), _) => {
-                // An empty cell says nothing of what can't be empty, and nothing of a new row.
-                if !(cell.is_empty() && (is_new || column.refuses_null())) {
-                    attributes.insert(name.to_owned(), typed(&column.kind, cell));
-                }
-            }
-            (None, Some(relation)) => {
-                let target = &transfer.means.schema.target(relation).name;
-                let to = if cell.is_empty() { Json::Null } else { json!({"type": target, "id": cell.json()}) };
-                relationships.insert(name.to_owned(), json!({"data": to}));
-            }
-            (None, None) if name == "id" => {}
-            (None, None) => _ = attributes.insert(name.to_owned(), cell.json()), // unknown, and told so
-        }
+/// Beside the columns of faulty rows that come back: why. It is left out where they come in again.
+pub const FAULT: &str = "import_fault";
+
+/// What a column of a file is.
+#[derive(Debug, Clone, Copy)]
+pub enum Field<'s> {
+    /// The row's id.
+    Id,
+    /// A column.
+    Column(&'s Column),
+    /// The row, or the rows, that it is linked to: by a unique column of theirs, else by their ids.
+    Link(&'s Relation, Option<&'s Column>),
+    /// Nothing of the row.
+    Nothing,
+    /// There is no such field, or none that files have.
+    Unknown,
+}
+
+/// What a name stands for: a column, a link, or `link.column`.
+pub fn field<'s>(schema: &'s Schema, entity: &'s Entity, name: &str) -> Field<'s> {
+    if let Some(column) = entity.column(name) {
+        return Field::Column(column);
     }
-    let mut document = json!({"data": {"type": entity.name, "attributes": attributes, "relationships": relationships}});
-    if !is_new {
-        document["data"]["id"] = json!(id);
+    match name {
+        "id" => return Field::Id,
+        FAULT => return Field::Nothing,
+        _ => {}
     }
-    match body::resource(&document) {
-        Ok(resource) => {
-            let mut change = planner(transfer).change(entity, id, is_new, &resource);
-            change.faults.extend(faults);
-            change
-        }
-        Err(more) => {
-            faults.extend(more);
-            Change::links(entity, id, None, faults)
-        }
+    let (relation, by) = name.split_once('.').map_or((name, None), |(relation, column)| (relation, Some(column)));
+    let Some(relation) = entity.relation(relation).filter(|relation| is_told(relation)) else { return Field::Unknown };
+    let Some(by) = by.filter(|by| *by != "id") else { return Field::Link(relation, None) };
+    match schema.target(relation).served(by).filter(|column| column.unique == Unique::Everywhere) {
+        Some(column) => Field::Link(relation, Some(column)),
+        None => Field::Unknown,
     }
 }
 
-/// A cell as the JSON that a column takes; what doesn't fit stays text, and is refused as such.
-pub(super) fn typed(kind: &Kind, cell: &Cell) -> Json {
-    match (kind, cell) {
-        // A day is its midnight, and midnight its day.
-        (Kind::Datetime, Cell::Date(day)) => format!("{day}T00:00:00Z").into(),
-        (Kind::Date, Cell::Datetime(time)) => time.strip_suffix("T00:00:00Z").unwrap_or(time).into(),
-        (Kind::Json, Cell::Json(value)) => value.clone(),
-        _ => match cell.json() {
-            Json::String(text) if !kind.is_written_as_text() => body::json(text.trim().as_bytes()).unwrap_or(Json::String(text)),
-            other => other,
-        },
+/// Whether files have a relation: those of the row itself, and its owner.
+fn is_told(relation: &Relation) -> bool {
+    match (&relation.link, relation.rule) {
+        (Link::One { .. }, LinkRule::Declared | LinkRule::Owner) => true,
+        (Link::Through { near, .. }, LinkRule::Declared) => *near == "source",
+        (Link::One { .. } | Link::Through { .. } | Link::Inverse { .. } | Link::Array { .. }, _) => false,
     }
 }
 
-/// The columns that a file of an entity has, in order.
-pub fn columns(entity: &Entity) -> Vec<String> {
-    let attributes = entity.columns.iter().filter(|c| c.is_served()).map(|c| c.name.clone());
-    let ones = entity.relations.iter().filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared);
-    ["id".to_owned()].into_iter().chain(attributes).chain(ones.map(|r| r.name.clone())).collect()
+/// The columns that a file of an entity may have: their names, those of links also by each unique column of the other side.
+pub fn names(schema: &Schema, entity: &Entity) -> Vec<String> {
+    let mut names: Vec<String> = vec!["id".to_owned()];
+    names.extend(entity.columns.iter().filter(|column| column.is_served()).map(|column| column.name.clone()));
+    for relation in entity.relations.iter().filter(|relation| is_told(relation)) {
+        names.push(relation.name.clone());
+        let unique = schema.target(relation).columns.iter().filter(|c| c.is_served() && c.unique == Unique::Everywhere);
+        names.extend(unique.map(|column| format!("{}.{}", relation.name, column.name)));
+    }
+    names
 }
 
-/// More unknown columns than this are told once and not for each row.
-const UNKNOWN: usize = 20;
+/// The columns that a file of an entity has, in order: all but what the system counts by itself. `is_named`: links by the first
+/// column that is unique of the other side, where there is one.
+pub fn columns(schema: &Schema, entity: &Entity, is_named: bool) -> Vec<String> {
+    let is_counted = |column: &&Column| !matches!(column.name.as_str(), "version" | "updated_at");
+    let attributes = entity.columns.iter().filter(|c| c.is_served()).filter(is_counted).map(|c| c.name.clone());
+    let links = entity.relations.iter().filter(|relation| is_told(relation)).map(|relation| {
+        let unique = || schema.target(relation).columns.iter().find(|c| c.is_served() && c.unique == Unique::Everywhere);
+        match unique().filter(|column| is_named && !column.is_limited() && relation.rule == LinkRule::Declared) {
+            Some(column) => format!("{}.{}", relation.name, column.name),
+            None => relation.name.clone(),
+        }
+    });
+    ["id".to_owned()].into_iter().chain(attributes).chain(links).collect()
+}
 
-/// The columns of a table that the entity doesn't have, where these are so many that it is another table: its rows all have
-/// them. Of JSON each row has names of its own.
-pub(super) fn unknown(transfer: &Transfer<'_>, line: &Line) -> Vec<Fault> {
-    if transfer.format == Format::Json {
+/// Rows that a file names by something else than their ids, or that may not be there yet: the file's column, and the text.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    pub found: HashMap<(String, String), Option<Uuid>>,
+}
+
+/// A row of a file as a change, like the document that a client would send.
+pub(super) struct Drawn<'s> {
+    pub change: Change<'s>,
+    /// Whether it is linked to rows of its own entity that aren't there: they may come later in the file.
+    pub is_deferred: bool,
+}
+
+/// What is to be made of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A new row.
+    Create,
+    /// A row that is there.
+    Update,
+    /// Links to rows of the same file that weren't there when it was made.
+    Links,
+}
+
+/// The columns of a line and those that all lines have in common, as what they are: the file's name, the field's, the cell.
+pub(super) fn fields<'l, 's: 'l>(
+    transfer: &'l Transfer<'s>,
+    line: &'l Line,
+) -> impl Iterator<Item = (&'l str, &'l str, Field<'s>, std::borrow::Cow<'l, Cell>)> {
+    let own = line.iter().map(move |(file, cell)| {
+        let mapped = transfer.import.columns.iter().find(|(name, _)| name == file);
+        let (name, field) = match mapped {
+            Some((_, None)) => (file, Field::Nothing),
+            Some((_, Some(name))) => (name.as_str(), field(transfer.means.schema, transfer.entity, name)),
+            None => (file, field(transfer.means.schema, transfer.entity, file)),
+        };
+        (file, name, field, std::borrow::Cow::Borrowed(cell))
+    });
+    let constants = transfer.import.constants.iter().map(move |(name, value)| {
+        let field = field(transfer.means.schema, transfer.entity, name);
+        (name.as_str(), name.as_str(), field, std::borrow::Cow::Owned(Cell::Json(value.clone())))
+    });
+    own.chain(constants)
+}
+
+/// The texts that name rows in a cell: one, or a list of them.
+pub(super) fn named(relation: &Relation, cell: &Cell) -> Vec<String> {
+    if let Cell::Json(Json::Array(items)) = cell {
+        return items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+    }
+    let text = cell.shown();
+    let text = text.trim();
+    if text.is_empty() {
         return vec![];
     }
-    let names = line.iter().map(|(name, _)| name).filter(|name| *name != "id" && !is_known(transfer.entity, name));
-    let attributes: Map<String, Json> = names.take(FAULTS).map(|name| (name.to_owned(), Json::Null)).collect();
-    let document = json!({"data": {"type": transfer.entity.name, "attributes": attributes}});
-    match body::resource(&document) {
-        Ok(resource) if attributes.len() > UNKNOWN => {
-            planner(transfer).change(transfer.entity, Uuid::nil(), false, &resource).faults
-        }
-        Ok(_) | Err(_) => vec![], // what is made here is a resource
+    if !relation.is_many() {
+        return vec![text.to_owned()];
+    }
+    match serde_json::from_str::<Vec<String>>(text) {
+        Ok(items) => items,
+        Err(_) => text.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect(),
     }
 }
 
-/// A relation that a file may have a column of.
-fn to_one<'e>(entity: &'e Entity, name: &str) -> Option<&'e Relation> {
-    entity.relation(name).filter(|r| matches!(r.link, Link::One { .. }) && r.rule == LinkRule::Declared)
+/// An id, in whatever case.
+pub(super) fn id_of(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
 }
 
-fn is_known(entity: &Entity, name: &str) -> bool {
-    entity.column(name).is_some() || to_one(entity, name).is_some()
+/// Whether rows of a file may be linked so to rows that come later in it.
+pub(super) fn is_deferrable(transfer: &Transfer<'_>, relation: &Relation) -> bool {
+    transfer.mode != Mode::Each
+        && relation.target == transfer.entity.at
+        && !relation.required
+        && relation.rule == LinkRule::Declared
+}
+
+/// Draws a change from a line.
+pub(super) fn draw<'s>(transfer: &Transfer<'s>, line: &Line, id: Uuid, part: Part, links: &Links) -> Drawn<'s> {
+    let entity = transfer.entity;
+    let mut draft = Draft { transfer, part, attributes: Map::new(), relationships: Map::new(), faults: vec![], moved: vec![] };
+    let (mut is_deferred, mut owner) = (false, None);
+    draft.faults.extend(line.fault.iter().map(|(code, words)| Fault::new(code, words.clone())));
+    for (file, name, field, cell) in fields(transfer, line) {
+        match field {
+            Field::Id if part != Part::Links && !cell.is_empty() => draft.id(id, cell.shown().trim()),
+            Field::Id | Field::Nothing => {}
+            // Of a table that is told of its first row.
+            Field::Unknown if part != Part::Links && transfer.format == Format::Json => {
+                draft.faults.push(unknown(transfer, file, name))
+            }
+            Field::Column(column) if part != Part::Links => draft.column(column, &cell),
+            Field::Unknown | Field::Column(_) => {}
+            Field::Link(relation, by) => {
+                let names = named(relation, &cell);
+                let may_wait = is_deferrable(transfer, relation);
+                if part == Part::Links && !may_wait {
+                    continue;
+                }
+                let found = draft.targets(file, relation, by, &names, links);
+                match found {
+                    Err(_) if may_wait && part != Part::Links => is_deferred = true,
+                    Err(faults) => draft.faults.extend(faults),
+                    Ok(ids) if relation.rule == LinkRule::Owner && transfer.mode == Mode::MoveIn => {
+                        owner = Some(ids.first().copied())
+                    }
+                    Ok(ids) => draft.link(relation, &ids, &cell),
+                }
+            }
+        }
+    }
+    let Draft { attributes, relationships, faults, moved, .. } = draft;
+    let mut document = json!({"data": {"type": entity.name, "attributes": attributes, "relationships": relationships}});
+    if part != Part::Create {
+        document["data"]["id"] = json!(id);
+    }
+    let change = match body::resource(&document) {
+        Ok(resource) => {
+            let mut change = planner(transfer).change(entity, id, part == Part::Create, &resource);
+            change.faults.extend(faults);
+            change.sets.retain(|(set, _)| !moved.iter().any(|(column, _): &(&Column, _)| column.name == set.name));
+            change.sets.extend(moved);
+            change.owner = owner;
+            change
+        }
+        Err(more) => Change::links(entity, id, None, faults.into_iter().chain(more).collect()),
+    };
+    Drawn { change, is_deferred }
+}
+
+/// What is made of a line's cells.
+struct Draft<'t, 's> {
+    transfer: &'t Transfer<'s>,
+    part: Part,
+    attributes: Map<String, Json>,
+    relationships: Map<String, Json>,
+    faults: Vec<Fault>,
+    /// What only an administrator brings along from elsewhere.
+    moved: Vec<(&'s Column, Option<String>)>,
+}
+
+impl<'s> Draft<'_, 's> {
+    fn fault(&mut self, code: &'static str, file: &str, words: String) {
+        self.faults.push(Fault::new(code, words).at(format!("/data/attributes{}", step(file))));
+    }
+
+    /// An id is the row's, or becomes it where clients choose ids.
+    fn id(&mut self, id: Uuid, sent: &str) {
+        let by_id = self.transfer.key.as_deref() == Some("id");
+        let is_it = id_of(sent) == Some(id) || self.part == Part::Update && id.is_nil();
+        let words = match self.part {
+            _ if is_it => return,
+            Part::Create if by_id => "There is no row of this `id` that you know of.",
+            Part::Create if self.transfer.entity.client_ids => "`id` is a UUID, in lower case and with hyphens.",
+            Part::Create => {
+                let words = "Ids are made by the server: leave `id` out, with `columns: { id: null }`, or say `key: id`.";
+                return self.faults.push(Fault::new("read-only", words).at("/data/id"));
+            }
+            Part::Update | Part::Links => "`id` is another than that of the row that is known by the key.",
+        };
+        self.faults.push(Fault::new("no-row", words).at("/data/id"));
+    }
+
+    fn column(&mut self, column: &'s Column, cell: &Cell) {
+        let (transfer, name) = (self.transfer, column.name.as_str());
+        let is_new = self.part == Part::Create;
+        let is_explicit = matches!(cell, Cell::Json(Json::Null));
+        let value = match transfer.import.writing.value(&column.kind, cell) {
+            Ok(value) => value,
+            Err(words) => return self.fault("invalid", name, format!("`{name}` {words}.")),
+        };
+        if column.kind.is_secret() {
+            if value.is_some() {
+                self.fault("secret", name, format!("`{name}` can't be imported."));
+            }
+            return;
+        }
+        let machine = transfer.entity.states.as_ref().filter(|machine| machine.column == name);
+        match (column.write, value) {
+            (Write::System, Some(value)) if transfer.mode == Mode::MoveIn && (machine.is_some() || name == "created_at") => {
+                match column.kind.check(&column.bounds, &value) {
+                    Ok(text) => self.moved.push((column, Some(text))),
+                    Err(words) => self.fault("invalid", name, format!("`{name}` {words}.")),
+                }
+            }
+            (Write::System, None) => {}
+            (Write::System, Some(value)) if is_new => match machine {
+                Some(machine) if value == Json::String(machine.initial.clone()) => {}
+                Some(machine) => {
+                    let words = "administrators may say `mode: move_in`";
+                    let initial = &machine.initial;
+                    let words = format!("`{name}` begins as {initial}, and is moved by its events; {words}.");
+                    self.fault("read-only", name, words);
+                }
+                None => {
+                    let may_move = if name == "created_at" { "; administrators may say `mode: move_in`" } else { "" };
+                    let words =
+                        format!("`{name}` is set by the system: leave it out, with `columns: {{ {name}: null }}`{may_move}.");
+                    self.fault("read-only", name, words);
+                }
+            },
+            (_, Some(value)) => _ = self.attributes.insert(name.to_owned(), value),
+            // An empty cell says nothing of a new row, unless it is all that was known of it; and nothing of what can't be empty.
+            (_, None) if is_explicit || (!is_new || transfer.mode == Mode::MoveIn) && !column.refuses_null() => {
+                self.attributes.insert(name.to_owned(), Json::Null);
+            }
+            (_, None) => {}
+        }
+    }
+
+    /// The ids of the rows that a cell names.
+    fn targets(
+        &self,
+        file: &str,
+        relation: &Relation,
+        by: Option<&Column>,
+        names: &[String],
+        links: &Links,
+    ) -> Result<Vec<Uuid>, Vec<Fault>> {
+        let (mut ids, mut faults) = (vec![], vec![]);
+        let target = &self.transfer.means.schema.target(relation).name;
+        for name in names {
+            let found = links.found.get(&(file.to_owned(), name.clone()));
+            let id = match by {
+                Some(_) => found.copied().flatten(),
+                None => id_of(name).filter(|_| found.is_none_or(Option::is_some)),
+            };
+            let words = match (id, by) {
+                (Some(id), _) => {
+                    ids.push(id);
+                    continue;
+                }
+                (None, Some(by)) => {
+                    format!("There is no {target} whose `{}` is `{}`, or none that you may see.", by.name, short(name))
+                }
+                (None, None) if id_of(name).is_some() => format!("There is no {target} `{name}`, or none that you may see."),
+                (None, None) => {
+                    let relation = &relation.name;
+                    format!(
+                        "`{relation}` takes the id of a {target}; by something unique it is named in a column `{relation}.…`."
+                    )
+                }
+            };
+            faults.push(Fault::new("no-row", words).at(format!("/data/relationships{}", step(file))));
+        }
+        if faults.is_empty() { Ok(ids) } else { Err(faults) }
+    }
+
+    fn link(&mut self, relation: &Relation, ids: &[Uuid], cell: &Cell) {
+        let target = &self.transfer.means.schema.target(relation).name;
+        let identifiers: Vec<Json> = ids.iter().map(|id| json!({"type": target, "id": id})).collect();
+        let says_nothing = ids.is_empty() && !matches!(cell, Cell::Json(_)) && (self.part == Part::Create || relation.required);
+        if says_nothing || ids.is_empty() && relation.rule == LinkRule::Owner || self.part == Part::Links && ids.is_empty() {
+            return;
+        }
+        let data = match relation.is_many() {
+            true => Json::Array(identifiers),
+            false => identifiers.into_iter().next().unwrap_or(Json::Null),
+        };
+        self.relationships.insert(relation.name.clone(), json!({"data": data}));
+    }
+}
+
+/// A column that is nothing of the entity.
+pub(super) fn unknown(transfer: &Transfer<'_>, file: &str, name: &str) -> Fault {
+    let (schema, entity) = (transfer.means.schema, transfer.entity);
+    let relation = name.split_once('.').and_then(|(relation, _)| entity.relation(relation)).or_else(|| entity.relation(name));
+    let hint = match relation {
+        Some(relation) if is_told(relation) => format!(" Of `{}` only a column that is unique names a row.", relation.name),
+        Some(_) => " Files don't have this relationship.".to_owned(),
+        None => {
+            let names = names(schema, entity);
+            crate::yaml::nearest(name, &names).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default()
+        }
+    };
+    let words = format!("{} has no attribute `{}`.{hint}{}", entity.name, short(name), transfer.other_sheets());
+    Fault::new("unknown-attribute", words).at(format!("/data/attributes{}", step(file)))
+}
+
+/// The column of a file that a fault speaks of: by its pointer, or by the name in its words.
+pub(super) fn column_of(transfer: &Transfer<'_>, line: Option<&Line>, fault: &Fault) -> String {
+    let pointer = match &fault.source {
+        crate::error::Source::Pointer(pointer) => pointer.as_str(),
+        _ => "",
+    };
+    let mut steps = pointer.split('/').skip_while(|step| !matches!(*step, "attributes" | "relationships" | "id"));
+    let place = steps.next();
+    let name = match (place, steps.next()) {
+        (Some("id"), _) => "id".to_owned(),
+        (_, Some(name)) => name.replace("~1", "/").replace("~0", "~"),
+        (_, None) if fault.code == "required" => fault.detail.split('`').nth(1).unwrap_or_default().to_owned(),
+        (_, None) => String::new(),
+    };
+    let is_of = |field: &str| field == name || field.split_once('.').is_some_and(|(relation, _)| relation == name);
+    let mapped =
+        transfer.import.columns.iter().find(|(_, field)| field.as_deref().is_some_and(is_of)).map(|(file, _)| file.clone());
+    let own = || line.and_then(|line| line.iter().map(|(file, _)| file.to_owned()).find(|file| is_of(file)));
+    mapped.or_else(own).unwrap_or(name)
 }

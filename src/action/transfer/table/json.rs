@@ -3,14 +3,14 @@
 
 use std::cell::Cell as Counter;
 use std::fmt;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::rc::Rc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
 
-use super::{AWAY, Bounded, CELL, CHUNK, Cell, Lines, Stop, misnamed};
+use super::{AWAY, Bounded, CELL, CHUNK, Cell, Found, Layout, Lines, Stop, encoding, misnamed};
 use crate::request::body::Strict;
 use crate::request::number::{Numbers, Scanned, Scanner};
 
@@ -38,7 +38,7 @@ impl Rows<'_, '_> {
         }
         let (names, cells): (Vec<_>, Vec<_>) = values.into_iter().map(|(name, value)| (name, Cell::Json(value))).unzip();
         let place = u64::try_from(self.lines.number).unwrap_or(0) + 1;
-        self.lines.push(place, &names.into(), cells)
+        self.lines.push(place, &names.into(), cells, None)
     }
 }
 
@@ -71,16 +71,12 @@ impl<'de> Visitor<'de> for Rows<'_, '_> {
 }
 
 /// Reads a file.
-pub fn read(source: impl Read, lines: &mut Lines<'_>) -> Result<(), Stop> {
+pub fn read(source: impl Read, layout: &Layout, lines: &mut Lines<'_>) -> Result<(), Stop> {
     let left = Rc::new(Counter::new(CELL + CHUNK));
-    let mut reader = BufReader::with_capacity(CHUNK, Bounded { inner: source, left: Rc::clone(&left) });
-    if reader
-        .fill_buf()
-        .map_err(|error| Stop::read(&error, || lines.broken("it can't be read")))?
-        .starts_with("\u{feff}".as_bytes())
-    {
-        reader.consume(3); // spreadsheets put a mark before everything
-    }
+    let source = encoding::decoded(Bounded { inner: source, left: Rc::clone(&left) }, layout.encoding)
+        .map_err(|error| Stop::read(&error, || lines.broken("it can't be read")))?;
+    _ = lines.found.set(Found { encoding: Some(source.name()), ..Found::default() });
+    let reader = BufReader::with_capacity(CHUNK, source);
     let numbers = Numbers::default();
     let scanned = Scanned { inner: reader, numbers: &numbers, scanner: Scanner::default() };
     let mut values = serde_json::Deserializer::from_reader(scanned);

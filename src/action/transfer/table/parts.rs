@@ -2,12 +2,13 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{AWAY, Format, Line, Stop};
+use super::{AWAY, Found, Layout, Line, Stop};
 use crate::action::transfer::PART;
 use crate::cost::{self, Dear};
 use crate::error::{Error, Fault};
@@ -41,7 +42,7 @@ impl Read for Parts {
         if self.part.as_ref().is_none_or(|(at, _)| *at != number) {
             self.part = None; // one at a time
             let wanted = i64::try_from(number).unwrap_or(i64::MAX);
-            let Some(bytes) = self.ask(&transfer::part(self.id, wanted))? else { return Ok(0) };
+            let Some(bytes) = self.ask(&transfer::part(self.id, wanted, false))? else { return Ok(0) };
             self.part = Some((number, bytes));
         }
         let bytes = self.part.as_ref().and_then(|(_, bytes)| bytes.get(start..)).unwrap_or_default();
@@ -68,14 +69,34 @@ impl Seek for Parts {
     }
 }
 
-/// Reads a file on a thread of its own. Who drops the receiver ends it.
-pub fn read(store: &Store, id: Uuid, format: Format) -> mpsc::Receiver<Batch> {
-    let (send, receive) = mpsc::channel(1);
+/// A file's rows, as they are read.
+pub struct Rows {
+    batches: mpsc::Receiver<Batch>,
+    found: Arc<OnceLock<Found>>,
+}
+
+impl Rows {
+    /// The next batch of them.
+    pub async fn next(&mut self) -> Option<Batch> {
+        self.batches.recv().await
+    }
+
+    /// How the file is read: known before its first row.
+    pub fn found(&self) -> Option<&Found> {
+        self.found.get()
+    }
+}
+
+/// Reads a file on a thread of its own. Who drops the rows ends it.
+pub fn read(store: &Store, id: Uuid, layout: &Layout) -> Rows {
+    let (send, batches) = mpsc::channel(1);
     let parts = Parts { store: store.clone(), runtime: Handle::current(), id, part: None, at: 0 };
+    let (found, layout) = (Arc::new(OnceLock::new()), layout.clone());
+    let rows = Rows { batches, found: found.clone() };
     tokio::task::spawn_blocking(move || {
         let mut takes = |lines| send.blocking_send(Ok(lines)).map_err(|_| Stop::Unwanted);
         // A file that makes a library panic is broken, and not at its end.
-        let read = catch_unwind(AssertUnwindSafe(|| super::rows(parts, format, &mut takes)));
+        let read = catch_unwind(AssertUnwindSafe(|| super::rows(parts, &layout, &found, &mut takes)));
         let read = read.unwrap_or_else(|_| Err(Stop::Broken("It can't be read.".to_owned())));
         _ = match read {
             Err(Stop::Broken(words)) => send.blocking_send(Err(Error::Invalid(vec![Fault::new("bad-file", words)]))),
@@ -83,5 +104,5 @@ pub fn read(store: &Store, id: Uuid, format: Format) -> mpsc::Receiver<Batch> {
             Ok(()) | Err(Stop::Unwanted) => Ok(()),
         };
     });
-    receive
+    rows
 }

@@ -7,6 +7,7 @@ use super::Cell;
 
 /// What a number format shows a number as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
 pub enum Shown {
     /// As what it is.
     #[default]
@@ -79,13 +80,13 @@ impl Shown {
 
 /// A number as the cell that it is shown as; as a number where there is no such day.
 pub fn cell(digits: &str, shown: Shown, epoch: Epoch) -> Cell {
-    let number = || Cell::Number(plain(digits));
+    let number = || Cell::Number(plain(digits), epoch);
     let Ok(serial) = digits.trim().parse::<f64>() else { return number() };
     if shown == Shown::Number || !(0.0..=LAST + 1.0).contains(&serial) {
         return number();
     }
     if shown == Shown::Duration {
-        return duration(serial);
+        return duration(serial, epoch);
     }
     // A spreadsheet's fraction of a day is good for milliseconds.
     let total = (serial * MILLISECONDS).round();
@@ -109,11 +110,20 @@ pub fn cell(digits: &str, shown: Shown, epoch: Epoch) -> Cell {
     }
 }
 
-fn duration(days: f64) -> Cell {
+fn duration(days: f64, epoch: Epoch) -> Cell {
     #[allow(clippy::cast_possible_truncation)] // some thousand years
     let milliseconds = (days * MILLISECONDS).round() as i64;
     let span = milliseconds.milliseconds().round(SpanRound::new().largest(Unit::Hour));
-    span.map_or_else(|_| Cell::Number(days.to_string()), |span| Cell::Duration(span.to_string()))
+    span.map_or_else(|_| Cell::Number(days.to_string(), epoch), |span| Cell::Duration(clock(span)))
+}
+
+/// A span of hours, minutes and seconds as spreadsheets show it: `30:00:00`.
+fn clock(span: jiff::Span) -> String {
+    let fraction = match span.get_milliseconds() {
+        0 => String::new(),
+        milliseconds => format!(".{milliseconds:03}"),
+    };
+    format!("{:02}:{:02}:{:02}{fraction}", span.get_hours(), span.get_minutes(), span.get_seconds())
 }
 
 /// A whole number as it is written, so that no digit is lost; any other as the number that it is, in as few digits as tell it
@@ -163,17 +173,17 @@ mod tests {
         let text = str::to_owned;
         assert_eq!(old("1", Shown::Date), Cell::Date(text("1900-01-01")));
         assert_eq!(old("59", Shown::Date), Cell::Date(text("1900-02-28")));
-        assert_eq!(old("60", Shown::Date), Cell::Number(text("60")), "a day that never was");
+        assert_eq!(old("60", Shown::Date), Cell::Number(text("60"), Epoch::Of1900), "a day that never was");
         assert_eq!(old("61", Shown::Date), Cell::Date(text("1900-03-01")));
         assert_eq!(old("45351", Shown::Date), Cell::Date(text("2024-02-29")));
         assert_eq!(old("45351", Shown::Datetime), Cell::Datetime(text("2024-02-29T00:00:00Z")), "midnight is a point in time");
         assert_eq!(old("45351.75", Shown::Date), Cell::Datetime(text("2024-02-29T18:00:00Z")), "nothing is lost");
         assert_eq!(old("45351.999999999", Shown::Datetime), Cell::Datetime(text("2024-03-01T00:00:00Z")));
         assert_eq!(old("0.5", Shown::Time), Cell::Time(text("12:00:00")));
-        assert_eq!(old("1.5", Shown::Duration), Cell::Duration(text("PT36H")));
+        assert_eq!(old("1.5", Shown::Duration), Cell::Duration(text("36:00:00")));
         assert_eq!(old("2958465", Shown::Date), Cell::Date(text("9999-12-31")));
         for none in ["-1", "2958467", "1e300", "x", "NaN", "0"] {
-            assert!(matches!(old(none, Shown::Date), Cell::Number(_)), "{none}");
+            assert!(matches!(old(none, Shown::Date), Cell::Number(..)), "{none}");
         }
         assert_eq!(cell("0", Shown::Date, Epoch::Of1904), Cell::Date(text("1904-01-01")));
         assert_eq!(cell("43889", Shown::Date, Epoch::Of1904), Cell::Date(text("2024-02-29")));
@@ -189,7 +199,7 @@ mod tests {
             ("1E3", "1000"),
             ("-2.5e-1", "-0.25"),
         ] {
-            assert_eq!(cell(digits, Shown::Number, Epoch::Of1900), Cell::Number(kept.to_owned()));
+            assert_eq!(cell(digits, Shown::Number, Epoch::Of1900), Cell::Number(kept.to_owned(), Epoch::Of1900));
         }
     }
 }

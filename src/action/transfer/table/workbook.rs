@@ -11,8 +11,9 @@ use quick_xml::events::BytesStart;
 use super::archive::Archive;
 use super::serial::{self, Epoch, Shown};
 use super::xml::{Reading, Token, Xml, attribute, broken, is, unescaped, unreadable};
-use super::{CELL, COLUMNS, Cell, Lines, Stop, names, too_wide};
+use super::{CELL, COLUMNS, Cell, Found, Layout, Lines, Stop, letters, names, too_wide};
 use crate::budget::{Budget, Exceeded};
+use crate::error::short;
 
 /// Most bytes of all shared texts.
 const TEXTS: usize = 12 << 20;
@@ -21,16 +22,6 @@ const TOLD: usize = 1 << 20;
 /// Where the workbook is in the archive, unless the archive says otherwise.
 const WORKBOOK: &str = "xl/workbook.xml";
 
-/// Which sheet.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
-    /// From 0.
-    Place(usize),
-    /// By its name, in whatever case.
-    #[allow(dead_code, reason = "the choice is an import's to make")]
-    Name(&'a str),
-}
-
 fn too_much(exceeded: Exceeded) -> Stop {
     Stop::Broken(format!("This workbook can't be read: {exceeded}."))
 }
@@ -38,16 +29,23 @@ fn too_much(exceeded: Exceeded) -> Stop {
 /// What a workbook says of itself before its sheets.
 #[derive(Default)]
 struct Book {
-    sheet: String,
+    sheets: Vec<Told>,
     texts: Option<String>,
     styles: Option<String>,
     epoch: Epoch,
 }
 
+/// A sheet, as the workbook tells of it.
+struct Told {
+    name: String,
+    path: String,
+    is_hidden: bool,
+}
+
 /// Reads the sheet that is wanted: its first row names the columns.
-pub fn read<R: Read + Seek>(source: R, wanted: &Wanted<'_>, lines: &mut Lines<'_>) -> Result<(), Stop> {
+pub fn read<R: Read + Seek>(source: R, layout: &Layout, lines: &mut Lines<'_>) -> Result<(), Stop> {
     let mut archive = Archive::open(source).map_err(|error| unreadable(&error))?;
-    let book = book(&mut archive, wanted)?;
+    let book = book(&mut archive)?;
     let shown = match &book.styles {
         Some(path) => styles(&mut archive, path)?,
         None => vec![],
@@ -56,8 +54,60 @@ pub fn read<R: Read + Seek>(source: R, wanted: &Wanted<'_>, lines: &mut Lines<'_
         Some(path) => texts(&mut archive, path)?,
         None => Texts::default(),
     };
-    let part = archive.part(&book.sheet).map_err(|error| unreadable(&error))?.ok_or_else(broken)?;
-    Sheet { xml: Xml::new(part), texts, shown, epoch: book.epoch, row: 0 }.read(lines)
+    let reading = Reader { texts: &texts, shown: &shown, epoch: book.epoch };
+    let sheet = chosen(&mut archive, &book, &reading, layout, lines)?;
+    let part = archive.part(&sheet.path).map_err(|error| unreadable(&error))?.ok_or_else(broken)?;
+    let found = Found {
+        sheet: Some(sheet.name.clone()),
+        others: book.sheets.iter().map(|other| other.name.clone()).filter(|name| *name != sheet.name).collect(),
+        ..Found::default()
+    };
+    let mut sheet = Sheet { xml: Xml::new(part), reading, row: 0, in_rows: false };
+    let mut columns = None;
+    while let Some(row) = sheet.next(lines)? {
+        sheet.end(row, &mut columns, &found, lines)?;
+    }
+    match columns {
+        Some(_) => Ok(()),
+        None => Err(Stop::Broken(format!("The sheet `{}` has no rows.", short(found.sheet.as_deref().unwrap_or_default())))),
+    }
+}
+
+/// The sheet that is named; else the one that is shown, or the first of several whose first row names columns that are known.
+fn chosen<'b, R: Read + Seek>(
+    archive: &mut Archive<R>,
+    book: &'b Book,
+    reading: &Reader<'_>,
+    layout: &Layout,
+    lines: &mut Lines<'_>,
+) -> Result<&'b Told, Stop> {
+    let named = || book.sheets.iter().map(|sheet| format!("`{}`", short(&sheet.name))).collect::<Vec<_>>().join(", ");
+    if let Some(wanted) = &layout.sheet {
+        let by_name = book.sheets.iter().find(|sheet| sheet.name.to_lowercase() == wanted.to_lowercase());
+        let by_number = || wanted.parse::<usize>().ok().and_then(|number| book.sheets.get(number.checked_sub(1)?));
+        return by_name
+            .or_else(by_number)
+            .ok_or_else(|| Stop::Broken(format!("There is no sheet `{}`; there are: {}.", short(wanted), named())));
+    }
+    let shown: Vec<&Told> = book.sheets.iter().filter(|sheet| !sheet.is_hidden).collect();
+    match shown.as_slice() {
+        [] if book.sheets.is_empty() => Err(broken()),
+        [] => Err(Stop::Broken(format!("All sheets are hidden: {}. Say which one, with `sheet`.", named()))),
+        [only] => Ok(only),
+        several => {
+            for sheet in several {
+                let part = archive.part(&sheet.path).map_err(|error| unreadable(&error))?.ok_or_else(broken)?;
+                let mut first = Sheet { xml: Xml::new(part), reading: *reading, row: 0, in_rows: false };
+                let row = first.next(lines)?.unwrap_or_default();
+                lines.row.refill();
+                if row.iter().any(|cell| layout.columns.contains(cell.shown().trim())) {
+                    return Ok(sheet);
+                }
+            }
+            let words = "no sheet's first row names a column that is wanted here";
+            Err(Stop::Broken(format!("Of {}: {words}. Say which one, with `sheet`.", named())))
+        }
+    }
 }
 
 /// Where one part says that others are: their ids, kinds and paths.
@@ -95,14 +145,15 @@ fn resolved(folder: &str, target: &str) -> String {
     steps.join("/")
 }
 
-fn book<R: Read + Seek>(archive: &mut Archive<R>, wanted: &Wanted<'_>) -> Result<Book, Stop> {
+fn book<R: Read + Seek>(archive: &mut Archive<R>) -> Result<Book, Stop> {
     let start = relationships(archive, "")?.into_iter().find(|[_, kind, _]| kind == "officeDocument");
     let path = start.map_or_else(|| WORKBOOK.to_owned(), |[.., path]| path);
     let parts = relationships(archive, &path)?;
     let of_kind = |wanted: &str| parts.iter().find(|[_, kind, _]| kind == wanted).map(|[.., path]| path.clone());
     let mut book = Book { texts: of_kind("sharedStrings"), styles: of_kind("styles"), ..Book::default() };
     let part = archive.part(&path).map_err(|error| unreadable(&error))?.ok_or_else(broken)?;
-    let (mut xml, mut place, mut sheet) = (Xml::new(part), 0, None);
+    let told = Budget::new("what its parts tell of each other", TOLD);
+    let mut xml = Xml::new(part);
     loop {
         match xml.next()? {
             Token::Open(tag, _) if is(&tag, "workbookPr") => {
@@ -111,25 +162,18 @@ fn book<R: Read + Seek>(archive: &mut Archive<R>, wanted: &Wanted<'_>) -> Result
                 book.epoch = if says.is_some_and(|says| says == "1" || says == "true") { Epoch::Of1904 } else { book.epoch };
             }
             Token::Open(tag, _) if is(&tag, "sheet") => {
-                let is_wanted = match wanted {
-                    Wanted::Place(wanted) => place == *wanted,
-                    Wanted::Name(wanted) => {
-                        attribute(&tag, "name")?.is_some_and(|name| name.to_lowercase() == wanted.to_lowercase())
-                    }
-                };
                 // (Its `id` in the namespace of relationships; `sheetId` is another name.)
-                if is_wanted && sheet.is_none() {
-                    sheet = attribute(&tag, "id")?;
-                }
-                place += 1;
+                let id = attribute(&tag, "id")?.unwrap_or_default();
+                let name = attribute(&tag, "name")?.unwrap_or_default();
+                let is_hidden = attribute(&tag, "state")?.is_some_and(|state| state != "visible");
+                let Some([.., path]) = parts.iter().find(|[part, kind, _]| *part == id && kind == "worksheet") else { continue };
+                told.take(size_of::<Told>() + name.len() + path.len()).map_err(too_much)?;
+                book.sheets.push(Told { name, path: path.clone(), is_hidden });
             }
-            Token::End => break,
+            Token::End => return Ok(book),
             _ => {}
         }
     }
-    let sheet = sheet.ok_or_else(broken)?;
-    book.sheet = parts.iter().find(|[id, ..]| *id == sheet).map(|[.., path]| path.clone()).ok_or_else(broken)?;
-    Ok(book)
 }
 
 /// What each style shows a number as, by its place.
@@ -223,14 +267,21 @@ fn texts<R: Read + Seek>(archive: &mut Archive<R>, path: &str) -> Result<Texts, 
     }
 }
 
-/// A sheet that is being read.
-struct Sheet<R> {
-    xml: Xml<R>,
-    texts: Texts,
-    shown: Vec<Shown>,
+/// What cells refer to.
+#[derive(Clone, Copy)]
+struct Reader<'b> {
+    texts: &'b Texts,
+    shown: &'b [Shown],
     epoch: Epoch,
+}
+
+/// A sheet that is being read.
+struct Sheet<'b, R> {
+    xml: Xml<R>,
+    reading: Reader<'b>,
     /// The row that was begun last, from 1.
     row: u64,
+    in_rows: bool,
 }
 
 /// A cell that is being read.
@@ -241,24 +292,25 @@ struct Open {
     style: usize,
     text: String,
     in_value: bool,
+    has_value: bool,
+    is_formula: bool,
     reading: Reading,
 }
 
-impl<R: Read> Sheet<R> {
-    fn read(mut self, lines: &mut Lines<'_>) -> Result<(), Stop> {
-        let mut columns: Option<Arc<[String]>> = None;
-        let (mut row, mut open, mut in_rows): (Vec<Cell>, Option<Open>, bool) = (vec![], None, false);
-        let mut column = 0;
+impl<R: Read> Sheet<'_, R> {
+    /// The cells of the next row.
+    fn next(&mut self, lines: &Lines<'_>) -> Result<Option<Vec<Cell>>, Stop> {
+        let (mut row, mut open, mut column): (Vec<Cell>, Option<Open>, usize) = (vec![], None, 0);
         loop {
             match self.xml.next()? {
                 Token::Open(tag, is_empty) => match (tag.local_name().as_ref(), &mut open) {
-                    ("sheetData", _) => in_rows = !is_empty,
-                    ("row", None) if in_rows => {
+                    ("sheetData", _) => self.in_rows = !is_empty,
+                    ("row", None) if self.in_rows => {
                         let told = attribute(&tag, "r")?.and_then(|row| row.parse::<u64>().ok());
                         self.row = told.unwrap_or(self.row.saturating_add(1));
                         column = 0;
                     }
-                    ("c", None) if in_rows => {
+                    ("c", None) if self.in_rows => {
                         let place = attribute(&tag, "r")?;
                         let cell = Open {
                             column: place.as_deref().and_then(column_of).unwrap_or(column),
@@ -269,7 +321,8 @@ impl<R: Read> Sheet<R> {
                         column = cell.column.saturating_add(1);
                         open = (!is_empty).then_some(cell);
                     }
-                    ("v", Some(cell)) => cell.in_value = !is_empty,
+                    ("v", Some(cell)) => (cell.in_value, cell.has_value) = (!is_empty, true),
+                    ("f", Some(cell)) => cell.is_formula = true,
                     (_, Some(cell)) => cell.reading.open(&tag, is_empty),
                     _ => {}
                 },
@@ -288,12 +341,12 @@ impl<R: Read> Sheet<R> {
                             self.put(cell, &mut row, lines)?;
                         }
                     }
-                    "row" if in_rows => self.end(std::mem::take(&mut row), &mut columns, lines)?,
-                    "sheetData" => in_rows = false,
+                    "row" if self.in_rows => return Ok(Some(row)),
+                    "sheetData" => self.in_rows = false,
                     other => open.iter_mut().for_each(|cell| cell.reading.close(other)),
                 },
                 Token::Other => {}
-                Token::End => return Ok(()),
+                Token::End => return Ok(None),
             }
         }
     }
@@ -305,21 +358,24 @@ impl<R: Read> Sheet<R> {
 
     /// A cell is whole: it is put where it belongs, what it refers to with it.
     fn put(&self, open: Open, row: &mut Vec<Cell>, lines: &Lines<'_>) -> Result<(), Stop> {
-        let Open { column, kind, style, text, .. } = open;
+        let Open { column, kind, style, text, has_value, is_formula, .. } = open;
         let cell = match kind.as_str() {
+            _ if is_formula && !has_value => Cell::Error("a formula without its result".to_owned()),
             "s" | "b" if text.trim().is_empty() => Cell::Empty,
             "s" => {
-                let shared = text.trim().parse().ok().and_then(|at| self.texts.get(at)).ok_or_else(broken)?;
+                let shared = text.trim().parse().ok().and_then(|at| self.reading.texts.get(at)).ok_or_else(broken)?;
                 self.fits(shared.len())?;
                 lines.room(shared.len())?;
                 Cell::of(unescaped(shared))
             }
-            "str" | "inlineStr" => Cell::of(unescaped(&text)),
+            "str" => Cell::of(unescaped(&text)),
+            // Whoever writes a text of no letters means one: our exports do.
+            "inlineStr" => Cell::Text(unescaped(&text)),
             "b" => Cell::Boolean(text.trim() == "1" || text.trim() == "true"),
             "e" => Cell::Error(text),
             "d" => iso(text),
             _ if text.trim().is_empty() => Cell::Empty,
-            _ => serial::cell(&text, self.shown.get(style).copied().unwrap_or_default(), self.epoch),
+            _ => serial::cell(&text, self.reading.shown.get(style).copied().unwrap_or_default(), self.reading.epoch),
         };
         if cell == Cell::Empty {
             return Ok(()); // styles reach further than values
@@ -336,24 +392,27 @@ impl<R: Read> Sheet<R> {
     }
 
     /// A row is whole.
-    fn end(&self, row: Vec<Cell>, columns: &mut Option<Arc<[String]>>, lines: &mut Lines<'_>) -> Result<(), Stop> {
+    fn end(&self, row: Vec<Cell>, columns: &mut Option<Arc<[String]>>, found: &Found, lines: &mut Lines<'_>) -> Result<(), Stop> {
         match columns {
+            // Above the columns' names there may be room.
+            None if row.iter().all(Cell::is_blank) => {
+                lines.row.refill();
+                Ok(())
+            }
             None => {
-                let named = |cell: &Cell| cell.json().as_str().unwrap_or_default().to_owned();
-                *columns = Some(names(row.iter().map(named).collect())?);
+                let named = names(row.iter().map(Cell::shown).collect())?;
+                _ = lines.found.set(Found { names: Some(named.clone()), ..found.clone() });
+                *columns = Some(named);
                 lines.row.refill();
                 Ok(())
             }
-            // An empty row of a sheet is none.
-            Some(_) if row.iter().all(Cell::is_empty) => {
-                lines.row.refill();
-                Ok(())
+            Some(names) => {
+                let beyond = row.iter().skip(names.len()).rposition(|cell| !cell.is_blank());
+                let place = |at: usize| format!("{}{}", letters(names.len() + at), self.row);
+                let fault =
+                    beyond.map(|at| ("no-name", format!("The cell {} stands under no name of the first row.", place(at))));
+                lines.push(self.row, names, row, fault)
             }
-            Some(names) if row.len() > names.len() => {
-                let place = row.iter().rposition(|cell| !cell.is_empty()).map(letters).unwrap_or_default();
-                Err(lines.broken(format!("the cell {place}{} stands under no name of the first row", self.row)))
-            }
-            Some(names) => lines.push(self.row, names, row),
         }
     }
 }
@@ -378,16 +437,6 @@ fn column_of(place: &str) -> Option<usize> {
     let letters = place.bytes().take_while(u8::is_ascii_alphabetic).take(4);
     let number = letters.fold(0, |number, letter| number * 26 + usize::from(letter.to_ascii_uppercase() - b'A') + 1);
     number.checked_sub(1)
-}
-
-/// The letters of a column, from 0.
-fn letters(column: usize) -> String {
-    let (mut rest, mut letters) = (column + 1, vec![]);
-    while rest > 0 {
-        letters.insert(0, char::from(b'A' + u8::try_from((rest - 1) % 26).unwrap_or(0)));
-        rest = (rest - 1) / 26;
-    }
-    letters.into_iter().collect()
 }
 
 #[cfg(test)]
