@@ -182,6 +182,9 @@ pub fn check(schema: &Schema, row: &statement::Transfer) -> Result<()> {
     let entity = schema.entity(&row.entity).ok_or_else(|| unknown("/attributes/entity"))?;
     if row.kind != "import" {
         let export = options::export(&row.options).map_err(Error::Invalid)?;
+        for name in &export.columns {
+            export::path(schema, entity, name).map_err(|fault| Error::Invalid(vec![fault]))?;
+        }
         let is_known = |name: &String| schema.entity(name).is_some();
         return if export.entities.iter().all(is_known) { Ok(()) } else { Err(unknown("/attributes/entities")) };
     }

@@ -9,5 +9,6 @@ mod poison;
 mod quiet;
 mod schedule;
 mod states;
+mod tables;
 mod hostile;
 pub mod transfers;

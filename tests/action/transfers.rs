@@ -23,7 +23,7 @@ pub async fn flow() -> World {
 }
 
 /// The transfer's row when it is over.
-async fn over(who: &Someone<'_>, id: &str) -> Json {
+pub async fn over(who: &Someone<'_>, id: &str) -> Json {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while std::time::Instant::now() < deadline {
         let row = who.get(&format!("/api/transfer/{id}")).await.is(200).json["data"]["attributes"].take();
@@ -41,11 +41,11 @@ pub async fn import(who: &Someone<'_>, inputs: Json, content: impl AsRef<[u8]>) 
     over(who, started.json[0]["Attributes"]["id"].as_str().expect("an id")).await
 }
 
-async fn send(who: &Someone<'_>, id: &str, bytes: Vec<u8>) -> Answer {
+pub async fn send(who: &Someone<'_>, id: &str, bytes: Vec<u8>) -> Answer {
     who.send(who.request(reqwest::Method::PUT, &format!("/file/{id}")).header("Content-Type", "text/csv").body(bytes)).await
 }
 
-fn counts(row: &Json) -> [i64; 4] {
+pub fn counts(row: &Json) -> [i64; 4] {
     ["done", "created", "updated", "failed"].map(|name| row[name].as_i64().expect("a number"))
 }
 

@@ -15,6 +15,7 @@ const HEADERS: &[&str] = &[
     "date",
     "vary",
     "cache-control",
+    "referrer-policy",
     "x-request-id",
     "www-authenticate",
     "allow",
@@ -37,6 +38,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     pub text: String,
     pub json: Json,
+    /// What is no text is something else in `text`.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -44,7 +47,8 @@ impl Answer {
     pub async fn check(response: reqwest::Response, hears_canaries: bool) -> Answer {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let path = response.url().path().to_owned();
-        let text = response.text().await.expect("text");
+        let bytes = response.bytes().await.expect("bytes").to_vec();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         for name in headers.keys() {
             assert!(HEADERS.contains(&name.as_str()), "{path} answers with the header {name}");
         }
@@ -52,7 +56,7 @@ impl Answer {
         assert!(hears_canaries || !text.contains(CANARY), "{path} leaks: {text}");
         assert!(!text.contains("$2b$") && !text.contains("panicked"), "{path} leaks: {text}");
         let json = serde_json::from_str(&text).unwrap_or(Json::Null);
-        let answer = Answer { status, headers, text, json };
+        let answer = Answer { status, headers, text, json, bytes };
         if status != 204 && status != 304 && path.starts_with("/api") || status >= 400 && !path.starts_with("/action") {
             answer.check_document(&path);
         } else if path.starts_with("/action/") {

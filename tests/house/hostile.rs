@@ -22,30 +22,33 @@ pub fn zipped(parts: &[(&str, String)]) -> Vec<u8> {
 
 /// A workbook of one sheet, with its shared texts and styles, as XML.
 pub fn workbook(rows: &str, shared: &str, styles: &str) -> Vec<u8> {
+    workbook_of("", &[("A", "visible", rows)], shared, styles)
+}
+
+/// A workbook of sheets: name, state and rows of each.
+pub fn workbook_of(properties: &str, sheets: &[(&str, &str, &str)], shared: &str, styles: &str) -> Vec<u8> {
     let leads = |id: &str, kind: &str, to: &str| format!("<Relationship Id=\"{id}\" Type=\"{OFFICE}/{kind}\" Target=\"{to}\"/>");
     let all = |leads: &[String]| {
         format!("<?xml version=\"1.0\"?><Relationships xmlns=\"{PACKAGE}\">{}</Relationships>", leads.concat())
     };
-    zipped(&[
+    let told: String = sheets
+        .iter()
+        .zip(1..)
+        .map(|((name, state, _), at)| format!("<sheet name=\"{name}\" sheetId=\"{at}\" state=\"{state}\" r:id=\"s{at}\"/>"))
+        .collect();
+    let mut links = vec![leads("b", "sharedStrings", "sharedStrings.xml"), leads("c", "styles", "/xl/styles.xml")];
+    links.extend((1..=sheets.len()).map(|at| leads(&format!("s{at}"), "worksheet", &format!("worksheets/sheet{at}.xml"))));
+    let paths: Vec<String> = (1..=sheets.len()).map(|at| format!("xl/worksheets/sheet{at}.xml")).collect();
+    let mut parts = vec![
         ("_rels/.rels", all(&[leads("a", "officeDocument", "xl/workbook.xml")])),
-        (
-            "xl/workbook.xml",
-            format!(
-                "<workbook {MAIN} xmlns:r=\"{OFFICE}\"><sheets><sheet name=\"A\" sheetId=\"1\" r:id=\"a\"/></sheets></workbook>"
-            ),
-        ),
-        (
-            "xl/_rels/workbook.xml.rels",
-            all(&[
-                leads("a", "worksheet", "worksheets/sheet1.xml"),
-                leads("b", "sharedStrings", "sharedStrings.xml"),
-                leads("c", "styles", "/xl/styles.xml"),
-            ]),
-        ),
-        ("xl/worksheets/sheet1.xml", format!("<worksheet {MAIN}><sheetData>{rows}</sheetData></worksheet>")),
+        ("xl/workbook.xml", format!("<workbook {MAIN} xmlns:r=\"{OFFICE}\">{properties}<sheets>{told}</sheets></workbook>")),
+        ("xl/_rels/workbook.xml.rels", all(&links)),
         ("xl/sharedStrings.xml", format!("<sst {MAIN} count=\"1000000000000\" uniqueCount=\"1000000000000\">{shared}</sst>")),
         ("xl/styles.xml", format!("<styleSheet {MAIN}>{styles}</styleSheet>")),
-    ])
+    ];
+    let sheet = |rows: &str| format!("<worksheet {MAIN}><sheetData>{rows}</sheetData></worksheet>");
+    parts.extend(paths.iter().zip(sheets).map(|(path, (.., rows))| (path.as_str(), sheet(rows))));
+    zipped(&parts)
 }
 
 fn named(name: &str) -> String {

@@ -157,7 +157,7 @@ pub struct World {
     pub wire: Wire,
     /// The database's URL, past the wire.
     database: Arc<Database>,
-    beside: Beside,
+    pub beside: Beside,
     client: reqwest::Client,
     _stop: oneshot::Sender<()>,
     _watched: Watched,

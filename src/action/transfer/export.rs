@@ -111,9 +111,14 @@ impl Path<'_> {
             None => row.get("id").cloned(),
         };
         let mut values: Vec<Json> = at.into_iter().filter_map(value).collect();
+        // A link to nothing is told; one that isn't the caller's to see is not.
+        let leads_nowhere = || {
+            self.relations.first().is_some_and(|first| resource["relationships"][&first.name].get("data") == Some(&Json::Null))
+        };
         Ok(match self.is_list() {
             true => Some(Json::Array(values)),
-            false => (!values.is_empty()).then(|| values.swap_remove(0)),
+            false if values.is_empty() => leads_nowhere().then_some(Json::Null),
+            false => Some(values.swap_remove(0)),
         })
     }
 }

@@ -108,8 +108,12 @@ fn misnamed(transfer: &Transfer<'_>) -> Vec<Fault> {
         faults.push(Fault::new("no-column", format!("The file has no column `{}`.", short(file))).at(at(file)));
     }
     for (nth, (file, name, _)) in fields.iter().enumerate() {
-        if fields[..nth].iter().any(|(_, other, field)| other == name && !matches!(field, Field::Nothing)) {
-            faults.push(Fault::new("twice", format!("`{}` has two values in each row.", short(name))).at(at(file)));
+        let field = |name: &'_ str| name.split('.').next().unwrap_or_default().to_owned();
+        if fields[..nth]
+            .iter()
+            .any(|(_, other, of)| field(other) == field(name) && !matches!(of, Field::Nothing | Field::Unknown))
+        {
+            faults.push(Fault::new("twice", format!("`{}` has two values in each row.", short(&field(name)))).at(at(file)));
         }
     }
     if let Some(key) = transfer.key.as_deref().filter(|key| !fields.iter().any(|(_, name, _)| name == key)) {

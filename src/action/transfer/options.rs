@@ -175,7 +175,11 @@ pub fn export(options: &Json) -> Result<Export, Vec<Fault>> {
             "entities" => export.entities = texts(),
             "columns" => export.columns = texts(),
             "filter" if value.is_object() => export.filter = Some(value.to_string()),
-            "filter" => export.filter = Some(text(name, value, &mut faults).to_owned()),
+            "filter" => {
+                // A text that is sent as JSON has its quotes.
+                let text = text(name, value, &mut faults);
+                export.filter = Some(serde_json::from_str(text).unwrap_or_else(|_| text.to_owned()));
+            }
             "order" => export.order = Some(text(name, value, &mut faults).to_owned()),
             "names" | "mark" if !value.is_boolean() => faults.push(fault(name, format!("`{name}` is true or false."))),
             "names" => export.is_named = *value == Json::Bool(true),

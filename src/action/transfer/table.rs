@@ -196,6 +196,11 @@ impl Line {
         Line { number: 0, place: 1, fault: None, names: names.clone(), cells: vec![] }
     }
 
+    /// Whether it has a column.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+
     /// All columns that have a name, and their cells.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Cell)> {
         let cells = self.cells.iter().chain(std::iter::repeat(&Cell::Empty));

@@ -112,7 +112,9 @@ impl<'t, 'a> File<'t, 'a> {
     /// 422 where a sheet has no room for it.
     pub fn row(&mut self, columns: &[Path<'_>], mut row: Map<String, Json>) -> Result<()> {
         if is_table(self.transfer.format) {
-            row.iter_mut().for_each(|(_, value)| flatten(value));
+            for column in columns.iter().filter(|column| column.is_list()) {
+                row.get_mut(&column.name).into_iter().for_each(flatten);
+            }
         }
         match self.transfer.format {
             Format::Csv(texts) => {

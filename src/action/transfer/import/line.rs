@@ -74,12 +74,13 @@ pub fn names(schema: &Schema, entity: &Entity) -> Vec<String> {
 }
 
 /// The columns that a file of an entity has, in order: all but what the system counts by itself. `is_named`: links by the first
-/// column that is unique of the other side, where there is one.
+/// column that is unique of the other side, and that all of its rows have, where there is one.
 pub fn columns(schema: &Schema, entity: &Entity, is_named: bool) -> Vec<String> {
     let is_counted = |column: &&Column| !matches!(column.name.as_str(), "version" | "updated_at");
     let attributes = entity.columns.iter().filter(|c| c.is_served()).filter(is_counted).map(|c| c.name.clone());
     let links = entity.relations.iter().filter(|relation| is_told(relation)).map(|relation| {
-        let unique = || schema.target(relation).columns.iter().find(|c| c.is_served() && c.unique == Unique::Everywhere);
+        let is_name = |c: &&Column| c.is_served() && c.required && c.unique == Unique::Everywhere;
+        let unique = || schema.target(relation).columns.iter().find(is_name);
         match unique().filter(|column| is_named && !column.is_limited() && relation.rule == LinkRule::Declared) {
             Some(column) => format!("{}.{}", relation.name, column.name),
             None => relation.name.clone(),
@@ -170,7 +171,12 @@ pub(super) fn draw<'s>(transfer: &Transfer<'s>, line: &Line, id: Uuid, part: Par
     let entity = transfer.entity;
     let mut draft = Draft { transfer, part, attributes: Map::new(), relationships: Map::new(), faults: vec![], moved: vec![] };
     let (mut is_deferred, mut owner) = (false, None);
-    draft.faults.extend(line.fault.iter().map(|(code, words)| Fault::new(code, words.clone())));
+    if let Some((code, words)) = &line.fault {
+        // What else is wrong with it would only follow from that.
+        let change =
+            Change { is_new: part == Part::Create, ..Change::links(entity, id, None, vec![Fault::new(code, words.clone())]) };
+        return Drawn { change, is_deferred: false };
+    }
     for (file, name, field, cell) in fields(transfer, line) {
         match field {
             Field::Id if part != Part::Links && !cell.is_empty() => draft.id(id, cell.shown().trim()),

@@ -168,6 +168,9 @@ pub fn moment(text: &str, locale: Option<&Locale>) -> Option<DateTime> {
 
 /// A point in time, of a clock somewhere. None: that clock never showed it.
 pub fn instant(moment: DateTime, zone: &TimeZone) -> Option<String> {
+    if *zone == TimeZone::UTC {
+        return Some(format!("{moment}Z")); // to the end of the calendar, of which zones know a day less
+    }
     let found = zone.to_ambiguous_timestamp(moment);
     let is_there = !matches!(found.offset(), jiff::tz::AmbiguousOffset::Gap { .. });
     found.compatible().ok().filter(|_| is_there).map(|instant| instant.to_string())

@@ -50,6 +50,8 @@ pub(super) struct Tally {
     noted: usize,
     /// Faults of columns that were told.
     once: HashSet<(String, String)>,
+    /// Whether the columns' names are wrong: a column that is missing may be one of them.
+    is_misnamed: bool,
     /// Faulty rows that weren't kept yet, as a file.
     rows: Vec<u8>,
     has_rows: bool,
@@ -111,15 +113,19 @@ impl Tally {
 
     /// What is wrong with the columns' names.
     pub fn fail_names(&mut self, transfer: &Transfer<'_>, faults: &[Fault]) {
-        self.counts.failed += i64::from(!faults.is_empty());
+        self.is_misnamed = !faults.is_empty();
+        self.counts.failed += i64::from(self.is_misnamed);
         self.tell(transfer, 1, None, faults);
     }
 
     fn tell(&mut self, transfer: &Transfer<'_>, row: i64, line: Option<&Line>, faults: &[Fault]) {
         for fault in faults {
             let field = line::column_of(transfer, line, fault);
-            let is_told = OF_COLUMNS.contains(&fault.code) && !self.once.insert((fault.code.to_owned(), kept(&field)));
-            if !is_told && self.faults.len() < FAULTS {
+            // That a column isn't there is no row's mistake.
+            let is_missing = fault.code == "required" && line.is_some_and(|line| !line.has(&field));
+            let is_of_column = OF_COLUMNS.contains(&fault.code) || is_missing;
+            let is_told = is_of_column && !self.once.insert((fault.code.to_owned(), kept(&field)));
+            if !is_told && !(is_missing && self.is_misnamed) && self.faults.len() < FAULTS {
                 self.faults.push(told(row, &field, fault));
             }
         }
