@@ -137,6 +137,14 @@ impl Transfer<'_> {
         self.ours(self.means.store.read(&self.noted(progress, state)).await?)
     }
 
+    /// Tells how far it is, where that can be told now.
+    ///
+    /// # Errors
+    /// 503 where somebody stopped it, or another node has it.
+    pub async fn tell(&self, progress: &Progress) -> Result<()> {
+        self.means.store.read(&self.noted(progress, "running")).await.map_or(Ok(()), |still| self.ours(still))
+    }
+
     /// Notes in the rows' own transaction how far it is: another node that has it since keeps it from lasting, and so does who
     /// stopped it.
     ///

@@ -653,3 +653,20 @@ async fn a_transfer_can_be_stopped() {
         world.sql("delete from member").await;
     }
 }
+
+#[tokio::test]
+async fn b20_n5_an_action_that_finds_more_than_it_works_on_says_so() {
+    let world = World::of_with(FILES, |config| config.limits.each = 5).await;
+    let ada = world.user("ada", &[]).await;
+    for n in 0..5 {
+        ada.make("member", json!({"name": format!("n{n}")}), json!({})).await;
+    }
+    let told = async |action: &str| ada.act(&format!("member/{action}"), json!({})).await;
+    assert!(told("count").await.is(200).text.contains("5 members"));
+    ada.make("member", json!({"name": "one more"}), json!({})).await;
+    assert!(told("first").await.is(200).text.contains("3 members"), "where the file says to stop");
+    for action in ["count", "many"] {
+        let refused = told(action).await.is(422);
+        assert!(refused.text.contains("more than 5 rows of member to work with (limits.each)"), "{}", refused.text);
+    }
+}

@@ -64,8 +64,8 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     loop {
         match all(transfer, single).await? {
             Ok(tally) => return Ok(tally.whole()),
-            Err((Some(batch), _)) if single.is_none() => single = Some(batch),
-            Err((_, tally)) => return Ok(tally.whole()),
+            Err(Failed { batch: Some(batch), .. }) if single.is_none() => single = Some(batch),
+            Err(failed) => return Ok(failed.tally.whole()),
         }
     }
 }
@@ -195,9 +195,30 @@ impl Lines {
     }
 }
 
-/// All rows in one transaction. `single`: the batch whose rows go one by one. Where it fails: which batch, unless it was a
-/// listener that refused in the end, and the tally.
-async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, (Option<usize>, Tally)>> {
+/// A file that failed as a whole.
+struct Failed {
+    /// The batch that failed; none: it was a listener that refused in the end, or a link.
+    batch: Option<usize>,
+    tally: Box<Tally>,
+}
+
+impl Failed {
+    /// What is told of a row that failed.
+    ///
+    /// # Errors
+    /// What is no fault of the row.
+    fn of(transfer: &Transfer<'_>, batch: Option<usize>, line: Option<&Line>, error: Error) -> Result<Failed> {
+        if error.status() >= 500 {
+            return Err(error);
+        }
+        let mut tally = Box::<Tally>::default();
+        tally.fail(transfer, line, &error.faults())?;
+        Ok(Failed { batch, tally })
+    }
+}
+
+/// All rows in one transaction. `single`: the batch whose rows go one by one.
+async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, Failed>> {
     let mut rows = read(transfer);
     let (mut deed, mut tally, mut number) = (begin(transfer).await?, Tally::default(), 0);
     let (mut deferred, mut created) = (Lines::default(), Lines::default());
@@ -215,19 +236,19 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
             let steps: Vec<Step<'_>> = steps.into_iter().map(|(step, _)| step).collect();
             let pace = if single == Some(number) { Pace::Single } else { Pace::Batches };
             if let Err((at, error)) = deed.all(&steps, pace).await {
-                return failed(transfer, Some(number), &lines[at].0, error);
+                return Failed::of(transfer, Some(number), Some(&lines[at].0), error).map(Err);
             }
             tally.counts.add(&steps);
             number += 1;
         }
         // How far it is, is no part of the whole: it is told while it isn't certain yet.
         let counts = tally.counts;
-        transfer.note(&tally.news(counts), "running").await?;
+        transfer.tell(&tally.news(counts)).await?;
     }
     if !deferred.bits.is_empty()
-        && let Err(error) = later(transfer, &mut deed, (&deferred, &created)).await?
+        && let Err(failed) = later(transfer, &mut deed, (&deferred, &created)).await?
     {
-        return Ok(Err((None, error)));
+        return Ok(Err(failed));
     }
     let done = match settle(transfer.means, transfer.call, deed, Json::Null).await {
         Ok(mut settled) => {
@@ -242,27 +263,8 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
             transfer.means.wake(true, true);
             Ok(Ok(tally))
         }
-        Err(error) if error.status() < 500 => {
-            let mut failed = Tally::default();
-            failed.fail(transfer, None, &error.faults())?;
-            Ok(Err((None, failed)))
-        }
-        Err(error) => Err(error),
+        Err(error) => Failed::of(transfer, None, None, error).map(Err),
     }
-}
-
-fn failed<T>(
-    transfer: &Transfer<'_>,
-    batch: Option<usize>,
-    line: &Line,
-    error: Error,
-) -> Result<Result<T, (Option<usize>, Tally)>> {
-    if error.status() >= 500 {
-        return Err(error);
-    }
-    let mut failed = Tally::default();
-    failed.fail(transfer, Some(line), &error.faults())?;
-    Ok(Err((batch, failed)))
 }
 
 /// Links of rows to others of the same file, which weren't there when they were made. What the import made itself, it may link.
@@ -270,7 +272,7 @@ async fn later<'a>(
     transfer: &Transfer<'a>,
     deed: &mut Deed<'a>,
     (deferred, created): (&Lines, &Lines),
-) -> Result<Result<(), Tally>> {
+) -> Result<Result<(), Failed>> {
     let mut rows = read(transfer);
     while let Some(batch) = rows.next().await {
         let lines: Vec<Line> = batch?.into_iter().filter(|line| deferred.has(line.number)).collect();
@@ -291,7 +293,7 @@ async fn later<'a>(
                 };
                 deed.lifted = Default::default();
                 if let Err(error) = done {
-                    return failed(transfer, None, line, error).map(|done| done.map_err(|(_, tally)| tally));
+                    return Failed::of(transfer, None, Some(line), error).map(Err);
                 }
             }
         }

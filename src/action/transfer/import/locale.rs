@@ -3,12 +3,12 @@
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
-/// How days are written.
+/// What of a day is written first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    DayFirst,
-    MonthFirst,
-    YearFirst,
+enum First {
+    Day,
+    Month,
+    Year,
 }
 
 /// How people write, who speak a language.
@@ -18,7 +18,7 @@ pub struct Locale {
     decimal: char,
     /// What may stand between groups of three digits.
     groups: &'static [char],
-    order: Order,
+    first: First,
     /// What parts a day's numbers.
     parts: &'static [char],
     yes: &'static [&'static str],
@@ -27,46 +27,42 @@ pub struct Locale {
 
 const SPACES: &[char] = &[' ', '\u{a0}', '\u{202f}', '\''];
 
-const fn locale(name: &'static str, decimal: char, groups: &'static [char], order: Order, parts: &'static [char]) -> Locale {
-    Locale { name, decimal, groups, order, parts, yes: &["yes", "y"], no: &["no", "n"] }
+const fn locale(name: &'static str, decimal: char, groups: &'static [char], first: First, parts: &'static [char]) -> Locale {
+    Locale { name, decimal, groups, first, parts, yes: &["yes", "y"], no: &["no", "n"] }
 }
 
-use Order::{DayFirst, MonthFirst, YearFirst};
+use First::{Day, Month, Year};
 
 const LOCALES: &[Locale] = &[
-    locale("en", '.', &[','], MonthFirst, &['/']),
-    locale("en-us", '.', &[','], MonthFirst, &['/']),
-    locale("en-gb", '.', &[','], DayFirst, &['/']),
-    locale("en-au", '.', &[','], DayFirst, &['/']),
-    locale("en-ie", '.', &[','], DayFirst, &['/']),
-    locale("en-in", '.', &[','], DayFirst, &['/', '-']),
-    locale("en-ca", '.', &[','], YearFirst, &['-', '/']),
-    Locale { yes: &["ja", "wahr"], no: &["nein", "falsch"], ..locale("de", ',', &['.', '\u{a0}'], DayFirst, &['.']) },
-    Locale { yes: &["ja", "wahr"], no: &["nein", "falsch"], ..locale("de-at", ',', &['.', ' ', '\u{a0}'], DayFirst, &['.']) },
-    Locale { yes: &["ja", "wahr"], no: &["nein", "falsch"], ..locale("de-ch", '.', &['\'', '’'], DayFirst, &['.']) },
-    Locale { yes: &["oui", "vrai"], no: &["non", "faux"], ..locale("fr", ',', SPACES, DayFirst, &['/']) },
-    Locale { yes: &["oui", "vrai"], no: &["non", "faux"], ..locale("fr-ch", ',', SPACES, DayFirst, &['.']) },
-    Locale {
-        yes: &["sí", "si", "verdadero"],
-        no: &["no", "falso"],
-        ..locale("es", ',', &['.', ' ', '\u{a0}'], DayFirst, &['/'])
-    },
-    Locale { yes: &["sì", "si", "vero"], no: &["no", "falso"], ..locale("it", ',', &['.'], DayFirst, &['/']) },
-    Locale { yes: &["ja", "waar"], no: &["nee", "onwaar"], ..locale("nl", ',', &['.'], DayFirst, &['-', '/']) },
-    Locale { yes: &["sim", "verdadeiro"], no: &["não", "nao", "falso"], ..locale("pt", ',', &['.', ' '], DayFirst, &['/']) },
-    Locale { yes: &["sim", "verdadeiro"], no: &["não", "nao", "falso"], ..locale("pt-br", ',', &['.'], DayFirst, &['/']) },
-    Locale { yes: &["tak", "prawda"], no: &["nie", "fałsz"], ..locale("pl", ',', SPACES, DayFirst, &['.']) },
-    Locale { yes: &["ano", "pravda"], no: &["ne", "nepravda"], ..locale("cs", ',', SPACES, DayFirst, &['.']) },
-    Locale { yes: &["ja", "sant"], no: &["nej", "falskt"], ..locale("sv", ',', SPACES, YearFirst, &['-']) },
-    Locale { yes: &["ja", "sand"], no: &["nej", "falsk"], ..locale("da", ',', &['.'], DayFirst, &['.', '-']) },
-    Locale { yes: &["ja", "sann"], no: &["nei", "usann"], ..locale("nb", ',', SPACES, DayFirst, &['.']) },
-    Locale { yes: &["kyllä", "tosi"], no: &["ei", "epätosi"], ..locale("fi", ',', SPACES, DayFirst, &['.']) },
-    Locale { yes: &["igen", "igaz"], no: &["nem", "hamis"], ..locale("hu", ',', SPACES, YearFirst, &['.']) },
-    Locale { yes: &["evet", "doğru"], no: &["hayır", "yanlış"], ..locale("tr", ',', &['.'], DayFirst, &['.']) },
-    Locale { yes: &["да", "истина"], no: &["нет", "ложь"], ..locale("ru", ',', SPACES, DayFirst, &['.']) },
-    Locale { yes: &["так", "істина"], no: &["ні", "хибність"], ..locale("uk", ',', SPACES, DayFirst, &['.']) },
-    Locale { yes: &["はい"], no: &["いいえ"], ..locale("ja", '.', &[','], YearFirst, &['/', '-']) },
-    Locale { yes: &["是"], no: &["否"], ..locale("zh", '.', &[','], YearFirst, &['/', '-']) },
+    locale("en", '.', &[','], Month, &['/']),
+    locale("en-us", '.', &[','], Month, &['/']),
+    locale("en-gb", '.', &[','], Day, &['/']),
+    locale("en-au", '.', &[','], Day, &['/']),
+    locale("en-ie", '.', &[','], Day, &['/']),
+    locale("en-in", '.', &[','], Day, &['/', '-']),
+    locale("en-ca", '.', &[','], Year, &['-', '/']),
+    Locale { yes: &["ja", "wahr"], no: &["nein", "falsch"], ..locale("de", ',', &['.', '\u{a0}'], Day, &['.']) },
+    Locale { yes: &["ja", "wahr"], no: &["nein", "falsch"], ..locale("de-at", ',', &['.', ' ', '\u{a0}'], Day, &['.']) },
+    Locale { yes: &["ja", "wahr"], no: &["nein", "falsch"], ..locale("de-ch", '.', &['\'', '’'], Day, &['.']) },
+    Locale { yes: &["oui", "vrai"], no: &["non", "faux"], ..locale("fr", ',', SPACES, Day, &['/']) },
+    Locale { yes: &["oui", "vrai"], no: &["non", "faux"], ..locale("fr-ch", ',', SPACES, Day, &['.']) },
+    Locale { yes: &["sí", "si", "verdadero"], no: &["no", "falso"], ..locale("es", ',', &['.', ' ', '\u{a0}'], Day, &['/']) },
+    Locale { yes: &["sì", "si", "vero"], no: &["no", "falso"], ..locale("it", ',', &['.'], Day, &['/']) },
+    Locale { yes: &["ja", "waar"], no: &["nee", "onwaar"], ..locale("nl", ',', &['.'], Day, &['-', '/']) },
+    Locale { yes: &["sim", "verdadeiro"], no: &["não", "nao", "falso"], ..locale("pt", ',', &['.', ' '], Day, &['/']) },
+    Locale { yes: &["sim", "verdadeiro"], no: &["não", "nao", "falso"], ..locale("pt-br", ',', &['.'], Day, &['/']) },
+    Locale { yes: &["tak", "prawda"], no: &["nie", "fałsz"], ..locale("pl", ',', SPACES, Day, &['.']) },
+    Locale { yes: &["ano", "pravda"], no: &["ne", "nepravda"], ..locale("cs", ',', SPACES, Day, &['.']) },
+    Locale { yes: &["ja", "sant"], no: &["nej", "falskt"], ..locale("sv", ',', SPACES, Year, &['-']) },
+    Locale { yes: &["ja", "sand"], no: &["nej", "falsk"], ..locale("da", ',', &['.'], Day, &['.', '-']) },
+    Locale { yes: &["ja", "sann"], no: &["nei", "usann"], ..locale("nb", ',', SPACES, Day, &['.']) },
+    Locale { yes: &["kyllä", "tosi"], no: &["ei", "epätosi"], ..locale("fi", ',', SPACES, Day, &['.']) },
+    Locale { yes: &["igen", "igaz"], no: &["nem", "hamis"], ..locale("hu", ',', SPACES, Year, &['.']) },
+    Locale { yes: &["evet", "doğru"], no: &["hayır", "yanlış"], ..locale("tr", ',', &['.'], Day, &['.']) },
+    Locale { yes: &["да", "истина"], no: &["нет", "ложь"], ..locale("ru", ',', SPACES, Day, &['.']) },
+    Locale { yes: &["так", "істина"], no: &["ні", "хибність"], ..locale("uk", ',', SPACES, Day, &['.']) },
+    Locale { yes: &["はい"], no: &["いいえ"], ..locale("ja", '.', &[','], Year, &['/', '-']) },
+    Locale { yes: &["是"], no: &["否"], ..locale("zh", '.', &[','], Year, &['/', '-']) },
 ];
 
 /// The names of all.
@@ -125,10 +121,10 @@ pub fn day(text: &str, locale: Option<&Locale>) -> Option<Date> {
     let Some(locale) = locale else { return iso() };
     let numbers: Vec<&str> = text.trim_end_matches('.').split(locale.parts).map(str::trim).collect();
     let [first, second, third] = numbers.as_slice() else { return iso() };
-    let (year, month, day) = match locale.order {
-        DayFirst => (third, second, first),
-        MonthFirst => (third, first, second),
-        YearFirst => (first, second, third),
+    let (year, month, day) = match locale.first {
+        Day => (third, second, first),
+        Month => (third, first, second),
+        Year => (first, second, third),
     };
     let is_plain = year.len() == 4 && [year, month, day].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     let date = || Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok();

@@ -125,7 +125,8 @@ impl Tally {
             let is_missing = fault.code == "required" && line.is_some_and(|line| !line.has(&field));
             let is_of_column = OF_COLUMNS.contains(&fault.code) || is_missing;
             let is_told = is_of_column && !self.once.insert((fault.code.to_owned(), kept(&field)));
-            if !is_told && !(is_missing && self.is_misnamed) && self.faults.len() < FAULTS {
+            let follows = is_missing && self.is_misnamed;
+            if !(is_told || follows) && self.faults.len() < FAULTS {
                 self.faults.push(told(row, &field, fault));
             }
         }
