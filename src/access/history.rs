@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Source, read};
 use crate::account::Caller;
 use crate::error::{Error, Result};
+use crate::permission::Right;
 use crate::plan::{Pick, Planner};
 use crate::request::Query;
 use crate::request::body::uuid;
@@ -69,7 +70,11 @@ async fn links(
         ids.dedup();
         let keys: Vec<Option<String>> = ids.iter().map(|id| Some(id.to_string())).collect();
         let target = planner.schema.target(relation);
-        let seen = if keys.is_empty() { vec![] } else { store.read(&transfer::known(target, None, &keys, session)).await? };
+        let seen = if keys.is_empty() {
+            vec![]
+        } else {
+            store.read(&transfer::known(target, None, Right::Peek, &keys, session)).await?
+        };
         let is_seen = |value: &Json| value.as_str().and_then(uuid).is_some_and(|id| seen.iter().any(|(_, seen)| *seen == id));
         for change in changes.iter_mut() {
             for side in [&mut change.before, &mut change.after] {

@@ -75,7 +75,7 @@ pub struct Transfer<'a> {
     /// How far it was when another node left it.
     pub done: i64,
     /// How a file is read.
-    pub import: options::Import,
+    pub import: options::Import<'a>,
     /// How it was read.
     pub found: OnceLock<Found>,
 }

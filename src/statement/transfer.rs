@@ -266,10 +266,11 @@ pub fn compared(kind: &Kind, keys: &[Option<String>]) -> Internal<Vec<Option<Str
 }
 
 /// Rows that are there already, by their keys as they are compared (by their ids where there is no column), as far as the
-/// caller may peek them: the key's place from 0, and the id.
+/// caller has a right to them: the key's place from 0, and the id.
 pub fn known(
     entity: &Entity,
     column: Option<&Column>,
+    right: Right,
     keys: &[Option<String>],
     session: Option<Uuid>,
 ) -> Guarded<Vec<(i64, Uuid)>> {
@@ -288,8 +289,8 @@ from who a cross join unnest({keys}::text[]) with ordinality as k (v, n)
 join {} t on {ours} = {theirs}
 where {} and {}",
         entity.table(),
-        gate(entity, Right::Peek),
-        Actor::Row.rule(Right::Peek, entity.subject("t")),
+        gate(entity, right),
+        Actor::Row.rule(right, entity.subject("t")),
     );
     Guarded::new(sql.with(text), all(|row| Ok((row.column(0)?, row.column(1)?))))
 }

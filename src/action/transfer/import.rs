@@ -104,7 +104,7 @@ fn misnamed(transfer: &Transfer<'_>) -> Vec<Fault> {
         .filter(|(.., field)| matches!(field, Field::Unknown))
         .map(|(file, name, _)| line::unknown(transfer, file, name))
         .collect();
-    for (file, _) in transfer.import.columns.iter().filter(|(file, _)| !names.contains(file)) {
+    for (file, _) in transfer.import.mapped.iter().filter(|(file, _)| !names.contains(file)) {
         faults.push(Fault::new("no-column", format!("The file has no column `{}`.", short(file))).at(at(file)));
     }
     for (nth, (file, name, _)) in fields.iter().enumerate() {
@@ -430,7 +430,7 @@ async fn known(transfer: &Transfer<'_>, deed: &mut Deed<'_>, lines: &[Keyed]) ->
     let keys: Vec<Option<String>> = lines.iter().map(|(_, key)| key.clone()).collect();
     let Some(name) = transfer.key.as_ref().filter(|_| keys.iter().any(Option::is_some)) else { return Ok(HashMap::new()) };
     deed.require_entity(transfer.entity, Right::Peek).await?;
-    let found = rows_of(deed, transfer.entity, transfer.entity.column(name), &keys).await?;
+    let found = rows_of(deed, transfer.entity, transfer.entity.column(name), Right::Peek, &keys).await?;
     Ok(found.into_iter().collect())
 }
 
@@ -438,10 +438,11 @@ async fn rows_of(
     deed: &mut Deed<'_>,
     entity: &Entity,
     column: Option<&Column>,
+    right: Right,
     keys: &[Option<String>],
 ) -> Result<Vec<(usize, Uuid)>> {
     let session = deed.caller().counts()?;
-    let rows = deed.scope.run(&keyed::known(entity, column, keys, session)).await?;
+    let rows = deed.scope.run(&keyed::known(entity, column, right, keys, session)).await?;
     Ok(rows.into_iter().filter_map(|(at, id)| Some((usize::try_from(at).ok()?, id))).collect())
 }
 
@@ -467,7 +468,9 @@ async fn resolve<'l>(transfer: &Transfer<'_>, deed: &mut Deed<'_>, lines: impl I
             let cells = names.iter().map(|name| Some(Cell::Text(name.clone()))).collect();
             let keys = compared(transfer, by, cells).await?;
             links.found.extend(names.iter().map(|name| ((file.clone(), name.clone()), None)));
-            for (at, id) in rows_of(deed, entity, by, &keys).await? {
+            // Whom a value names is told to who may read it.
+            let right = if by.is_some() { Right::Read } else { Right::Peek };
+            for (at, id) in rows_of(deed, entity, by, right, &keys).await? {
                 links.found.extend(names.get(at).map(|name| ((file.clone(), name.clone()), Some(id))));
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! In charge of: all faults of that, before anything is begun.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use encoding_rs::Encoding;
 use jiff::tz::TimeZone;
@@ -22,15 +22,17 @@ pub const NAMES: [&str; 12] =
 
 /// How a file is read that is imported.
 #[derive(Debug)]
-pub struct Import {
+pub struct Import<'s> {
     /// How it is parted.
     pub layout: Layout,
     /// How its cells are written.
     pub writing: Writing,
     /// Its columns that are called otherwise than their fields, or left out.
-    pub columns: Vec<(String, Option<String>)>,
+    pub mapped: Vec<(String, Option<String>)>,
+    /// What each column that it may have is: the field's name, and the field.
+    pub fields: HashMap<String, (String, Field<'s>)>,
     /// Fields that have the same value in every row.
-    pub constants: Map<String, Json>,
+    pub constants: Vec<(String, Field<'s>, Json)>,
 }
 
 /// What is exported.
@@ -70,9 +72,10 @@ fn text<'j>(name: &str, value: &'j Json, faults: &mut Vec<Fault>) -> &'j str {
 ///
 /// # Errors
 /// Each fault, at the option.
-pub fn import(options: &Json, format: Format, schema: &Schema, entity: &Entity) -> Result<Import, Vec<Fault>> {
-    let mut faults = vec![];
-    let mut import = Import { layout: Layout::of(format), writing: Writing::default(), columns: vec![], constants: Map::new() };
+pub fn import<'s>(options: &Json, format: Format, schema: &'s Schema, entity: &'s Entity) -> Result<Import<'s>, Vec<Fault>> {
+    let (mut faults, mut constants) = (vec![], Map::new());
+    let (layout, writing) = (Layout::of(format), Writing::default());
+    let mut import = Import { layout, writing, mapped: vec![], fields: HashMap::new(), constants: vec![] };
     for (name, value) in said(options) {
         match name {
             "sheet" => import.layout.sheet = Some(text(name, value, &mut faults).to_owned()),
@@ -93,23 +96,29 @@ pub fn import(options: &Json, format: Format, schema: &Schema, entity: &Entity) 
                 Ok(zone) => import.writing.zone = Some(zone),
                 Err(_) => faults.push(fault(name, "`zone` is a time zone, such as Europe/Vienna or UTC.")),
             },
-            "columns" => import.columns = mapped(schema, entity, value, &mut faults),
-            "constants" => import.constants = constants(schema, entity, value, &mut faults),
+            "columns" => import.mapped = mapped(schema, entity, value, &mut faults),
+            "constants" => constants = fixed(schema, entity, value, &mut faults),
             other => faults.push(fault(other, format!("`{other}` means nothing for an import."))),
         }
     }
-    if let Some((file, field)) =
-        import.columns.iter().find(|(_, field)| field.as_ref().is_some_and(|field| import.constants.contains_key(field)))
-    {
+    let twice = import.mapped.iter().find(|(_, field)| field.as_ref().is_some_and(|field| constants.contains_key(field)));
+    if let Some((file, field)) = twice {
         let field = field.as_deref().unwrap_or_default();
-        faults.push(fault(
-            "constants",
-            format!("`{}` has a value for all rows, and the column `{}`, too.", short(field), short(file)),
-        ));
+        let words = format!("`{}` has a value for all rows, and the column `{}`, too.", short(field), short(file));
+        faults.push(fault("constants", words));
     }
-    let taken: HashSet<&str> = import.columns.iter().map(|(file, _)| file.as_str()).collect();
-    let own = line::names(schema, entity).into_iter().filter(|name| !taken.contains(name.as_str()));
-    import.layout.columns = own.chain(import.columns.iter().map(|(file, _)| file.clone())).collect();
+    let named = |name: String| {
+        let field = line::field(schema, entity, &name);
+        (name.clone(), (name, field))
+    };
+    import.fields = line::every(schema, entity).into_iter().map(named).collect();
+    for (file, field) in &import.mapped {
+        let field = field.as_ref().map_or_else(|| (file.clone(), Field::Nothing), |name| named(name.clone()).1);
+        import.fields.insert(file.clone(), field);
+    }
+    import.constants =
+        constants.into_iter().map(|(name, value)| (name.clone(), line::field(schema, entity, &name), value)).collect();
+    import.layout.columns = import.fields.keys().cloned().collect();
     if faults.is_empty() { Ok(import) } else { Err(faults) }
 }
 
@@ -147,7 +156,7 @@ fn mapped(schema: &Schema, entity: &Entity, value: &Json, faults: &mut Vec<Fault
     columns
 }
 
-fn constants(schema: &Schema, entity: &Entity, value: &Json, faults: &mut Vec<Fault>) -> Map<String, Json> {
+fn fixed(schema: &Schema, entity: &Entity, value: &Json, faults: &mut Vec<Fault>) -> Map<String, Json> {
     let Some(entries) = value.as_object() else {
         faults.push(fault("constants", "`constants` is an object: columns, and the value of each in every row."));
         return Map::new();

@@ -46,10 +46,15 @@ pub fn field<'s>(schema: &'s Schema, entity: &'s Entity, name: &str) -> Field<'s
     let (relation, by) = name.split_once('.').map_or((name, None), |(relation, column)| (relation, Some(column)));
     let Some(relation) = entity.relation(relation).filter(|relation| is_told(relation)) else { return Field::Unknown };
     let Some(by) = by.filter(|by| *by != "id") else { return Field::Link(relation, None) };
-    match schema.target(relation).served(by).filter(|column| column.unique == Unique::Everywhere) {
+    match schema.target(relation).served(by).filter(is_naming) {
         Some(column) => Field::Link(relation, Some(column)),
         None => Field::Unknown,
     }
+}
+
+/// Whether a column names a row to everybody who may read it.
+fn is_naming(column: &&Column) -> bool {
+    column.is_served() && !column.is_limited() && column.unique == Unique::Everywhere
 }
 
 /// Whether files have a relation: those of the row itself, and its owner.
@@ -67,9 +72,18 @@ pub fn names(schema: &Schema, entity: &Entity) -> Vec<String> {
     names.extend(entity.columns.iter().filter(|column| column.is_served()).map(|column| column.name.clone()));
     for relation in entity.relations.iter().filter(|relation| is_told(relation)) {
         names.push(relation.name.clone());
-        let unique = schema.target(relation).columns.iter().filter(|c| c.is_served() && c.unique == Unique::Everywhere);
+        let unique = schema.target(relation).columns.iter().filter(is_naming);
         names.extend(unique.map(|column| format!("{}.{}", relation.name, column.name)));
     }
+    names
+}
+
+/// The same, and what a file may have for no good: secrets, which are refused by name, and what is left out.
+pub fn every(schema: &Schema, entity: &Entity) -> Vec<String> {
+    let mut names = names(schema, entity);
+    names.extend(entity.columns.iter().filter(|column| !column.is_served()).map(|column| column.name.clone()));
+    names.extend(entity.relations.iter().filter(|relation| is_told(relation)).map(|relation| format!("{}.id", relation.name)));
+    names.push(FAULT.to_owned());
     names
 }
 
@@ -79,9 +93,8 @@ pub fn columns(schema: &Schema, entity: &Entity, is_named: bool) -> Vec<String> 
     let is_counted = |column: &&Column| !matches!(column.name.as_str(), "version" | "updated_at");
     let attributes = entity.columns.iter().filter(|c| c.is_served()).filter(is_counted).map(|c| c.name.clone());
     let links = entity.relations.iter().filter(|relation| is_told(relation)).map(|relation| {
-        let is_name = |c: &&Column| c.is_served() && c.required && c.unique == Unique::Everywhere;
-        let unique = || schema.target(relation).columns.iter().find(is_name);
-        match unique().filter(|column| is_named && !column.is_limited() && relation.rule == LinkRule::Declared) {
+        let unique = || schema.target(relation).columns.iter().find(|column| column.required && is_naming(column));
+        match unique().filter(|_| is_named && relation.rule == LinkRule::Declared) {
             Some(column) => format!("{}.{}", relation.name, column.name),
             None => relation.name.clone(),
         }
@@ -119,18 +132,14 @@ pub(super) fn fields<'l, 's: 'l>(
     line: &'l Line,
 ) -> impl Iterator<Item = (&'l str, &'l str, Field<'s>, std::borrow::Cow<'l, Cell>)> {
     let own = line.iter().map(move |(file, cell)| {
-        let mapped = transfer.import.columns.iter().find(|(name, _)| name == file);
-        let (name, field) = match mapped {
-            Some((_, None)) => (file, Field::Nothing),
-            Some((_, Some(name))) => (name.as_str(), field(transfer.means.schema, transfer.entity, name)),
-            None => (file, field(transfer.means.schema, transfer.entity, file)),
-        };
+        let (name, field) =
+            transfer.import.fields.get(file).map_or((file, Field::Unknown), |(name, field)| (name.as_str(), *field));
         (file, name, field, std::borrow::Cow::Borrowed(cell))
     });
-    let constants = transfer.import.constants.iter().map(move |(name, value)| {
-        let field = field(transfer.means.schema, transfer.entity, name);
-        (name.as_str(), name.as_str(), field, std::borrow::Cow::Owned(Cell::Json(value.clone())))
-    });
+    let constants =
+        transfer.import.constants.iter().map(|(name, field, value)| {
+            (name.as_str(), name.as_str(), *field, std::borrow::Cow::Owned(Cell::Json(value.clone())))
+        });
     own.chain(constants)
 }
 
@@ -389,7 +398,7 @@ pub(super) fn column_of(transfer: &Transfer<'_>, line: Option<&Line>, fault: &Fa
     };
     let is_of = |field: &str| field == name || field.split_once('.').is_some_and(|(relation, _)| relation == name);
     let mapped =
-        transfer.import.columns.iter().find(|(_, field)| field.as_deref().is_some_and(is_of)).map(|(file, _)| file.clone());
+        transfer.import.mapped.iter().find(|(_, field)| field.as_deref().is_some_and(is_of)).map(|(file, _)| file.clone());
     let own = || line.and_then(|line| line.iter().map(|(file, _)| file.to_owned()).find(|file| is_of(file)));
     mapped.or_else(own).unwrap_or(name)
 }
