@@ -55,6 +55,7 @@ pub struct Config {
     pub outgoing: Outgoing,
     pub schedule_poll: Duration,
     pub password_cost: u32,
+    pub password: Password,
     pub limits: Limits,
     pub page: Page,
     pub public: BTreeMap<String, String>,
@@ -100,6 +101,7 @@ pub struct Token {
     pub issuer: String,
     pub audience: String,
     pub life: Duration,
+    pub grace: Duration,
     pub refresh_life: Duration,
     pub over_is_guest: bool,
 }
@@ -116,6 +118,13 @@ pub struct Mail {
     pub per_sender: i64,
     pub dkim_selector: Option<String>,
     pub dkim_key: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Password {
+    pub min_length: usize,
+    pub words: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default)]

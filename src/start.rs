@@ -229,8 +229,9 @@ pub async fn create_administrator(config: &Config, schema: &Schema, store: &Stor
         column.kind.check(&column.bounds, &text.into()).map_err(|words| format!("--{field} {words}"))
     };
     let (email, name) = (check("email", email)?, check("name", name)?);
-    crate::account::password::policy(password, &[&email, &name]).map_err(|words| format!("the password {words}"))?;
-    let hash = Hasher::new(config)?.hash(password.to_owned()).await.map_err(told)?;
+    let hasher = Hasher::new(config)?;
+    hasher.policy().judge(password, &[&email, &name]).map_err(|words| format!("the password {words}"))?;
+    let hash = hasher.hash(password.to_owned()).await.map_err(told)?;
     let id = uuid::Uuid::now_v7();
     let made = async {
         let mut scope = store.begin().await?;

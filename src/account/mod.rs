@@ -3,6 +3,7 @@
 //! In charge of: tokens and the secrets that sign them. It must not know HTTP.
 
 pub mod password;
+pub mod policy;
 pub mod seal;
 pub mod token;
 

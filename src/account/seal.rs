@@ -8,13 +8,18 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::config::Secret;
 
 /// Seals and opens secrets.
-pub struct Seal(RandomizedNonceKey);
+pub struct Seal {
+    key: RandomizedNonceKey,
+    /// For what is derived: another key than the one that seals, made of it.
+    derives: hmac::Key,
+}
 
 impl Seal {
     /// With the configured key, or the one in the data folder, which is made at first start.
@@ -27,7 +32,18 @@ impl Seal {
             None => from_folder(data)?,
         };
         let bytes = STANDARD.decode(text.trim()).map_err(|_| "the secret key is no base64".to_owned())?;
-        RandomizedNonceKey::new(&AES_256_GCM, &bytes).map(Seal).map_err(|_| "the secret key has not 32 bytes".to_owned())
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| "the secret key has not 32 bytes".to_owned())?;
+        let derives = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"rowhouse: what is derived");
+        Ok(Seal { key, derives: hmac::Key::new(hmac::HMAC_SHA256, derives.as_ref()) })
+    }
+
+    /// What follows from a secret for a purpose: the same again for whoever has the key, and for nobody else.
+    pub fn derive(&self, purpose: &str, secret: &str) -> String {
+        let mut context = hmac::Context::with_key(&self.derives);
+        context.update(purpose.as_bytes());
+        context.update(&[0]);
+        context.update(secret.as_bytes());
+        URL_SAFE_NO_PAD.encode(context.sign())
     }
 
     /// Seals bytes for a purpose; only the same purpose opens them.
@@ -37,7 +53,7 @@ impl Seal {
     pub fn seal(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
         let mut bytes = secret.to_vec();
         let nonce = self
-            .0
+            .key
             .seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut bytes)
             .unwrap_or_else(|_| unreachable!("too long"));
         [nonce.as_ref().as_slice(), &bytes].concat()
@@ -56,7 +72,7 @@ impl Seal {
         let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut bytes = bytes.to_vec();
-        let open = self.0.open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut bytes).ok()?;
+        let open = self.key.open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut bytes).ok()?;
         Some(open.to_vec())
     }
 }
@@ -93,5 +109,8 @@ mod tests {
         assert_ne!(seal.seal("a", b"geheim"), sealed, "a nonce is used once");
         let other = Seal::open(Some(&key(2)), Path::new("/nowhere")).expect("a key");
         assert_eq!(other.unseal("a", &sealed), None);
+        assert_eq!(seal.derive("a", "x"), seal.derive("a", "x"));
+        let all = [seal.derive("a", "x"), seal.derive("b", "x"), seal.derive("a", "y"), other.derive("a", "x")];
+        assert!(all.iter().all(|one| one.len() == 43 && all.iter().filter(|other| *other == one).count() == 1));
     }
 }

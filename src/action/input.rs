@@ -5,6 +5,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{Action, Input, InputKind, SubjectUse};
+use crate::account::policy::Policy;
 use crate::error::{Error, Fault, Result, short};
 use crate::plan::change::FAULTS;
 use crate::request::body::step;
@@ -14,7 +15,7 @@ use crate::schema::describe;
 ///
 /// # Errors
 /// 422 with every fault.
-pub fn inputs(action: &Action, sent: &Map<String, Json>) -> Result<Map<String, Json>> {
+pub fn inputs(policy: &Policy, action: &Action, sent: &Map<String, Json>) -> Result<Map<String, Json>> {
     let (mut found, mut faults) = (Map::new(), vec![]);
     let own = format!("{}_id", action.entity);
     for name in sent.keys().filter(|n| !action.inputs.iter().any(|i| i.name == **n)).take(FAULTS) {
@@ -51,7 +52,7 @@ pub fn inputs(action: &Action, sent: &Map<String, Json>) -> Result<Map<String, J
                 })
                 .filter_map(|(_, v)| v.as_str())
                 .collect();
-            if let Err(words) = crate::account::password::policy(password, &words) {
+            if let Err(words) = policy.judge(password, &words) {
                 faults.push(
                     Fault::new("weak-password", format!("`{}` {words}.", input.name))
                         .at(format!("/attributes{}", step(&input.name))),

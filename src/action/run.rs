@@ -199,7 +199,7 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         let message = "This action listens to events: it isn't called.".to_owned();
         return Err(Error::Failed { status: 409, message });
     }
-    let mut scope = input::inputs(action, &call.attributes)?;
+    let mut scope = input::inputs(means.hasher.policy(), action, &call.attributes)?;
     if call.is_rehearsal && !action.may_be_rehearsed() {
         return Err(unrehearsable());
     }
@@ -363,7 +363,7 @@ impl<'a> Run<'a> {
         deed: Deed<'a>,
         (caller, known): (Option<Uuid>, Json),
     ) -> Result<Run<'a>> {
-        let mut scope = input::inputs(action, &Map::new())?;
+        let mut scope = input::inputs(means.hasher.policy(), action, &Map::new())?;
         scope.insert("now".to_owned(), json!(jiff::Timestamp::now().to_string()));
         scope.insert("config".to_owned(), json!({"public": means.config.public}));
         scope.insert("caller".to_owned(), known);

@@ -59,6 +59,7 @@ pub const KEYS: &[Key] = &[
     key("token.audience", "rowhouse", "aud of the tokens", |c, v| word(v).map(|v| c.token.audience = v)),
     key("token.life", "1h", "how long a token is good", |c, v| duration(v).map(|v| c.token.life = v)),
     key("token.over", "refuse", "what a token of ours is that is good no more: refuse, 401; or guest, as if there were none", |c, v| over(v).map(|v| c.token.over_is_guest = v)),
+    key("token.grace", "10s", "how long a refresh token that was spent gives the same successor again; 0s: not at all", |c, v| pause(v).map(|v| c.token.grace = v)),
     key("token.refresh_life", "30d", "how long a sign-in that is remembered may be refreshed", |c, v| duration(v).map(|v| c.token.refresh_life = v)),
     hidden("mail.smtp", "", "how letters leave: smtps://user:password@host, smtp://host?tls=required, smtp://host; without it they wait in the outbox", |c, v| { c.mail.smtp = (!v.is_empty()).then(|| Secret::new(v)); Ok(()) }),
     key("mail.from", "Rowhouse <rowhouse@localhost>", "whom letters come from", |c, v| word(v).map(|v| c.mail.from = v)),
@@ -76,6 +77,8 @@ pub const KEYS: &[Key] = &[
     key("outgoing.timeout", "5s", "longest that http.request waits for another server", |c, v| duration(v).map(|v| c.outgoing.timeout = v)),
     key("outgoing.answer", "1048576", "most bytes of another server's answer", |c, v| number(v, 0, 1 << 30).map(|v| c.outgoing.answer = v)),
     key("schedule.poll", "5s", "how often it is looked whether a scheduled action is due", |c, v| duration(v).map(|v| c.schedule_poll = v)),
+    key("password.min_length", "8", "fewest characters of a password that is chosen", |c, v| number(v, 6, 128).map(|v| c.password.min_length = v)),
+    key("password.words", "", "a file of words that everybody knows, one a line, instead of rowhouse: a password of little else is refused", |c, v| { c.password.words = (!v.is_empty()).then(|| PathBuf::from(v)); Ok(()) }),
     key("password.cost", "11", "bcrypt cost, 10 to 16: each step doubles the time", |c, v| number(v, 10, 16).map(|v| c.password_cost = v)),
     key("limits.header", "10s", "longest wait for a connection's first byte and for a request's head", |c, v| duration(v).map(|v| c.limits.header = v)),
     key("limits.body_time", "15s", "longest that a body may take to arrive", |c, v| duration(v).map(|v| c.limits.body_time = v)),
@@ -229,6 +232,10 @@ fn duration(v: &str) -> Result<Duration, String> {
         _ => return Err(wanted()),
     };
     amount.checked_mul(unit).filter(|ms| *ms > 0 && *ms < 1 << 45).map(Duration::from_millis).ok_or_else(wanted)
+}
+
+fn pause(v: &str) -> Result<Duration, String> {
+    if v == "0" || v == "0s" { Ok(Duration::ZERO) } else { duration(v) }
 }
 
 fn database_url(v: &str) -> Result<Option<Secret>, String> {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::query::{Guarded, Internal, Sql, all, any, done, first, values};
 use super::row::Row;
 use super::who::{gate, who};
+use crate::error::Result;
 use crate::permission::{Actor, Right};
 use crate::schema::kind::Kind;
 use crate::schema::{ADMINISTRATORS, Entity};
@@ -27,8 +28,8 @@ pub struct Credentials {
 /// How somebody says who they are, before their password is checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
-    /// The address that they sign in with.
-    pub email: &'a str,
+    /// The address or the user name that they sign in with: an address has an @, and a user name has none.
+    pub login: &'a str,
     /// The session that the request is sent in.
     pub session: Option<Uuid>,
     /// The network that it comes from, as `cidr` spells it.
@@ -40,11 +41,12 @@ pub struct Claim<'a> {
 /// For so long an address is known from which somebody signed in.
 const KNOWN: &str = "interval '30 days'";
 
-/// The user of an address with the stored hash, if the caller may peek the entity and that row.
+/// The user of an address or a name with the stored hash, if the caller may peek the entity and that row.
 pub fn credentials(user: &Entity, claim: &Claim<'_>, session: Option<Uuid>) -> Guarded<Option<Credentials>> {
     let mut sql = Sql::new();
     let who = who(&mut sql, session);
-    let (email, live) = (sql.bind(claim.email), sql.bind(claim.session));
+    let (login, live) = (sql.bind(claim.login), sql.bind(claim.session));
+    let (kind, column) = if claim.login.contains('@') { (Kind::Email, "t.email") } else { (Kind::Name, "t.username") };
     let (network, refresh) = (sql.bind(claim.network), sql.bind(claim.refresh));
     let text = format!(
         "with {who}
@@ -59,8 +61,8 @@ select t.id, t.password, t.email,
     where r.hash = {refresh}::bytea and r.spent_at is null and r.expires_at > now() and s.\"user\" = t.id)
 from who a, user_account t
 where {} = {} and t.active and {} and {}",
-        Kind::Email.folded("t.email"),
-        Kind::Email.folded(&format!("{email}::text")),
+        kind.folded(column),
+        kind.folded(&format!("{login}::text")),
         gate(user, Right::Peek),
         Actor::Row.rule(Right::Peek, user.subject("t")),
     );
@@ -237,26 +239,45 @@ pub struct Refreshed {
     pub session: Uuid,
 }
 
-/// Spends a refresh token, and ends the session that it was given with.
-pub fn spend_refresh(hash: &[u8]) -> Internal<Option<Refreshed>> {
+/// Spends a refresh token, and ends the session that it was given with. For so many seconds it gives its successor again.
+pub fn spend_refresh(hash: &[u8], grace: u64) -> Internal<Option<Refreshed>> {
     let text = "with r as (
-  update rowhouse.refresh set spent_at = now() where hash = $1::bytea and spent_at is null and expires_at > now() returning *)
+  update rowhouse.refresh set spent_at = now(), again_until = now() + make_interval(secs => $2::double precision)
+  where hash = $1::bytea and spent_at is null and expires_at > now()
+  returning *)
 update session s set ended_at = now(), version = s.version + 1, updated_at = now()
 from r, user_account u
 where s.id = r.session and s.ended_at is null and u.id = s.\"user\" and u.active
 returning r.family, u.id, u.email, ceil(extract(epoch from r.expires_at - now()))::bigint, s.id";
-    let refreshed = first(|row| {
-        let (family, user, email) = (row.column(0)?, row.column(1)?, row.column(2)?);
-        Ok(Refreshed { family, user, email, left: row.column(3)?, session: row.column(4)? })
-    });
-    Internal::new(text, values![hash], refreshed)
+    Internal::new(text, values![hash, grace], first(refreshed))
 }
 
-/// Ends all sessions of the family of a refresh token that was spent before: somebody else has it.
+fn refreshed(row: &Row) -> Result<Refreshed> {
+    let (family, user, email) = (row.column(0)?, row.column(1)?, row.column(2)?);
+    Ok(Refreshed { family, user, email, left: row.column(3)?, session: row.column(4)? })
+}
+
+/// Whether a refresh token was spent so lately that it gives its successor again.
+pub fn is_good_again(hash: &[u8]) -> Internal<bool> {
+    Internal::new("select 1 from rowhouse.refresh where hash = $1::bytea and again_until > now()", values![hash], any)
+}
+
+/// A refresh token that nobody spent, with its session.
+pub fn unspent(hash: &[u8]) -> Internal<Option<Refreshed>> {
+    let text = "select r.family, u.id, u.email, ceil(extract(epoch from r.expires_at - now()))::bigint, s.id
+from rowhouse.refresh r
+join session s on s.id = r.session and s.ended_at is null
+join user_account u on u.id = s.\"user\" and u.active
+where r.hash = $1::bytea and r.spent_at is null and r.expires_at > now()";
+    Internal::new(text, values![hash], first(refreshed))
+}
+
+/// Ends all sessions of the family of a refresh token that was spent before, and is good no more: somebody else has it.
 pub fn end_family(hash: &[u8]) -> Internal<()> {
     let text = "update session s set ended_at = now(), version = s.version + 1, updated_at = now()
 from rowhouse.refresh was join rowhouse.refresh r on r.family = was.family
-where was.hash = $1::bytea and was.spent_at is not null and s.id = r.session and s.ended_at is null";
+where was.hash = $1::bytea and was.spent_at is not null and coalesce(was.again_until, was.spent_at) <= now()
+  and s.id = r.session and s.ended_at is null";
     Internal::new(text, values![hash], done)
 }
 

@@ -3,7 +3,9 @@
 //! In charge of: whose attempts are one: addresses are folded here as where people are found by them, and stand nowhere in the
 //! clear.
 
-use super::query::{Internal, Sql, done, one};
+use uuid::Uuid;
+
+use super::query::{Internal, Sql, done, one, values};
 use crate::schema::kind::Kind;
 
 /// What is counted.
@@ -18,12 +20,25 @@ pub struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
+    /// Whose account they were at, as a digest of the address; of all others nothing.
+    fn person(self, sql: &mut Sql) -> String {
+        match self.what {
+            "account" | "person" => person(&format!("{}::text", sql.bind(self.of))),
+            _ => "null::bytea".to_owned(),
+        }
+    }
+
     /// The key that they are counted under.
     fn key(self, sql: &mut Sql) -> String {
         let of = Kind::Email.folded(&format!("{}::text", sql.bind(self.of)));
         let from = sql.bind(self.from);
         format!("'{}:' || encode(sha256(convert_to({of} || ' ' || {from}::text, 'UTF8')), 'base64')", self.what)
     }
+}
+
+/// A digest of an address, as it is folded where people are found by it.
+fn person(email: &str) -> String {
+    format!("sha256(convert_to({}, 'UTF8'))", Kind::Email.folded(email))
 }
 
 /// How long attempts that are over are kept, at most, and how many of these go with each new one.
@@ -34,11 +49,11 @@ const SWEEP: &str = "old as (
 /// Counts an attempt and gives how many there were in a window of so many seconds, this one included. Sweeps some that are over.
 pub fn count(attempts: Attempts<'_>, seconds: u64) -> Internal<i64> {
     let mut sql = Sql::new();
-    let key = attempts.key(&mut sql);
+    let (key, person) = (attempts.key(&mut sql), attempts.person(&mut sql));
     let window = format!("make_interval(secs => {}::double precision)", sql.bind(seconds));
     let text = format!(
         "with {SWEEP}
-insert into rowhouse.attempt as t (key, tries, since, last) values ({key}, 1, now(), now())
+insert into rowhouse.attempt as t (key, person, tries, since, last) values ({key}, {person}, 1, now(), now())
 on conflict (key) do update set
   tries = case when t.since < now() - {window} then 1 else t.tries + 1 end,
   since = case when t.since < now() - {window} then now() else t.since end,
@@ -62,7 +77,7 @@ pub struct Delay {
 /// Counts an attempt, unless it comes before its time. Gives whether it does.
 pub fn is_too_early(attempts: Attempts<'_>, delay: Delay) -> Internal<bool> {
     let mut sql = Sql::new();
-    let key = attempts.key(&mut sql);
+    let (key, person) = (attempts.key(&mut sql), attempts.person(&mut sql));
     let window = format!("make_interval(secs => {}::double precision)", sql.bind(delay.seconds));
     let (free, most) = (sql.bind(delay.free), sql.bind(delay.most));
     let text = format!(
@@ -76,7 +91,8 @@ judged as (
         power(2::double precision, least(was.tries - {free}::bigint, 30)), {most}::double precision))
   ) as is_early),
 counted as (
-  insert into rowhouse.attempt as t (key, tries, since, last) select k.key, 1, now(), now() from k, judged where not is_early
+  insert into rowhouse.attempt as t (key, person, tries, since, last)
+  select k.key, {person}, 1, now(), now() from k, judged where not is_early
   on conflict (key) do update set
     tries = case when t.since < now() - {window} then 1 else t.tries + 1 end,
     since = case when t.since < now() - {window} then now() else t.since end,
@@ -91,4 +107,18 @@ pub fn forget(attempts: Attempts<'_>) -> Internal<()> {
     let mut sql = Sql::new();
     let key = attempts.key(&mut sql);
     Internal::of(sql.with(format!("delete from rowhouse.attempt where key = {key}")), done)
+}
+
+/// Gives an attempt back: it was right.
+pub fn give_back(attempts: Attempts<'_>) -> Internal<()> {
+    let mut sql = Sql::new();
+    let key = attempts.key(&mut sql);
+    Internal::of(sql.with(format!("update rowhouse.attempt set tries = tries - 1 where key = {key} and tries > 0")), done)
+}
+
+/// Forgets what was counted of wrong passwords for a user's account, from wherever: they have another one.
+pub fn forget_account(user: Uuid) -> Internal<()> {
+    let text =
+        format!("delete from rowhouse.attempt a using user_account u where u.id = $1 and a.person = {}", person("u.email"));
+    Internal::new(text, values![user], done)
 }

@@ -52,7 +52,11 @@ create table rowhouse.renamed (kind text not null, entity text not null, was tex
 ", "
 alter table rowhouse.part add column is_faulty boolean not null default false, drop constraint part_pkey, add primary key (transfer, is_faulty, number);
 create table rowhouse.gone (id uuid primary key);
-", include_str!("gone.sql")];
+", include_str!("gone.sql"), "
+alter table rowhouse.attempt add column person bytea;
+create index attempt_person on rowhouse.attempt (person) where person is not null;
+alter table rowhouse.refresh add column again_until timestamptz;
+"];
 
 /// Begins a migration: however long it takes, and one at a time.
 pub fn begin() -> [Internal<()>; 3] {

@@ -6,22 +6,28 @@ use serde_json::json;
 
 use crate::house::smtp::{Says, Smtp};
 use crate::house::{Someone, World};
-use rowhouse::config::Secret;
+use rowhouse::config::{Config, Secret};
 use rowhouse::statement::outbox::{Claim, MAIL};
 
 /// A world that sends its letters, and to whom.
 pub async fn with_mail() -> (World, Smtp) {
-    with_timeout(Duration::from_secs(30)).await
+    with_mail_and(|_| {}).await
 }
 
 async fn with_timeout(timeout: Duration) -> (World, Smtp) {
+    with_mail_and(|config| config.mail.timeout = timeout).await
+}
+
+/// The same, with a change of the configuration.
+pub async fn with_mail_and(change: impl FnOnce(&mut Config)) -> (World, Smtp) {
     let smtp = Smtp::new().await;
     let url = smtp.url();
     let world = World::with(|config| {
         config.mail.smtp = Some(Secret::new(url));
         config.limits.action_rate = false;
         config.outbox.poll = Duration::from_millis(50);
-        config.mail.timeout = timeout;
+        config.mail.timeout = Duration::from_secs(30);
+        change(config);
     })
     .await;
     world.run_tasks();

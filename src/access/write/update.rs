@@ -12,7 +12,7 @@ use crate::plan::change::Change;
 use crate::request::precondition::Expected;
 use crate::schema::{Column, LinkRule, Unique, Write};
 use crate::statement::verdict::Lock;
-use crate::statement::{account, write};
+use crate::statement::{account, attempt, write};
 
 impl<'s> Deed<'s> {
     /// Updates a row.
@@ -172,6 +172,9 @@ impl<'s> Deed<'s> {
         }
         if change.sets.iter().any(|(c, _)| c.name == "email" || c.name == "password") {
             self.scope.run(&account::forget_tokens(change.id, false)).await?;
+        }
+        if change.sets.iter().any(|(c, _)| c.name == "password") {
+            self.scope.run(&attempt::forget_account(change.id)).await?;
         }
         Ok(())
     }

@@ -8,17 +8,17 @@ use crate::action::call::Call;
 use crate::action::run::{Checked, Means, Run};
 use crate::action::{Action, Deed, value};
 use crate::budget::Budget;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::share::prefix;
 use crate::statement::account::{self, Claim, Credentials};
 use crate::statement::attempt::{self, Attempts, Delay};
 
 /// Gives the user, as a proof that `session.open` takes.
-pub static PERFORMER: Performer = Performer {
-    gives: Gives::Proof,
-    is_secret: true,
-    ..plain("password.check", &[("email", true), ("password", true), ("refresh_token", false)], |run, _| Box::pin(again(run)))
-};
+pub static PERFORMER: Performer =
+    Performer { gives: Gives::Proof, is_secret: true, ..plain("password.check", PARAMETERS, |run, _| Box::pin(again(run))) };
+
+/// Either by address or, in `login`, by whichever of address and user name was sent.
+const PARAMETERS: &[(&str, bool)] = &[("email", false), ("login", false), ("password", true), ("refresh_token", false)];
 
 /// Wrong passwords for an account from one network, and from anywhere.
 fn attempts<'a>(email: &'a str, network: &'a str) -> [Attempts<'a>; 2] {
@@ -28,11 +28,14 @@ fn attempts<'a>(email: &'a str, network: &'a str) -> [Attempts<'a>; 2] {
 /// What is counted for one account from anywhere is counted for so many seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// Forgets what was counted before a right password.
+/// Forgets what was counted before a right password, and that it was tried from where it was.
 ///
 /// # Errors
 /// 503.
 pub async fn forget(means: &Means<'_>, call: &Call, email: &str) -> Result<()> {
+    for (network, _) in call.networks(means.config.limits.signin_per_address) {
+        means.store.read(&attempt::give_back(Attempts { what: "address", of: &network, from: "" })).await?;
+    }
     for attempts in attempts(email, &prefix(call.address)) {
         means.store.read(&attempt::forget(attempts)).await?;
     }
@@ -51,7 +54,16 @@ pub async fn before(means: &Means<'_>, action: &Action, call: &Call, scope: &Map
     });
     let Some(with) = check else { return Ok(None) };
     let rendered = value::render(with, scope, &Budget::new("what is checked", means.config.limits.body))?;
-    let [email, password, refresh] = ["email", "password", "refresh_token"].map(|name| text(&rendered, name));
+    let [email, login, password, refresh] = ["email", "login", "password", "refresh_token"].map(|name| text(&rendered, name));
+    let login = match (email.is_empty(), login.is_empty()) {
+        (true, false) => login,
+        (false, true) => email,
+        (is_missing, _) => {
+            let words =
+                if is_missing { "`email` or `login` is required." } else { "`email` or `login` is wanted, and not both." };
+            return Err(Error::Invalid(vec![Fault::new("required", words).at("/attributes/email")]));
+        }
+    };
     let limits = &means.config.limits;
     let window = limits.signin_window.as_secs();
     for (network, most) in call.networks(limits.signin_per_address) {
@@ -61,12 +73,14 @@ pub async fn before(means: &Means<'_>, action: &Action, call: &Call, scope: &Map
         }
     }
     let network = prefix(call.address);
-    let [near, anywhere] = attempts(&email, &network);
-    let is_barred = means.store.read(&attempt::count(near, window)).await? > i64::from(limits.signin_per_account);
     let refresh = if refresh.is_empty() { vec![] } else { hash(&refresh) };
-    let claim = Claim { email: &email, session: call.caller.session, network: &network, refresh: &refresh };
+    let claim = Claim { login: &login, session: call.caller.session, network: &network, refresh: &refresh };
     let credentials = account::credentials(means.schema.system("user_account"), &claim, call.caller.counts()?);
     let found = means.store.read(&credentials).await?;
+    // By whichever name: it is one account.
+    let account = found.as_ref().map_or(login.as_str(), |found| found.email.as_str()).to_owned();
+    let [near, anywhere] = attempts(&account, &network);
+    let is_barred = means.store.read(&attempt::count(near, window)).await? > i64::from(limits.signin_per_account);
     // Whoever is known by more than the address isn't kept from their account by others who guess.
     let delay = Delay { free: i64::from(limits.signin_per_person), seconds: DAY, most: window };
     let is_early = means.store.read(&attempt::is_too_early(anywhere, delay)).await?;

@@ -27,16 +27,28 @@ async fn prove(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
 
 /// Opens a session; with a family of refresh tokens and the seconds that it has left, its next one.
 pub(super) async fn open(run: &mut Run<'_>, user: Uuid, email: &str, family: Option<(Uuid, u64)>) -> Result<Json> {
+    let refresh = family.map(|family| Ok::<_, crate::error::Error>((fresh()?, family))).transpose()?;
+    open_with(run, user, email, refresh).await
+}
+
+/// The same, with a refresh token that is chosen.
+pub(super) async fn open_with(
+    run: &mut Run<'_>,
+    user: Uuid,
+    email: &str,
+    refresh: Option<(String, (Uuid, u64))>,
+) -> Result<Json> {
     let session = Uuid::now_v7();
-    let life = family.map_or(run.app.config.token.life.as_secs(), |(_, left)| left);
+    let life = refresh.as_ref().map_or(run.app.config.token.life.as_secs(), |(_, (_, left))| *left);
     let (address, name) = (run.asked.address.to_string(), run.asked.device());
     run.deed.scope.run(&account::open(session, user, life, &Device { address: &address, name: &name })).await?;
-    let mut given =
-        json!({"id": session.to_string(), "token": run.app.tokens.sign(user, session, email)?, "refresh_token": null});
-    if let Some((family, left)) = family {
-        let refresh = fresh()?;
-        run.deed.scope.run(&account::keep_refresh(&hash(&refresh), family, session, left)).await?;
-        given["refresh_token"] = json!(refresh);
+    if let Some((refresh, (family, left))) = &refresh {
+        run.deed.scope.run(&account::keep_refresh(&hash(refresh), *family, session, *left)).await?;
     }
-    Ok(given)
+    given(run, user, email, session, refresh.map(|(refresh, _)| refresh))
+}
+
+/// What is given of a session.
+pub(super) fn given(run: &Run<'_>, user: Uuid, email: &str, session: Uuid, refresh: Option<String>) -> Result<Json> {
+    Ok(json!({"id": session.to_string(), "token": run.app.tokens.sign(user, session, email)?, "refresh_token": refresh}))
 }

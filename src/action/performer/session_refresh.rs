@@ -8,7 +8,8 @@ use crate::action::run::Run;
 use crate::error::{Error, Result};
 use crate::statement::account::{self, Refreshed};
 
-/// Gives what `session.open` gives. The session before ends: its access token is worth nothing from now on.
+/// Gives what `session.open` gives. The session before ends: its access token is worth nothing from now on. A token that comes
+/// again within `token.grace` gives what it gave.
 pub static PERFORMER: Performer = Performer {
     gives: Gives::Values(&["id", "token", "refresh_token"]),
     is_secret: true,
@@ -17,13 +18,32 @@ pub static PERFORMER: Performer = Performer {
     ..plain("session.refresh", &[("refresh_token", true)], |run, with| Box::pin(refresh(run, with)))
 };
 
+/// Successors that are followed from a token that was spent a moment ago.
+const STEPS: usize = 5;
+
 async fn refresh(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
-    let hash = hash(&text(with, "refresh_token"));
-    let found = run.deed.scope.run(&account::spend_refresh(&hash)).await?;
-    let Refreshed { family, user, email, left, session } =
-        found.ok_or(Error::Unauthenticated { bad_token: true, reason: None })?;
-    if run.deed.caller().session == Some(session) {
-        run.deed.leave();
+    let over = || Error::Unauthenticated { bad_token: true, reason: None };
+    let mut token = text(with, "refresh_token");
+    let grace = run.app.config.token.grace.as_secs();
+    // The successor follows from the token: it is stored nowhere, and is the same however often it is asked for.
+    let next = |token: &str| run.app.seal.derive("refresh token", token);
+    if let Some(found) = run.deed.scope.run(&account::spend_refresh(&hash(&token), grace)).await? {
+        let Refreshed { family, user, email, left, session } = found;
+        if run.deed.caller().session == Some(session) {
+            run.deed.leave();
+        }
+        let refresh = (next(&token), (family, u64::try_from(left).unwrap_or(1)));
+        return session_open::open_with(run, user, &email, Some(refresh)).await;
     }
-    session_open::open(run, user, &email, Some((family, u64::try_from(left).unwrap_or(1)))).await
+    // Spent a moment ago: another tab was faster, or its answer was lost. It gives the session that there is.
+    for _ in 0..STEPS {
+        if !run.deed.scope.run(&account::is_good_again(&hash(&token))).await? {
+            break;
+        }
+        token = next(&token);
+        if let Some(Refreshed { user, email, session, .. }) = run.deed.scope.run(&account::unspent(&hash(&token))).await? {
+            return session_open::given(run, user, &email, session, Some(token));
+        }
+    }
+    Err(over())
 }

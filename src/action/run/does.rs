@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
         let caller = self.deed.caller();
         let execution = Execution { entity, action: &called.name, subject, is_lifted: called.lifts_execute() };
         may_execute(Source::Scope(&mut self.deed.scope), self.app.schema, execution, caller).await?;
-        let mut scope = input::inputs(called, sent)?;
+        let mut scope = input::inputs(self.app.hasher.policy(), called, sent)?;
         for known in ["now", "config", "caller"] {
             scope.insert(known.to_owned(), self.scope.get(known).cloned().unwrap_or_default());
         }

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::Run;
 use crate::access::{self, Source};
-use crate::account::password::policy;
 use crate::action::directive::{Directive, cookie};
 use crate::action::parameters::misfit;
 use crate::action::value::Template;
@@ -241,7 +240,7 @@ impl<'a> Run<'a> {
         let lines = entity.columns.iter().filter(|column| column.kind.is_line());
         let words: Vec<&str> = lines.filter_map(|column| row[&column.name].as_str()).collect();
         let Some(password) = self.scope.get(input).and_then(Json::as_str) else { return Ok(()) };
-        policy(password, &words).map_err(|words| {
+        self.app.hasher.policy().judge(password, &words).map_err(|words| {
             let fault = Fault::new("weak-password", format!("`{input}` {words}."));
             Error::Invalid(vec![fault.at(format!("/attributes{}", step(input)))])
         })

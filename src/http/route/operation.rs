@@ -84,7 +84,7 @@ async fn finish_all<'s>(
     once: Option<&Once>,
 ) -> Result<()> {
     let changes = steps.iter_mut().filter_map(Step::change).filter(|change| !change.unfinished.is_empty());
-    if changes.map(judge_passwords).count() == 0 {
+    if changes.map(|change| judge_passwords(app.hasher.policy(), change)).count() == 0 {
         return Ok(());
     }
     let rehearsed = rehearse(app, asked, steps, once, None).await?;

@@ -12,7 +12,7 @@ use crate::access::write::Deed;
 use crate::access::write::brief::{Act, Done, Way, brief};
 use crate::access::write::many::Step;
 use crate::access::{self, Answer, Source};
-use crate::account::password::policy;
+use crate::account::policy::Policy;
 use crate::action::event::settle;
 use crate::document::{self, Place};
 use crate::error::{Error, Fault, Result};
@@ -149,11 +149,11 @@ fn resource<'a>(app: &'a App, asked: &Asked, route: &Route, body: &Bytes) -> Res
 }
 
 /// What is wrong with new passwords. Told, as all faults, to who may do what they ask.
-pub fn judge_passwords(change: &mut Change<'_>) {
+pub fn judge_passwords(policy: &Policy, change: &mut Change<'_>) {
     let texts = change.sets.iter().filter(|(column, _)| !column.kind.is_secret()).filter_map(|(_, value)| value.as_deref());
     let context: Vec<&str> = texts.take(20).collect();
     let passwords = change.unfinished.iter().filter(|(column, _)| column.kind == Kind::Password);
-    let weak = passwords.filter_map(|(column, text)| Some((column, policy(text, &context).err()?)));
+    let weak = passwords.filter_map(|(column, text)| Some((column, policy.judge(text, &context).err()?)));
     let faults = weak.map(|(column, words)| {
         let at = format!("/data/attributes{}", body::step(&column.name));
         Fault::new("weak-password", format!("`{}` {words}.", column.name)).at(at)
@@ -199,7 +199,7 @@ async fn finished<'s>(
     if change.unfinished.is_empty() {
         return Ok(change);
     }
-    judge_passwords(&mut change);
+    judge_passwords(app.hasher.policy(), &mut change);
     let row = (change.entity, change.id);
     rehearse(app, asked, &[step(change.clone())], once, Some(row)).await?.map_err(|(_, error)| error)?;
     finish(app, &mut change).await?;

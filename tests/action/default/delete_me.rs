@@ -22,7 +22,8 @@ async fn an_account_goes_with_all_that_opens_it() {
     assert!(refused.text.contains("delete_me"), "the API asks for no password: {}", refused.text);
     let done = ada.act(DELETE, with(PASSWORD)).await.is(200);
     let remove = json!({"ResponseType": "client.store.remove", "Attributes": {"key": "token"}});
-    assert_eq!(done.json, json!([remove, success("Account deleted")]));
+    let refresh = json!({"ResponseType": "client.store.remove", "Attributes": {"key": "refresh_token"}});
+    assert_eq!(done.json, json!([remove, refresh, success("Account deleted")]));
     for over in [&ada, &elsewhere] {
         over.get("/api/user_account/mine").await.is(401);
     }

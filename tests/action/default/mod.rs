@@ -41,7 +41,7 @@ use evidence::{contents, everything, fifty, refuses, same, token};
 
 use crate::house::answer::Answer;
 use crate::house::{Someone, World};
-pub use crate::mail::outbox::with_mail;
+pub use crate::mail::outbox::{with_mail, with_mail_and};
 
 /// What people choose here.
 const PASSWORD: &str = "correct horse";

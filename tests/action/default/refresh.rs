@@ -20,7 +20,7 @@ async fn is_in(world: &World, token: Option<String>) -> bool {
 
 #[tokio::test]
 async fn c12_a_refresh_token_is_good_once_and_an_old_one_ends_the_family() {
-    let (world, _smtp) = with_mail().await;
+    let (world, _smtp) = with_mail_and(|config| config.token.grace = std::time::Duration::ZERO).await;
     let twin = world.twin().await;
     let guest = world.guest();
     guest.act("user_account/signup", person("ada")).await.is(200);
@@ -103,4 +103,33 @@ async fn what_is_no_refresh_token_gives_nothing_and_ends_nothing() {
     same(&before, &everything(&world).await, "nothing is changed");
     kept.get("/api/user_account/mine").await.is(200);
     guest.act("user_account/refresh", good).await.is(200);
+}
+
+#[tokio::test]
+async fn b03_a_token_that_comes_again_at_once_gives_its_successor_again_and_no_second_tip() {
+    let (world, _smtp) = with_mail().await; // ten seconds
+    let twin = world.twin().await;
+    let guest = world.guest();
+    guest.act("user_account/signup", person("ada")).await.is(200);
+    let (_, refresh) = remembered(&world, "ada").await;
+    let there = guest.at(&twin);
+    let renew = async |who: &Someone<'_>, token: &str| who.act("user_account/refresh", json!({"refresh_token": token})).await;
+    let all = (0..20).map(|n| renew(if n % 2 == 0 { &guest } else { &there }, &refresh));
+    let all = futures_util::future::join_all(all).await;
+    let next: std::collections::HashSet<_> =
+        all.into_iter().map(|answer| stored(&answer.is(200), "refresh_token").expect("one")).collect();
+    assert_eq!(next.len(), 1, "all have the same");
+    let next = next.into_iter().next().expect("one");
+    assert_eq!(world.sql("select 1 from session where ended_at is null").await.len(), 1 + usize::from(false));
+    assert_eq!(world.sql("select 1 from rowhouse.refresh where spent_at is null").await.len(), 1, "one tip");
+    let lost = stored(&renew(&guest, &refresh).await.is(200), "token");
+    assert!(is_in(&world, lost.clone()).await, "whose answer was lost goes on");
+    // Where somebody went on meanwhile, it leads to where they are.
+    let last = stored(&renew(&guest, &next).await.is(200), "refresh_token").expect("one");
+    assert_eq!(stored(&renew(&guest, &refresh).await.is(200), "refresh_token").as_ref(), Some(&last));
+    // Later it is somebody's who shouldn't have it.
+    world.sql("update rowhouse.refresh set again_until = now() where spent_at is not null").await;
+    renew(&guest, &refresh).await.is(401);
+    renew(&guest, &last).await.is(401);
+    assert!(world.sql("select 1 from session where ended_at is null").await.is_empty());
 }

@@ -119,7 +119,7 @@ async fn v5_what_is_no_sign_in_opens_nothing_and_a_good_one_goes_on() {
     let guest = world.guest();
     guest.act("user_account/signup", person("ada")).await.is(200);
     let good = json!({"email": "ada@example.org", "password": PASSWORD});
-    let inputs = [("email", required(hostile::address())), ("password", required(secret())), ("remember", hostile::flag())];
+    let inputs = [("email", hostile::address()), ("password", required(secret())), ("remember", hostile::flag())];
     hostile::refuses_bad_inputs(&world, &guest, "user_account/signin", &good, &inputs).await;
     hostile::takes_no_subject(&world, &world.user("bob", &[]).await, "user_account/signin", &good).await;
     for empty in ["ada", "nobody"] {
@@ -232,4 +232,83 @@ async fn m8_a_good_sign_in_renews_the_hash() {
         sign_in(&dearer, "ada@example.org", PASSWORD).await.ok().expect("let in");
         assert!(hash().await.starts_with("rh1$2b$05$"));
     }
+}
+
+#[tokio::test]
+async fn b02_a_new_password_is_good_however_often_the_old_one_was_guessed() {
+    let (world, mut smtp) = with_mail().await;
+    let guest = world.guest();
+    let admin = world.administrator().await;
+    guest.act("user_account/signup", person("ada")).await.is(200);
+    let try_in =
+        async |password: &str| guest.act("user_account/signin", json!({"email": "ada@example.org", "password": password})).await;
+    for _ in 0..8 {
+        try_in("wrong").await.is(401);
+    }
+    try_in(PASSWORD).await.is(401);
+    guest.act("user_account/request_password_reset", json!({"email": "Ada@example.org"})).await.is(200);
+    let token = smtp.letter().await.token();
+    guest.act("user_account/reset_password", choose(&token, "battery staple")).await.is(200);
+    try_in("battery staple").await.is(200);
+    // By an administrator, who sets none of others: by a link of theirs, or taken away.
+    let id = world.sql("select id from user_account where email = 'ada@example.org'").await[0].uuid(0).expect("an id");
+    for _ in 0..8 {
+        try_in("wrong").await.is(401);
+    }
+    let none = json!({"data": {"type": "user_account", "id": id, "attributes": {"password": null}}});
+    let changed = admin.patch(&format!("/api/user_account/{id}"), none).await;
+    assert!(changed.status == 200 || changed.status == 403, "{}", changed.text);
+    let counted = world.sql("select 1 from rowhouse.attempt where person is not null").await.len();
+    assert_eq!(counted == 0, changed.status == 200, "what is set anew is counted anew");
+}
+
+#[tokio::test]
+async fn b04_right_sign_ins_are_not_counted_as_wrong() {
+    let world = World::with(|config| config.limits.signin_per_address = 3).await;
+    let guest = world.guest();
+    guest.act("user_account/signup", person("ada")).await.is(200);
+    let good = json!({"email": "ada@example.org", "password": PASSWORD});
+    for _ in 0..10 {
+        guest.act("user_account/signin", good.clone()).await.is(200);
+    }
+    for n in 0..3 {
+        guest.act("user_account/signin", json!({"email": format!("{n}@example.org"), "password": "x"})).await.is(401);
+    }
+    guest.act("user_account/signin", good).await.is(429);
+}
+
+#[tokio::test]
+async fn b07_a_user_name_signs_in_as_an_address_does_and_is_one_account() {
+    let (world, _smtp) = with_mail().await;
+    let (guest, admin) = (world.guest(), world.administrator().await);
+    for name in ["ada", "bob"] {
+        guest.act("user_account/signup", person(name)).await.is(200);
+    }
+    world.sql("update user_account set username = 'Countess' where name = 'ada'").await;
+    let try_in = async |body: Json| guest.act("user_account/signin", body).await;
+    for login in ["Countess", "countess", "ada@example.org", " ADA@example.org "] {
+        try_in(json!({"login": login, "password": PASSWORD})).await.is(200);
+    }
+    let wrong = try_in(json!({"login": "nobody", "password": PASSWORD})).await.is(401).text;
+    for body in [
+        json!({"login": "countess", "password": "wrong"}),
+        json!({"login": "ada", "password": PASSWORD}), // her name, and no user name
+        json!({"login": "Countess' --", "password": PASSWORD}),
+    ] {
+        assert_eq!(try_in(body).await.is(401).text, wrong);
+    }
+    for body in [json!({"password": PASSWORD}), json!({"email": "ada@example.org", "login": "countess", "password": PASSWORD})] {
+        let refused = try_in(body).await.is(422);
+        assert!(refused.text.contains("`email` or `login`"), "{}", refused.text);
+    }
+    // Whoever guesses by both has no more tries than by one.
+    for n in 0..8 {
+        try_in(json!({"login": if n % 2 == 0 { "countess" } else { "ada@example.org" }, "password": "wrong"})).await.is(401);
+    }
+    try_in(json!({"login": "countess", "password": PASSWORD})).await.is(401);
+    try_in(json!({"email": "bob@example.org", "password": PASSWORD})).await.is(200);
+    // What has an @ is an address, and nobody's user name.
+    let named = json!({"name": "Eve", "email": "eve@example.org", "username": "bob@example.org"});
+    let refused = admin.post("/api/user_account", json!({"data": {"type": "user_account", "attributes": named}})).await.is(422);
+    assert_eq!(refused.json["errors"][0]["source"]["pointer"], "/data/attributes/username", "{}", refused.text);
 }

@@ -12,7 +12,8 @@ async fn c4_signing_out_ends_this_session_to_the_letter() {
     let two = sign_in(&world, "ada@example.org", PASSWORD).await.ok().expect("signed in");
     let out = one.act("user_account/signout", json!({})).await.is(200);
     let remove = json!({"ResponseType": "client.store.remove", "Attributes": {"key": "token"}});
-    assert_eq!(out.json, json!([remove, success("Logged out"), home()]));
+    let refresh = json!({"ResponseType": "client.store.remove", "Attributes": {"key": "refresh_token"}});
+    assert_eq!(out.json, json!([remove, refresh, success("Logged out"), home()]), "what signing in stored");
     one.get("/api/user_account/mine").await.is(401);
     one.at(&twin).get("/api/user_account/mine").await.is(401);
     for other in [&two, &bob] {
