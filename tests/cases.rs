@@ -60,7 +60,7 @@ async fn a02_a24_a_value_that_an_index_does_not_take_is_told_by_every_way_in() {
     // The good row of a file is made, and the other told.
     let file = format!("body\nshort\n{}\nshort too\n", values[0].1);
     let row = import(&ada, json!({"entity": "note", "mode": "each"}), file).await;
-    assert_eq!((&row["created"], &row["failed"], &row["faults"][0]["row"]), (&json!(2), &json!(1), &json!(2)), "{row}");
+    assert_eq!((&row["created"], &row["failed"], &row["faults"][0]["row"]), (&json!(2), &json!(1), &json!(3)), "{row}");
     assert_eq!(row["faults"][0]["field"], "body");
 }
 
@@ -73,7 +73,8 @@ async fn n6_what_actions_alone_set_is_said_to_be() {
     assert!(refused.text.contains("`number` is required, and set by actions alone"), "{}", refused.text);
     ada.act("invoice/issue", json!({"number": "R-1", "amount": "12.50"})).await.is(200);
     let row = import(&ada, json!({"entity": "invoice", "mode": "each"}), "amount\n1.00\n2.00\n").await;
-    assert_eq!((&row["failed"], &row["faults"][1]["row"]), (&json!(2), &json!(2)), "{row}");
+    assert_eq!((&row["failed"], &row["faults"][0]["row"]), (&json!(2), &json!(2)), "{row}");
+    assert_eq!(row["faults"].as_array().map(Vec::len), Some(1), "told once: {row}");
 }
 
 #[tokio::test]
@@ -261,7 +262,7 @@ async fn a16_numbers_in_json_are_kept_to_the_last_digit_or_refused() {
     let row = import(&ada, json!({"entity": "word", "mode": "each", "format": "json"}), rows).await;
     assert_eq!((&row["created"], &row["failed"], &row["faults"][0]["row"]), (&json!(2), &json!(1), &json!(2)), "{row}");
     let row = import(&ada, json!({"entity": "word", "mode": "each"}), "name,meta\nd,0.10000000000000000001\ne,2\n").await;
-    assert_eq!((&row["created"], &row["failed"], &row["faults"][0]["row"]), (&json!(1), &json!(1), &json!(1)), "{row}");
+    assert_eq!((&row["created"], &row["failed"], &row["faults"][0]["row"]), (&json!(1), &json!(1), &json!(2)), "{row}");
 }
 
 #[tokio::test]

@@ -225,7 +225,8 @@ impl<'s> Deed<'s> {
         change.check()?;
         let sent = change.sent.clone();
         let ones: Vec<_> = ones(&change).filter(|(column, _)| *column != "owner" || change.owner.is_some()).collect();
-        let parts = [write::Parts { id: change.id, sets: change.finished()?, ones: &ones }];
+        let groups = change.groups.as_deref();
+        let parts = [write::Parts { id: change.id, sets: change.finished()?, ones: &ones, groups }];
         let is_lifted = self.lifted.entity(entity, Right::Create);
         let insert = Insert { entity, owner, is_lifted, rows: &parts, callers: &callers };
         let made = match self.scope.run(&write::insert(&insert, self.caller.counts()?)).await {

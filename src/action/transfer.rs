@@ -78,6 +78,8 @@ pub struct Transfer<'a> {
     pub import: options::Import<'a>,
     /// How it was read.
     pub found: OnceLock<Found>,
+    /// Whether rows are kept already that came to nothing.
+    pub has_faulty: bool,
 }
 
 /// Does a transfer. What is wrong with it stands in its row; an error is what a later try may mend.
@@ -97,7 +99,20 @@ pub async fn run(means: &Means<'_>, call: &Call, claim: Claim, id: Uuid) -> Resu
         Err(faults) => return Err(Error::internal(format!("options that were checked: {faults:?}"))),
     };
     let found = OnceLock::new();
-    let transfer = Transfer { means, call, id, claim, entity, format, mode, key: row.key.clone(), done: row.done, import, found };
+    let transfer = Transfer {
+        means,
+        call,
+        id,
+        claim,
+        entity,
+        format,
+        mode,
+        key: row.key.clone(),
+        done: row.done,
+        import,
+        found,
+        has_faulty: row.has_faulty,
+    };
     let ended = if is_import { import::run(&transfer).await } else { export::run(&transfer, &row).await };
     match ended {
         Ok(progress) => {
@@ -114,7 +129,7 @@ pub async fn run(means: &Means<'_>, call: &Call, claim: Claim, id: Uuid) -> Resu
             if mode == Mode::Each {
                 // What is done is done, and stays counted.
                 let words: Vec<_> = faults.into_iter().map(|fault| fault.detail).collect();
-                means.store.read(&statement::fail(id, &words.join(" "))).await?;
+                means.store.read(&statement::fail_claimed(id, claim, &words.join(" "))).await?;
             } else {
                 let faults: Vec<_> = faults.iter().map(|fault| import::told(0, "", fault)).collect();
                 let progress = Progress { failed: 1, faults: Some(serde_json::json!(faults).to_string()), ..Progress::default() };
@@ -135,6 +150,14 @@ impl Transfer<'_> {
     /// What the statement ran into.
     pub async fn note(&self, progress: &Progress, state: &str) -> Result<()> {
         self.ours(self.means.store.read(&self.noted(progress, state)).await?)
+    }
+
+    /// Puts a part of its file in.
+    ///
+    /// # Errors
+    /// 503 where somebody stopped it, or another node has it.
+    pub async fn put(&self, number: i64, bytes: &[u8]) -> Result<()> {
+        self.ours(self.means.store.read(&statement::put_claimed(self.id, self.claim, number, bytes)).await?)
     }
 
     /// Tells how far it is, where that can be told now.

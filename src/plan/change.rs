@@ -34,6 +34,8 @@ pub struct Change<'s> {
     pub links: Vec<LinkChange<'s>>,
     /// Whose it is to be, where an administrator brings it along from elsewhere; none inside: nobody's.
     pub owner: Option<Option<Uuid>>,
+    /// The groups that it is to be granted to, likewise.
+    pub groups: Option<Vec<(Uuid, Option<i32>)>>,
     /// 422.
     pub faults: Vec<Fault>,
     /// 403 that speak of one field.
@@ -208,6 +210,7 @@ impl<'s> Change<'s> {
             echoes: vec![],
             links: vec![],
             owner: None,
+            groups: None,
             faults: vec![],
             forbidden: None,
             conflict: None,

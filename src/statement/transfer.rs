@@ -90,6 +90,16 @@ pub fn put(id: Uuid, number: i64, bytes: &[u8]) -> Internal<()> {
     Internal::new(text, values![id, number, bytes], done)
 }
 
+/// Puts a part of an export's file in, by who does it. Gives whether that is still so.
+pub fn put_claimed(id: Uuid, claim: Claim, number: i64, bytes: &[u8]) -> Internal<bool> {
+    let text = "insert into rowhouse.part (transfer, number, bytes)
+select $1, $2::bigint, $3::bytea
+where exists (select from task k where k.id = $4 and k.tries = $5::bigint)
+  and exists (select from transfer t where t.id = $1 and t.state = 'running')
+returning transfer";
+    Internal::new(text, values![id, number, bytes, claim.id, claim.tries], any)
+}
+
 /// A part's bytes: of the file, or of its rows that came to nothing.
 pub fn part(id: Uuid, number: i64, is_faulty: bool) -> Internal<Option<Vec<u8>>> {
     let text = "select bytes from rowhouse.part where transfer = $1 and number = $2::bigint and is_faulty = $3::boolean";
@@ -179,12 +189,14 @@ on conflict do nothing";
     Internal::new(text, values![hash, *owner, LINK, session.as_str(), *left, *transfer], done)
 }
 
-/// Keeps ids of owners that rows bring along and nobody has: nobody may ever choose them.
-pub fn keep_gone(owners: &[Uuid]) -> Internal<()> {
+/// Keeps ids of owners and groups that rows bring along and that are nobody's: nobody may ever choose them.
+pub fn keep_gone(owners: &[Uuid], groups: &[Uuid]) -> Internal<()> {
     let text = "insert into rowhouse.gone (id)
 select x from unnest($1::uuid[]) x where not exists (select from user_account u where u.id = x)
+union
+select x from unnest($2::uuid[]) x where not exists (select from usergroup g where g.id = x)
 on conflict do nothing";
-    Internal::new(text, values![ids(owners)], done)
+    Internal::new(text, values![ids(owners), ids(groups)], done)
 }
 
 /// Stops a transfer that isn't over; what is there of its file goes. Gives whether it wasn't.
@@ -207,12 +219,20 @@ pub fn found(id: Uuid, found: &Json) -> Internal<()> {
 /// What a transfer `t` becomes that can't be done; `$2` says why.
 pub(super) const FAILED: &str = "update transfer t
 set state = 'failed', version = t.version + 1, updated_at = now(),
-  faults = jsonb_build_array(jsonb_build_object('row', 0, 'field', '', 'code', 'failed', 'message', left($2::text, 500)))";
+  faults = coalesce(t.faults, '[]') || jsonb_build_array(jsonb_build_object('row', 0, 'field', '', 'code', 'failed', 'message', left($2::text, 500)))";
 
 /// It can't be done, and here is why.
 pub fn fail(id: Uuid, words: &str) -> Internal<()> {
     let text = format!("{FAILED}\nwhere t.id = $1 and t.state = 'running'");
     Internal::new(text, values![id, kept(words)], done)
+}
+
+/// The same, by who does it: another node that has it since goes on.
+pub fn fail_claimed(id: Uuid, claim: Claim, words: &str) -> Internal<()> {
+    let text = format!(
+        "{FAILED}\nwhere t.id = $1 and t.state = 'running' and exists (select from task k where k.id = $3 and k.tries = $4::bigint)"
+    );
+    Internal::new(text, values![id, kept(words), claim.id, claim.tries], done)
 }
 
 /// What a transfer has come to.

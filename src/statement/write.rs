@@ -22,6 +22,8 @@ pub struct Parts<'a> {
     pub sets: Finished<'a, 'a>,
     /// To-one links.
     pub ones: &'a [(&'a str, Option<Uuid>)],
+    /// The groups that it is granted to, each with bits of its own where it has any; none: not said.
+    pub groups: Option<&'a [(Uuid, Option<i32>)]>,
 }
 
 /// Rows that name the same columns, as one source `v`: an array for each column, so that the shape doesn't depend on how
@@ -47,7 +49,29 @@ fn sent(sql: &mut Sql, rows: &[Parts<'_>]) -> (String, Vec<(String, String)>) {
         names.push(format!("o{at}"));
         named.push(((*column).to_owned(), format!("v.o{at}")));
     }
+    if first.groups.is_some() {
+        let [ids, bits] = [false, true].map(|is_bits| {
+            let spelled = rows.iter().map(|row| spelled(row.groups.unwrap_or_default(), is_bits));
+            sql.bind(array(spelled))
+        });
+        arrays.extend([ids, bits].map(|bound| format!("{bound}::text[]")));
+        names.extend(["g_ids", "g_bits"].map(str::to_owned));
+        named.push(("groups".to_owned(), "v.g_ids::uuid[]".to_owned()));
+        named.push(("group_bits".to_owned(), "v.g_bits::integer[]".to_owned()));
+    }
     (format!("unnest({}) as v ({})", arrays.join(", "), names.join(", ")), named)
+}
+
+/// Grants as text of an array: their groups, or the bits of each; no bits at all are none.
+fn spelled(groups: &[(Uuid, Option<i32>)], is_bits: bool) -> Option<String> {
+    if is_bits && groups.iter().all(|(_, bits)| bits.is_none()) {
+        return None;
+    }
+    let item = |(id, bits): &(Uuid, Option<i32>)| match is_bits {
+        true => bits.map_or_else(|| "NULL".to_owned(), |bits| bits.to_string()),
+        false => id.to_string(),
+    };
+    Some(format!("{{{}}}", groups.iter().map(item).collect::<Vec<_>>().join(",")))
 }
 
 /// What is inserted.

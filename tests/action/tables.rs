@@ -124,7 +124,7 @@ async fn a07_b52_cells_of_a_workbook_are_what_their_columns_want() {
     assert_eq!(all(&world, "born").await, some(&["2028-02-01"]));
     // What doesn't fit is a fault, and nothing is lost.
     for (field, cell, words) in [
-        ("born", "<c s=\"2\"><v>45322.5</v></c>", "`born` takes a day, and the cell has a time, too: 2024-01-31T12:00:00Z."),
+        ("born", "<c s=\"2\"><v>45322.5</v></c>", "`born` takes a day, and the cell has a time, too: 2024-01-31T12:00:00."),
         ("shift", "<c s=\"2\"><v>45322.5</v></c>", "`shift` takes a time of day, and the cell has a day, too"),
         ("score", "<c s=\"3\"><v>0.5</v></c>", "`score` takes a number, and the cell is a day or a time: 12:00:00."),
         ("score", "<c t=\"e\"><v>#N/A</v></c>", "`score` holds no value, but #N/A."),
@@ -278,7 +278,7 @@ async fn a10_b59_columns_are_mapped_left_out_or_the_same_in_every_row_and_faulty
     assert_eq!(back.header("content-disposition"), "attachment; filename=\"member_faults.csv\"");
     assert_eq!(
         back.text,
-        "Full name,Junk,Points,pass,import_fault\ny,2,many,,`score` must be a whole number of at most 64 bits. `pass` can't be imported.\n"
+        "\u{feff}Full name,Junk,Points,pass,import_fault\ny,2,many,,`score` must be a whole number of at most 64 bits. `pass` can't be imported.\n"
     );
     bob.get(&format!("/file/{id}")).await.is(404);
     // Mended, it goes in as it is.
@@ -488,12 +488,17 @@ async fn a12_what_went_out_comes_back_as_it_went_with_owners_dates_and_links() {
     }
     world.sql("update member set created_at = created_at - random() * interval '9 years'").await;
     world.sql("update member set owner = null where name = 'n7'").await;
+    let group = admin.make("usergroup", json!({"name": "some"}), json!({})).await;
+    world
+        .sql(&format!("update member set groups = array['{group}'::uuid], group_bits = array[16384] where name in ('n1', 'n8')"))
+        .await;
+    world.sql(&format!("update member set groups = array['{group}'::uuid] where name = 'n2'")).await;
     let whole = async || -> Vec<Json> {
         serde_json::from_str(&text(&admin, json!({"entity": "member", "format": "json"})).await).expect("JSON")
     };
     let sorted = |mut rows: Vec<Json>| {
         for row in &mut rows {
-            for name in ["skills", "friends"] {
+            for name in ["skills", "friends", "usergroups"] {
                 row[name].as_array_mut().expect("a list").sort_by_key(Json::to_string);
             }
         }
@@ -575,7 +580,7 @@ async fn b56_exports_for_people_and_a_link_that_a_browser_follows() {
     std::io::Read::read_to_string(&mut archive.by_name("team.csv").expect("there"), &mut teams).expect("text");
     assert!(teams.starts_with("id,code,name,") && teams.contains(",red,Reds,"), "{teams}");
     let book = export(&ada, json!({"entity": "member", "entities": ["team"], "format": "xlsx"})).await;
-    let row = import(&bob, json!({"entity": "team", "format": "xlsx", "sheet": "team", "mode": "each", "columns": {"id": null, "created_at": null, "owner": null, "permission": null}}), &book).await;
+    let row = import(&bob, json!({"entity": "team", "format": "xlsx", "sheet": "team", "mode": "each", "columns": {"id": null, "created_at": null, "owner": null, "permission": null, "usergroups": null}}), &book).await;
     assert!(
         row["failed"] == 1 && row["faults"][0]["message"].as_str().is_some_and(|words| words.contains("`code` is taken")),
         "{row}"
@@ -669,4 +674,112 @@ async fn b20_n5_an_action_that_finds_more_than_it_works_on_says_so() {
         let refused = told(action).await.is(422);
         assert!(refused.text.contains("more than 5 rows of member to work with (limits.each)"), "{}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn what_was_no_whole_row_is_mended_before_it_goes_in_again() {
+    let world = world().await;
+    let ada = world.user("ada", &[]).await;
+    let begun = async |inputs: Json, content: &[u8]| {
+        let mut order = json!({"entity": "member", "format": "csv", "mode": "each", "content": STANDARD.encode(content)});
+        order.as_object_mut().expect("an object").extend(inputs.as_object().cloned().expect("an object"));
+        let id =
+            ada.act("world/import_data", order).await.is(200).json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
+        let row = over(&ada, &id).await;
+        (row, ada.get(&format!("/file/{id}")).await.is(200).text)
+    };
+    // A comma too many, and too few: what stands beyond is told, and nothing is taken as it looks.
+    let (row, back) = begun(json!({}), b"name,note,score\nSmith, John,Galway,5\nshort\nfine,x,1\n").await;
+    assert_eq!(counts(&row), [3, 1, 0, 2], "{row}");
+    assert!(row["faults"].to_string().contains("The first beyond is `5`."), "{row}");
+    let again = members(&ada, json!({"mode": "each"}), &back).await;
+    assert_eq!(counts(&again), [2, 0, 0, 2], "{again}");
+    assert!(again["faults"].to_string().contains("mend it, and empty `import_fault`"), "{again}");
+    let mended = "name,note,score,import_fault\nshort,,,\n";
+    done(&members(&ada, json!({}), mended).await, [1, 1, 0, 0]);
+    // It reads as the file did, in whatever encoding and with whatever delimiter that was.
+    let inputs = json!({"encoding": "windows-1252", "delimiter": ";"});
+    let (row, back) = begun(inputs.clone(), b"name;score\nM\xfcller;x\nlast;1").await;
+    assert_eq!(
+        (counts(&row), row["faults"].as_array().map(Vec::len)),
+        ([2, 1, 0, 1], Some(1)),
+        "also without an end of line: {row}"
+    );
+    let mut inputs = inputs;
+    inputs["mode"] = json!("all");
+    done(&members(&ada, inputs, back.replace(";x;", ";7;")).await, [1, 1, 0, 0]);
+    assert_eq!(world.sql("select 1 from member where name = 'Müller' and score = 7").await.len(), 1);
+    // What is secret is in it under no name.
+    let (row, back) = begun(json!({"columns": {"PIN code": "pass"}}), b"PIN code,name\n1234-topsecret,x\n").await;
+    assert!(row["failed"] == 1 && back.contains("PIN code") && !back.contains("topsecret"), "{back}");
+    // A spreadsheet's clock is the same in it.
+    let sheet = rows(&[&["name", "seen", "score"], &["x", "<c s=\"2\"><v>45322.354166666664</v></c>", "bad"]]);
+    let order = json!({"entity": "member", "format": "xlsx", "zone": "Europe/Vienna", "mode": "each", "content": STANDARD.encode(workbook(&sheet, "", STYLES))});
+    let id = ada.act("world/import_data", order).await.is(200).json[0]["Attributes"]["id"].as_str().expect("an id").to_owned();
+    over(&ada, &id).await;
+    let back = ada.get(&format!("/file/{id}")).await.is(200).text.replace("bad", "8");
+    done(&members(&ada, json!({"zone": "Europe/Vienna"}), back).await, [1, 1, 0, 0]);
+    let at = world.sql("select (seen at time zone 'UTC')::text from member where score = 8").await;
+    assert_eq!(at[0].text(0), Some("2024-01-31 07:30:00"));
+}
+
+#[tokio::test]
+async fn nothing_of_a_row_stands_twice_or_for_several_and_what_was_not_served_stays() {
+    let world = world().await;
+    let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
+    let mut teams = vec![];
+    for (code, sign) in [("RED", "RED"), ("BLUE", " RED")] {
+        teams.push(ada.make("team", json!({"code": code, "sign": sign}), json!({})).await);
+    }
+    for (inputs, rows, words) in [
+        (json!({"columns": {"Name": "name"}}), json!([{"Name": "kept?", "name": "other"}]), "`name` has two values"),
+        (json!({"constants": {"score": 9}}), json!([{"name": "x", "score": 5}]), "`score` has two values"),
+        (json!({}), json!([{"name": "x", "team": teams[0], "team.code": "RED"}]), "`team` has two values"),
+        (json!({}), json!([{"name": "x", "team": [teams[0], teams[1]]}]), "`team` leads to one row, and here are 2"),
+        (json!({"columns": {"Nmae": null}}), json!([{"name": "x"}]), "The file has no column `Nmae`."),
+        (json!({}), json!([{"name": "x"}, {}]), "`name` is required"),
+    ] {
+        let mut inputs = inputs;
+        inputs["format"] = json!("json");
+        let row = members(&ada, inputs, rows.to_string()).await;
+        assert!(row["state"] == "failed" && row["faults"].to_string().contains(words), "{words}: {row}");
+    }
+    let wide: serde_json::Map<String, Json> = (0..1001).map(|n| (format!("c{n}"), json!(1))).collect();
+    let row = members(&ada, json!({"format": "json"}), json!([wide]).to_string()).await;
+    assert!(row["faults"].to_string().contains("at most 1000 columns"), "{row}");
+    let many: serde_json::Map<String, Json> = (0..1001).map(|n| (format!("c{n}"), json!("x"))).collect();
+    ada.act("world/import_data", json!({"entity": "member", "format": "csv", "columns": many})).await.is(422);
+    // Space belongs to what is unique; each mistake of a row is told at once.
+    done(&members(&ada, json!({}), "name,team.sign\na,RED\nb, RED\n").await, [2, 2, 0, 0]);
+    assert_eq!(
+        world
+            .sql(
+                "select 1 from member m join team t on t.id = m.team and t.sign = case m.name when 'a' then 'RED' else ' RED' end"
+            )
+            .await
+            .len(),
+        2
+    );
+    let row = members(&ada, json!({}), "name,boss\na,nonsense\nb,none\n").await;
+    assert_eq!(row["faults"].as_array().map(Vec::len), Some(2), "{row}");
+    let renamed = json!({"columns": {"Title2": "name", "name": null}});
+    done(&members(&ada, renamed, "Title2,name\nx,y\n").await, [1, 1, 0, 0]);
+    let long = format!("{}, x;name;note\n1;x;y\n", "n".repeat(80));
+    let row = members(&ada, json!({"columns": {format!("{}, x", "n".repeat(80)): null}}), long).await;
+    assert_eq!((row["state"].as_str(), &row["found"]["delimiter"]), (Some("done"), &json!(";")), "{row}");
+    // Whose address is whose is told nobody who may not read it.
+    world.user("bob", &[]).await;
+    let probe = async |mail: &str| {
+        fault(&members(&admin, json!({"mode": "move_in"}), format!("name,owner.email\nx,{mail}\n,\n")).await).3
+    };
+    assert!(probe("nobody@example.org").await.contains("no user_account"));
+    let probe = async |mail: &str| members(&ada, json!({}), format!("name,owner.email\nx,{mail}\n")).await["faults"].to_string();
+    assert_eq!(probe("bob@example.org").await, probe("nobb@example.org").await.replace("nobb", "bob"));
+    // An empty cell takes nothing away that may not have been served.
+    world.sql("delete from member").await;
+    let id = ada.make("member", json!({"name": "x", "secret": "precious", "permission": 2_097_151}), json!({})).await;
+    let bob = world.user("rob", &[]).await;
+    let row = members(&bob, json!({"key": "id"}), format!("id,name,secret\n{id},y,\n")).await;
+    done(&row, [1, 0, 1, 0]);
+    assert_eq!(world.sql("select 1 from member where name = 'y' and secret = 'precious'").await.len(), 1);
 }

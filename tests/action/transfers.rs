@@ -301,7 +301,7 @@ async fn a_large_file_is_sent_and_fetched_part_by_part_and_comes_back_the_same()
     assert_eq!((csv.text.lines().count(), csv.text.matches(&"x".repeat(1000)).count()), (1501, 1500));
     assert!(
         csv.text.starts_with(
-            "id,title,slug,body,status,price,words,published_at,settings,permission,created_at,author,section,tags,owner\n"
+            "id,title,slug,body,status,price,words,published_at,settings,permission,created_at,author,section,tags,owner,usergroups\n"
         ),
         "{}",
         &csv.text[..200]

@@ -146,7 +146,7 @@ fn the_others() {
     let nothing = Change::nothing(article, ROW);
     let change = Change { sets: vec![(title, Some("x".to_owned()))], ..nothing.clone() };
     let (sets, none) = (change.finished().expect("plain"), nothing.finished().expect("plain"));
-    let parts = [Parts { id: ROW, sets, ones: &[("section", Some(ROW))] }];
+    let parts = [Parts { id: ROW, sets, ones: &[("section", Some(ROW))], groups: None }];
     golden("update", of(&write::update(article, &parts, Lifts::default(), Some(ROW))));
     let insert = Insert { entity: article, owner: None, is_lifted: false, rows: &parts, callers: &["author"] };
     golden("create", of(&write::insert(&insert, Some(ROW))));

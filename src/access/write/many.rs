@@ -144,7 +144,10 @@ impl<'s> Deed<'s> {
         let callers = self.default_callers(&held, changes[0])?;
         let changes = cleaned(changes.iter().copied())?;
         let ones: Vec<Vec<_>> = changes.iter().map(|change| ones(change).collect()).collect();
-        let parts = changes.iter().zip(&ones).map(|(change, ones)| Ok(Parts { id: change.id, sets: change.finished()?, ones }));
+        let parts = changes
+            .iter()
+            .zip(&ones)
+            .map(|(change, ones)| Ok(Parts { id: change.id, sets: change.finished()?, ones, groups: change.groups.as_deref() }));
         let is_lifted = self.lifted.entity(entity, Right::Create);
         let rows = parts.collect::<Result<Vec<_>>>()?;
         let insert = Insert { entity, owner: None, is_lifted, rows: &rows, callers: &callers };
@@ -160,7 +163,7 @@ impl<'s> Deed<'s> {
             held.require_version(entity, change.id, expected)?;
         }
         let changes = cleaned(changes.iter().map(|(change, _)| *change))?;
-        let parts = changes.iter().map(|change| Ok(Parts { id: change.id, sets: change.finished()?, ones: &[] }));
+        let parts = changes.iter().map(|change| Ok(Parts { id: change.id, sets: change.finished()?, ones: &[], groups: None }));
         let parts = parts.collect::<Result<Vec<_>>>()?;
         let statement = write::update(entity, &parts, self.lifted.of(entity, None, Right::Update), self.caller.counts()?);
         self.all_or_none(entity, &statement, ids.len(), &held).await
@@ -251,8 +254,13 @@ fn batched<'s>(step: &Step<'s>) -> Option<&'s Entity> {
             // One statement changes its rows in no order, and the next one's unique value may be free only after this one.
             let is_any = |c: &Column| c.write == Write::Anyone && c.is_served() && c.unique == Unique::No;
             let is_theirs = change.sets.iter().all(|(c, _)| is_any(c));
-            (is_theirs && is_plain(change) && change.owner.is_none() && change.links.is_empty() && !change.sets.is_empty())
-                .then_some(change.entity)
+            (is_theirs
+                && is_plain(change)
+                && change.owner.is_none()
+                && change.groups.is_none()
+                && change.links.is_empty()
+                && !change.sets.is_empty())
+            .then_some(change.entity)
         }
         Step::Delete(entity, ..) => (!entity.is_system()).then_some(entity),
         Step::Link { .. } | Step::Nothing(_) => None,
@@ -295,5 +303,8 @@ fn is_like(a: &Step<'_>, b: &Step<'_>) -> bool {
     };
     let columns = |change: &Change<'_>| change.sets.iter().map(|(c, _)| c.name.clone()).collect::<Vec<_>>();
     let links = |change: &Change<'_>| change.links.iter().map(|l| l.relation.name.clone()).collect::<Vec<_>>();
-    columns(a) == columns(b) && links(a) == links(b) && a.owner.is_some() == b.owner.is_some()
+    columns(a) == columns(b)
+        && links(a) == links(b)
+        && a.owner.is_some() == b.owner.is_some()
+        && a.groups.is_some() == b.groups.is_some()
 }

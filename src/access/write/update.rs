@@ -35,6 +35,7 @@ impl<'s> Deed<'s> {
         let (entity, id) = (change.entity, change.id);
         let gates = gates(self.schema(), entity, UPDATE.entity, &change.links);
         let only_links = change.owner.is_none()
+            && change.groups.is_none()
             && change.sets.is_empty()
             && change.echoes.is_empty()
             && change.faults.is_empty()
@@ -79,8 +80,8 @@ impl<'s> Deed<'s> {
         }
         let mut ones: Vec<_> = ones(&change).collect();
         self.keep_hidden(entity, id, &change.links, &mut ones).await?;
-        if !change.sets.is_empty() || !ones.is_empty() {
-            let parts = [write::Parts { id, sets: change.finished()?, ones: &ones }];
+        if !change.sets.is_empty() || !ones.is_empty() || change.groups.is_some() {
+            let parts = [write::Parts { id, sets: change.finished()?, ones: &ones, groups: change.groups.as_deref() }];
             let lifts = self.lifted.of(entity, Some(id), Right::Update);
             let statement = write::update(entity, &parts, lifts, self.caller.counts()?);
             let changed = self.scope.run(&statement).await.map_err(|e| explain(self.planner.schema, entity, &change.sets, e))?;

@@ -5,6 +5,8 @@
 pub mod file;
 mod sheet;
 
+use std::collections::HashMap;
+
 use form_urlencoded::Serializer;
 use serde_json::{Map, Value as Json};
 
@@ -55,7 +57,8 @@ pub fn path<'s>(schema: &'s Schema, entity: &'s Entity, name: &str) -> Result<Pa
             return Ok(Path { name: name.to_owned(), relations, column });
         }
         let relation = at.relation(step).ok_or_else(|| unknown(at, step))?;
-        if matches!(relation.link, Link::Array { .. }) {
+        // Grants are of the row itself, and lead no further.
+        if matches!(relation.link, Link::Array { .. }) && !(is_last && relations.is_empty() && step == "usergroups") {
             return Err(unknown(at, step));
         }
         relations.push(relation);
@@ -83,7 +86,7 @@ impl Path<'_> {
     }
 
     /// Its values in a resource object; none: nothing is told of it.
-    fn values(&self, resource: &Json, document: &Json) -> Result<Option<Json>> {
+    fn values(&self, resource: &Json, included: &Included<'_>) -> Result<Option<Json>> {
         let mut at: Vec<&Json> = vec![resource];
         let last = self.relations.len();
         for (nth, relation) in self.relations.iter().enumerate() {
@@ -103,12 +106,15 @@ impl Path<'_> {
             // Of the last ones only the id may be wanted, which linkage has.
             at = match nth + 1 == last && self.column.is_none() {
                 true => next,
-                false => next.into_iter().filter_map(|identifier| found(document, identifier)).collect(),
+                false => next.into_iter().filter_map(|identifier| included.get(&key(identifier)).copied()).collect(),
             };
         }
         let value = |row: &Json| match self.column {
             Some(column) => row["attributes"].get(&column.name).cloned(),
-            None => row.get("id").cloned(),
+            None => match (row["id"].as_str(), row["meta"]["permission"].as_i64()) {
+                (Some(id), Some(bits)) => Some(format!("{id}={bits}").into()), // a grant with bits of its own
+                (id, _) => id.map(Json::from),
+            },
         };
         let mut values: Vec<Json> = at.into_iter().filter_map(value).collect();
         // A link to nothing is told; one that isn't the caller's to see is not.
@@ -123,11 +129,11 @@ impl Path<'_> {
     }
 }
 
-/// What is included of an identifier.
-fn found<'j>(document: &'j Json, identifier: &Json) -> Option<&'j Json> {
-    let is_it = |row: &&Json| row["id"] == identifier["id"] && row["type"] == identifier["type"];
-    let all = document["included"].as_array().into_iter().flatten().chain(document["data"].as_array().into_iter().flatten());
-    all.into_iter().find(is_it)
+/// Rows of a page, and those that are included with it, by type and id.
+type Included<'j> = HashMap<(&'j str, &'j str), &'j Json>;
+
+fn key(row: &Json) -> (&str, &str) {
+    (row["type"].as_str().unwrap_or_default(), row["id"].as_str().unwrap_or_default())
 }
 
 /// Exports entities.
@@ -180,10 +186,12 @@ async fn one(
             }
             document => document?,
         };
+        let all = [&document["data"], &document["included"]].into_iter().filter_map(Json::as_array).flatten();
+        let included: Included<'_> = all.map(|row| (key(row), row)).collect();
         for resource in document["data"].as_array().into_iter().flatten() {
             let mut row = Map::new();
             for column in &columns {
-                row.extend(column.values(resource, &document)?.map(|value| (column.name.clone(), value)));
+                row.extend(column.values(resource, &included)?.map(|value| (column.name.clone(), value)));
             }
             file.row(&columns, row)?;
             progress.done += 1;

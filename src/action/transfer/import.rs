@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::table::parts::{self, Rows};
-use super::table::{Cell, Line};
+use super::table::{Cell, Format, Line};
 use super::{Mode, Transfer};
 use crate::access::write::Deed;
 use crate::access::write::many::{Pace, Step};
@@ -22,7 +22,7 @@ use crate::action::event::settle;
 use crate::error::{Error, Fault, Result, short};
 use crate::permission::Right;
 use crate::plan::Planner;
-use crate::plan::change::Change;
+use crate::plan::change::{Change, FAULTS};
 use crate::request::body::step;
 use crate::request::precondition::Expected;
 use crate::schema::kind::{Bounds, Kind};
@@ -42,9 +42,7 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     // Before anything of the file is read; whoever began it might do it then.
     let mut deed = begin(transfer).await?;
     deed.require_entity(transfer.entity, Right::Create).await?;
-    if transfer.mode == Mode::MoveIn {
-        deed.require_administrator(transfer.entity).await?;
-    }
+    require_mover(transfer, &mut deed).await?;
     drop(deed);
     if transfer.mode == Mode::Each {
         let mut tally = resumed(transfer).await?;
@@ -75,7 +73,7 @@ async fn resumed(transfer: &Transfer<'_>) -> Result<Tally> {
     let entity = transfer.means.schema.system("transfer");
     let own = statement::row_values(entity, &[transfer.id], transfer.means.config.limits.action);
     let known = transfer.means.store.read(&own).await?.pop().flatten().unwrap_or_default();
-    Ok(Tally::of(&known, transfer.done))
+    Ok(Tally::of(&known, transfer.done, transfer.has_faulty))
 }
 
 fn planner<'a>(transfer: &Transfer<'a>) -> Planner<'a> {
@@ -87,6 +85,14 @@ async fn begin<'a>(transfer: &Transfer<'a>) -> Result<Deed<'a>> {
     let action = if transfer.mode == Mode::MoveIn { "world/import_data (move_in)" } else { "world/import_data" };
     let origin = Origin { action, ..transfer.call.origin() };
     Deed::begin(transfer.means.store, planner(transfer), transfer.call.caller, &origin).await
+}
+
+/// What only administrators bring along, only administrators do.
+async fn require_mover(transfer: &Transfer<'_>, deed: &mut Deed<'_>) -> Result<()> {
+    match transfer.mode {
+        Mode::MoveIn => deed.require_administrator(transfer.entity).await,
+        Mode::All | Mode::Each => Ok(()),
+    }
 }
 
 fn read(transfer: &Transfer<'_>) -> Rows {
@@ -103,23 +109,30 @@ fn misnamed(transfer: &Transfer<'_>) -> Vec<Fault> {
         .iter()
         .filter(|(.., field)| matches!(field, Field::Unknown))
         .map(|(file, name, _)| line::unknown(transfer, file, name))
+        .take(FAULTS)
         .collect();
-    for (file, _) in transfer.import.mapped.iter().filter(|(file, _)| !names.contains(file)) {
-        faults.push(Fault::new("no-column", format!("The file has no column `{}`.", short(file))).at(at(file)));
-    }
-    for (nth, (file, name, _)) in fields.iter().enumerate() {
-        let field = |name: &'_ str| name.split('.').next().unwrap_or_default().to_owned();
-        if fields[..nth]
-            .iter()
-            .any(|(_, other, of)| field(other) == field(name) && !matches!(of, Field::Nothing | Field::Unknown))
-        {
-            faults.push(Fault::new("twice", format!("`{}` has two values in each row.", short(&field(name)))).at(at(file)));
+    faults.extend(missing(transfer, |file| names.iter().any(|name| name == file)));
+    let base = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let mut met = HashSet::new();
+    for (file, name, _) in fields.iter().filter(|(.., field)| !matches!(field, Field::Nothing | Field::Unknown)) {
+        if !met.insert(base(name)) {
+            faults.push(Fault::new("twice", format!("`{}` has two values in each row.", short(&base(name)))).at(at(file)));
         }
     }
     if let Some(key) = transfer.key.as_deref().filter(|key| !fields.iter().any(|(_, name, _)| name == key)) {
         faults.push(Fault::new("no-column", format!("`key` is `{key}`, and the file has no such column.")).at(at(key)));
     }
     faults
+}
+
+/// Columns that were said to be something, and that the file doesn't have.
+fn missing(transfer: &Transfer<'_>, is_there: impl Fn(&str) -> bool) -> Vec<Fault> {
+    let mapped = transfer.import.mapped.iter().filter(|(file, _)| !is_there(file));
+    let fault = |(file, _): &(String, Option<String>)| {
+        let words = format!("The file has no column `{}`.", short(file));
+        Fault::new("no-column", words).at(format!("/data/attributes{}", step(file)))
+    };
+    mapped.map(fault).collect()
 }
 
 /// Whether a line may be a new row, or is to be one that is there.
@@ -130,7 +143,7 @@ fn part(transfer: &Transfer<'_>) -> Part {
 /// Looks at all rows as far as that needs nothing of the database but what they are linked to.
 async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
     let mut rows = read(transfer);
-    let mut is_asked = false;
+    let (mut is_asked, mut met) = (false, HashSet::new());
     while let Some(batch) = rows.next().await {
         transfer.tell_found(rows.found()).await?;
         let lines = batch?;
@@ -145,6 +158,7 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
         let links = resolve(transfer, &mut deed, &lines).await?;
         drop(deed);
         for line in &lines {
+            met.extend(transfer.import.mapped.iter().map(|(file, _)| file.as_str()).filter(|file| line.has(file)));
             let id = if transfer.key.is_none() { made(transfer, line) } else { Uuid::nil() };
             let mut change = draw(transfer, line, id, part(transfer), &links).change;
             change.clean("/data/attributes");
@@ -158,6 +172,9 @@ async fn check(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
         transfer.note(&tally.news(counts), "running").await?;
     }
     transfer.tell_found(rows.found()).await?;
+    if transfer.format == Format::Json {
+        tally.fail_names(transfer, &missing(transfer, |file| met.contains(file)));
+    }
     if !is_asked {
         tally.fail_names(transfer, &misnamed(transfer)); // there are no rows, but names
     }
@@ -221,6 +238,7 @@ impl Failed {
 async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Tally, Failed>> {
     let mut rows = read(transfer);
     let (mut deed, mut tally, mut number) = (begin(transfer).await?, Tally::default(), 0);
+    require_mover(transfer, &mut deed).await?;
     let (mut deferred, mut created) = (Lines::default(), Lines::default());
     while let Some(batch) = rows.next().await {
         for lines in apart(transfer, batch?).await? {
@@ -246,10 +264,12 @@ async fn all(transfer: &Transfer<'_>, single: Option<usize>) -> Result<Result<Ta
         transfer.tell(&tally.news(counts)).await?;
     }
     if !deferred.bits.is_empty()
-        && let Err(failed) = later(transfer, &mut deed, (&deferred, &created)).await?
+        && let Err(failed) = later(transfer, &mut deed, (&deferred, &created), tally.counts).await?
     {
         return Ok(Err(failed));
     }
+    // Also once it was done: whoever is none any more moves nothing in.
+    require_mover(transfer, &mut deed).await?;
     let done = match settle(transfer.means, transfer.call, deed, Json::Null).await {
         Ok(mut settled) => {
             // With the rows themselves: whoever dies after this leaves nothing to be done again.
@@ -272,9 +292,11 @@ async fn later<'a>(
     transfer: &Transfer<'a>,
     deed: &mut Deed<'a>,
     (deferred, created): (&Lines, &Lines),
+    counts: tally::Counts,
 ) -> Result<Result<(), Failed>> {
     let mut rows = read(transfer);
     while let Some(batch) = rows.next().await {
+        transfer.tell(&Tally::default().news(counts)).await?; // it is still being done
         let lines: Vec<Line> = batch?.into_iter().filter(|line| deferred.has(line.number)).collect();
         for lines in apart(transfer, lines).await? {
             let known = known(transfer, deed, &lines).await?;
@@ -334,6 +356,9 @@ async fn each(transfer: &Transfer<'_>, tally: &mut Tally) -> Result<()> {
                 if let Err(error) = some(transfer, &line, tally).await? {
                     tally.fail(transfer, Some(&line[0].0), &error.faults())?;
                     tally.counts.done = line[0].0.number;
+                    // With its words: the next row's transaction notes how many there are.
+                    let counts = tally.counts;
+                    transfer.note(&tally.news(counts), "running").await?;
                 }
             }
         }
@@ -457,7 +482,7 @@ async fn resolve<'l>(transfer: &Transfer<'_>, deed: &mut Deed<'_>, lines: impl I
                 continue; // whether it is there is asked with everything else
             }
             let entry = wanted.entry(file.to_owned()).or_insert_with(|| (schema.target(relation), by, vec![]));
-            entry.2.extend(line::named(relation, &cell));
+            entry.2.extend(line::named(relation, by, &cell));
         }
     }
     let mut links = Links::default();
@@ -516,13 +541,16 @@ async fn steps<'a>(transfer: &Transfer<'a>, deed: &mut Deed<'a>, lines: &[Keyed]
             }
         })
         .collect();
-    let owner = |(step, _): &(Step<'a>, bool)| match step {
-        Step::Create(change) | Step::Update(change, _) => change.owner.flatten(),
-        Step::Delete(..) | Step::Link { .. } | Step::Nothing(_) => None,
+    let changes = || {
+        steps.iter().filter_map(|(step, _)| match step {
+            Step::Create(change) | Step::Update(change, _) => Some(change),
+            Step::Delete(..) | Step::Link { .. } | Step::Nothing(_) => None,
+        })
     };
-    let owners: Vec<Uuid> = steps.iter().filter_map(owner).collect();
-    if !owners.is_empty() {
-        deed.scope.run(&keyed::keep_gone(&owners)).await?;
+    let owners: Vec<Uuid> = changes().filter_map(|change| change.owner.flatten()).collect();
+    let groups: Vec<Uuid> = changes().flat_map(|change| change.groups.iter().flatten().map(|(id, _)| *id)).collect();
+    if !owners.is_empty() || !groups.is_empty() {
+        deed.scope.run(&keyed::keep_gone(&owners, &groups)).await?;
     }
     Ok(steps)
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::import::cell::Writing;
 use super::import::line::{self, Field};
 use super::import::locale::{self, Locale};
-use super::table::{Format, Layout};
+use super::table::{COLUMNS, Format, Layout};
 use crate::error::{Fault, short};
 use crate::request::body::step;
 use crate::schema::{Entity, Schema};
@@ -51,6 +51,9 @@ pub struct Export {
     /// Whether CSV begins with a mark by which spreadsheets see that it is UTF-8.
     pub has_mark: bool,
 }
+
+/// Most faults of names that are told.
+const TOLD: usize = 20;
 
 fn fault(name: &str, words: impl Into<String>) -> Fault {
     Fault::new("invalid", words).at(format!("/attributes{}", step(name)))
@@ -123,7 +126,7 @@ pub fn import<'s>(options: &Json, format: Format, schema: &'s Schema, entity: &'
 }
 
 fn known(schema: &Schema, entity: &Entity, of: &str, field: &str, faults: &mut Vec<Fault>) {
-    if matches!(line::field(schema, entity, field), Field::Unknown) {
+    if faults.len() < TOLD && matches!(line::field(schema, entity, field), Field::Unknown) {
         let names = line::names(schema, entity);
         let hint = crate::yaml::nearest(field, &names).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();
         faults.push(fault(of, format!("{} has no column `{}`.{hint}", entity.name, short(field))));
@@ -136,6 +139,10 @@ fn mapped(schema: &Schema, entity: &Entity, value: &Json, faults: &mut Vec<Fault
         return vec![];
     };
     let mut columns: Vec<(String, Option<String>)> = vec![];
+    if entries.len() > COLUMNS {
+        faults.push(fault("columns", format!("A table has at most {COLUMNS} columns.")));
+        return columns;
+    }
     for (file, field) in entries {
         let field = match field {
             Json::Null => None,
@@ -161,6 +168,10 @@ fn fixed(schema: &Schema, entity: &Entity, value: &Json, faults: &mut Vec<Fault>
         faults.push(fault("constants", "`constants` is an object: columns, and the value of each in every row."));
         return Map::new();
     };
+    if entries.len() > COLUMNS {
+        faults.push(fault("constants", format!("A table has at most {COLUMNS} columns.")));
+        return Map::new();
+    }
     entries.keys().for_each(|field| known(schema, entity, "constants", field, faults));
     entries.clone()
 }
@@ -181,6 +192,9 @@ pub fn export(options: &Json) -> Result<Export, Vec<Fault>> {
             })
         };
         match name {
+            "entities" | "columns" if value.as_array().is_some_and(|items| items.len() > COLUMNS) => {
+                faults.push(fault(name, format!("`{name}` has at most {COLUMNS} names.")));
+            }
             "entities" => export.entities = texts(),
             "columns" => export.columns = texts(),
             "filter" if value.is_object() => export.filter = Some(value.to_string()),

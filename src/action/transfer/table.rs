@@ -26,7 +26,7 @@ use crate::budget::{Budget, Exceeded};
 use csv::Texts;
 
 /// Most columns of a table.
-const COLUMNS: usize = 1000;
+pub const COLUMNS: usize = 1000;
 /// Most bytes of a cell.
 const CELL: usize = 1 << 20;
 /// Most bytes of a row, as it stands in memory.
@@ -122,7 +122,7 @@ pub enum Cell {
     Date(String),
     /// `13:45:00`.
     Time(String),
-    /// `2026-11-29T13:45:00Z`.
+    /// `2026-11-29T13:45:00`, of whichever clock; with a zone where the file has one.
     Datetime(String),
     /// `36:00:00`; where a file says so, as ISO 8601 has it: `PT36H`.
     Duration(String),
@@ -288,7 +288,7 @@ impl Lines<'_> {
         cells: Vec<Cell>,
         fault: Option<(&'static str, String)>,
     ) -> Result<(), Stop> {
-        if fault.is_none() && cells.iter().all(Cell::is_blank) && !matches!(cells.first(), Some(Cell::Json(_))) {
+        if fault.is_none() && !cells.is_empty() && cells.iter().all(Cell::is_blank) && !matches!(cells[0], Cell::Json(_)) {
             self.row.refill();
             return Ok(());
         }

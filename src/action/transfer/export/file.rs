@@ -15,7 +15,6 @@ use crate::action::transfer::{PART, Transfer};
 use crate::error::{Error, Result};
 use crate::schema::Entity;
 use crate::schema::kind::Kind;
-use crate::statement::transfer as statement;
 
 /// Bytes that were written and aren't kept yet.
 #[derive(Clone, Default)]
@@ -170,7 +169,7 @@ impl<'t, 'a> File<'t, 'a> {
                 let size = written.len().min(PART);
                 written.drain(..size).collect()
             };
-            self.transfer.means.store.read(&statement::put(self.transfer.id, self.number, &part)).await?;
+            self.transfer.put(self.number, &part).await?;
             self.number += 1;
         }
     }

@@ -133,7 +133,12 @@ impl Sheet {
         }
         let mut text = "<row>".to_owned();
         for (column, value) in cells {
-            if value.and_then(Json::as_str).is_some_and(|value| value.encode_utf16().count() > LETTERS) {
+            let length = |value: &Json| match value {
+                Json::String(text) => text.encode_utf16().count(),
+                Json::Array(_) | Json::Object(_) => value.to_string().encode_utf16().count(),
+                Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+            };
+            if value.is_some_and(|value| length(value) > LETTERS) {
                 let words = format!(
                     "`{}` of row {} is longer than {LETTERS} letters, which no sheet takes: export as csv or json.",
                     column.name, self.rows

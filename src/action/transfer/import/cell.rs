@@ -90,7 +90,7 @@ impl Writing {
     fn day(&self, cell: &Cell, text: &str) -> Result<String, String> {
         match serial_of(cell, Shown::Date) {
             Some(Cell::Date(day)) => Ok(day),
-            Some(Cell::Datetime(time)) => match time.strip_suffix("T00:00:00Z") {
+            Some(Cell::Datetime(time)) => match time.strip_suffix("T00:00:00") {
                 Some(day) => Ok(day.to_owned()),
                 None => Err(format!("takes a day, and the cell has a time, too: {}", short(&time))),
             },
@@ -111,9 +111,9 @@ impl Writing {
                 Err(_) => Ok(day),
             },
             // A spreadsheet's clock has no zone; a file that names one has it behind its time.
-            Some(Cell::Datetime(time)) => match time.strip_suffix('Z').map(str::parse::<jiff::civil::DateTime>) {
-                Some(Ok(moment)) => at(moment, &utc()),
-                _ => Ok(time),
+            Some(Cell::Datetime(time)) => match time.parse::<jiff::Timestamp>() {
+                Ok(_) => Ok(time),
+                Err(_) => time.parse().map_or(Ok(time), |moment| at(moment, &utc())),
             },
             _ => match (locale::moment(text, self.locale), locale::day(text, self.locale), &self.zone) {
                 (Some(moment), _, Some(zone)) => at(moment, zone),

@@ -2,7 +2,7 @@
 //!
 //! In charge of: what a column of a file may be, and that nothing of it is left out without a word.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
@@ -11,12 +11,18 @@ use super::planner;
 use crate::action::transfer::table::{Cell, Format, Line};
 use crate::action::transfer::{Mode, Transfer};
 use crate::error::{Fault, short};
-use crate::plan::change::Change;
+use crate::permission::Permission;
+use crate::plan::change::{Change, FAULTS};
 use crate::request::body::{self, step};
 use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, Unique, Write};
 
 /// Beside the columns of faulty rows that come back: why. It is left out where they come in again.
 pub const FAULT: &str = "import_fault";
+
+/// What begins the words of a row that was no whole row.
+pub const BROKEN: char = '!';
+/// The groups that a row is granted to.
+const GROUPS: &str = "usergroups";
 
 /// What a column of a file is.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +33,8 @@ pub enum Field<'s> {
     Column(&'s Column),
     /// The row, or the rows, that it is linked to: by a unique column of theirs, else by their ids.
     Link(&'s Relation, Option<&'s Column>),
+    /// The groups that the row is granted to.
+    Groups,
     /// Nothing of the row.
     Nothing,
     /// There is no such field, or none that files have.
@@ -41,6 +49,7 @@ pub fn field<'s>(schema: &'s Schema, entity: &'s Entity, name: &str) -> Field<'s
     match name {
         "id" => return Field::Id,
         FAULT => return Field::Nothing,
+        GROUPS => return Field::Groups,
         _ => {}
     }
     let (relation, by) = name.split_once('.').map_or((name, None), |(relation, column)| (relation, Some(column)));
@@ -83,7 +92,7 @@ pub fn every(schema: &Schema, entity: &Entity) -> Vec<String> {
     let mut names = names(schema, entity);
     names.extend(entity.columns.iter().filter(|column| !column.is_served()).map(|column| column.name.clone()));
     names.extend(entity.relations.iter().filter(|relation| is_told(relation)).map(|relation| format!("{}.id", relation.name)));
-    names.push(FAULT.to_owned());
+    names.extend([FAULT, GROUPS].map(str::to_owned));
     names
 }
 
@@ -99,7 +108,7 @@ pub fn columns(schema: &Schema, entity: &Entity, is_named: bool) -> Vec<String> 
             None => relation.name.clone(),
         }
     });
-    ["id".to_owned()].into_iter().chain(attributes).chain(links).collect()
+    ["id".to_owned()].into_iter().chain(attributes).chain(links).chain([GROUPS.to_owned()]).collect()
 }
 
 /// Rows that a file names by something else than their ids, or that may not be there yet: the file's column, and the text.
@@ -143,20 +152,24 @@ pub(super) fn fields<'l, 's: 'l>(
     own.chain(constants)
 }
 
-/// The texts that name rows in a cell: one, or a list of them.
-pub(super) fn named(relation: &Relation, cell: &Cell) -> Vec<String> {
+/// The texts that name rows in a cell: one, or a list of them. An id is what it is without the space around it; of what is
+/// unique of a row the space belongs to it.
+pub(super) fn named(relation: &Relation, by: Option<&Column>, cell: &Cell) -> Vec<String> {
     if let Cell::Json(Json::Array(items)) = cell {
         return items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
     }
-    let text = cell.shown();
-    let text = text.trim();
-    if text.is_empty() {
+    let text = match (cell, by) {
+        (Cell::Empty | Cell::Json(Json::Null), _) => return vec![],
+        (_, Some(_)) if !relation.is_many() => cell.shown(),
+        _ => cell.shown().trim().to_owned(),
+    };
+    if text.is_empty() && (by.is_none() || relation.is_many()) {
         return vec![];
     }
     if !relation.is_many() {
-        return vec![text.to_owned()];
+        return vec![text];
     }
-    match serde_json::from_str::<Vec<String>>(text) {
+    match serde_json::from_str::<Vec<String>>(&text) {
         Ok(items) => items,
         Err(_) => text.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect(),
     }
@@ -178,8 +191,10 @@ pub(super) fn is_deferrable(transfer: &Transfer<'_>, relation: &Relation) -> boo
 /// Draws a change from a line.
 pub(super) fn draw<'s>(transfer: &Transfer<'s>, line: &Line, id: Uuid, part: Part, links: &Links) -> Drawn<'s> {
     let entity = transfer.entity;
-    let mut draft = Draft { transfer, part, attributes: Map::new(), relationships: Map::new(), faults: vec![], moved: vec![] };
+    let mut draft =
+        Draft { transfer, part, attributes: Map::new(), relationships: Map::new(), faults: vec![], moved: vec![], groups: None };
     let (mut is_deferred, mut owner) = (false, None);
+    let mut met: HashSet<String> = HashSet::new();
     if let Some((code, words)) = &line.fault {
         // What else is wrong with it would only follow from that.
         let change =
@@ -187,34 +202,44 @@ pub(super) fn draw<'s>(transfer: &Transfer<'s>, line: &Line, id: Uuid, part: Par
         return Drawn { change, is_deferred: false };
     }
     for (file, name, field, cell) in fields(transfer, line) {
+        // Of a table that is told of its first row; of JSON each row has its own.
+        let is_json = transfer.format == Format::Json && part != Part::Links;
+        let base = || name.split('.').next().unwrap_or_default().to_owned();
+        if is_json && !matches!(field, Field::Nothing | Field::Unknown) && !met.insert(base()) {
+            draft.fault("twice", file, format!("`{}` has two values in this row.", short(&base())));
+            continue;
+        }
         match field {
+            // What was no whole row came back as a row that looks like one.
+            Field::Nothing if file == FAULT && part != Part::Links && cell.shown().starts_with(BROKEN) => {
+                draft.fault("not-mended", FAULT, format!("This was no whole row: mend it, and empty `{FAULT}`."));
+            }
             Field::Id if part != Part::Links && !cell.is_empty() => draft.id(id, cell.shown().trim()),
             Field::Id | Field::Nothing => {}
-            // Of a table that is told of its first row.
-            Field::Unknown if part != Part::Links && transfer.format == Format::Json => {
-                draft.faults.push(unknown(transfer, file, name))
-            }
+            Field::Unknown if is_json => draft.unknown(file, name),
+            Field::Groups if part != Part::Links => draft.groups(file, &cell),
             Field::Column(column) if part != Part::Links => draft.column(column, &cell),
-            Field::Unknown | Field::Column(_) => {}
+            Field::Unknown | Field::Column(_) | Field::Groups => {}
             Field::Link(relation, by) => {
-                let names = named(relation, &cell);
+                let names = named(relation, by, &cell);
                 let may_wait = is_deferrable(transfer, relation);
                 if part == Part::Links && !may_wait {
                     continue;
                 }
                 let found = draft.targets(file, relation, by, &names, links);
                 match found {
-                    Err(_) if may_wait && part != Part::Links => is_deferred = true,
-                    Err(faults) => draft.faults.extend(faults),
+                    Err(missing) if may_wait && missing.may_come && part != Part::Links => is_deferred = true,
+                    Err(missing) => draft.faults.extend(missing.faults),
                     Ok(ids) if relation.rule == LinkRule::Owner && transfer.mode == Mode::MoveIn => {
-                        owner = Some(ids.first().copied())
+                        // Of a row that is there, an empty cell says nothing.
+                        owner = Some(ids.first().copied()).filter(|owner| owner.is_some() || part == Part::Create);
                     }
                     Ok(ids) => draft.link(relation, &ids, &cell),
                 }
             }
         }
     }
-    let Draft { attributes, relationships, faults, moved, .. } = draft;
+    let Draft { attributes, relationships, faults, moved, groups, .. } = draft;
     let mut document = json!({"data": {"type": entity.name, "attributes": attributes, "relationships": relationships}});
     if part != Part::Create {
         document["data"]["id"] = json!(id);
@@ -225,12 +250,19 @@ pub(super) fn draw<'s>(transfer: &Transfer<'s>, line: &Line, id: Uuid, part: Par
             change.faults.extend(faults);
             change.sets.retain(|(set, _)| !moved.iter().any(|(column, _): &(&Column, _)| column.name == set.name));
             change.sets.extend(moved);
-            change.owner = owner;
+            (change.owner, change.groups) = (owner, groups);
             change
         }
         Err(more) => Change::links(entity, id, None, faults.into_iter().chain(more).collect()),
     };
     Drawn { change, is_deferred }
+}
+
+/// Rows that a cell names and that aren't there.
+struct Missing {
+    faults: Vec<Fault>,
+    /// Whether they may come later in the file.
+    may_come: bool,
 }
 
 /// What is made of a line's cells.
@@ -242,11 +274,55 @@ struct Draft<'t, 's> {
     faults: Vec<Fault>,
     /// What only an administrator brings along from elsewhere.
     moved: Vec<(&'s Column, Option<String>)>,
+    /// The groups that the row is granted to, likewise.
+    groups: Option<Vec<(Uuid, Option<i32>)>>,
 }
 
 impl<'s> Draft<'_, 's> {
     fn fault(&mut self, code: &'static str, file: &str, words: String) {
         self.faults.push(Fault::new(code, words).at(format!("/data/attributes{}", step(file))));
+    }
+
+    fn unknown(&mut self, file: &str, name: &str) {
+        if self.faults.len() < FAULTS {
+            self.faults.push(unknown(self.transfer, file, name));
+        }
+    }
+
+    /// The groups that the row is granted to: their ids, each with bits of its own where it has any.
+    fn groups(&mut self, file: &str, cell: &Cell) {
+        let texts = match cell {
+            Cell::Json(Json::Array(items)) => items.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+            cell => cell
+                .shown()
+                .split([',', ';'])
+                .map(|part| part.trim().to_owned())
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>(),
+        };
+        if self.transfer.mode != Mode::MoveIn {
+            if !texts.is_empty() {
+                let words = format!("`{file}` are granted by whoever owns a row; administrators may say `mode: move_in`.");
+                self.fault("read-only", file, words);
+            }
+            return;
+        }
+        let grant = |text: &String| {
+            let (id, bits) = text.split_once('=').map_or((text.as_str(), None), |(id, bits)| (id, Some(bits)));
+            let bits = bits
+                .map(|bits| bits.parse::<i32>().ok().filter(|bits| bits & !Permission::GROUP == 0))
+                .map_or(Some(None), |b| b.map(Some))?;
+            Some((id_of(id)?, bits))
+        };
+        match texts.iter().map(grant).collect::<Option<Vec<_>>>() {
+            None => self.fault(
+                "invalid",
+                file,
+                format!("`{file}` is a list of ids of groups, each with its bits where it has any: id=16384."),
+            ),
+            Some(groups) if groups.is_empty() && self.part == Part::Update => {}
+            Some(groups) => self.groups = Some(groups),
+        }
     }
 
     /// An id is the row's, or becomes it where clients choose ids.
@@ -306,6 +382,8 @@ impl<'s> Draft<'_, 's> {
             },
             (_, Some(value)) => _ = self.attributes.insert(name.to_owned(), value),
             // An empty cell says nothing of a new row, unless it is all that was known of it; and nothing of what can't be empty.
+            // What may not have been served is not taken away by a cell in which nothing stands.
+            (_, None) if column.is_limited() && !is_new && !is_explicit && transfer.mode != Mode::MoveIn => {}
             (_, None) if is_explicit || (!is_new || transfer.mode == Mode::MoveIn) && !column.refuses_null() => {
                 self.attributes.insert(name.to_owned(), Json::Null);
             }
@@ -321,8 +399,8 @@ impl<'s> Draft<'_, 's> {
         by: Option<&Column>,
         names: &[String],
         links: &Links,
-    ) -> Result<Vec<Uuid>, Vec<Fault>> {
-        let (mut ids, mut faults) = (vec![], vec![]);
+    ) -> Result<Vec<Uuid>, Missing> {
+        let (mut ids, mut faults, mut may_come) = (vec![], vec![], true);
         let target = &self.transfer.means.schema.target(relation).name;
         for name in names {
             let found = links.found.get(&(file.to_owned(), name.clone()));
@@ -340,6 +418,7 @@ impl<'s> Draft<'_, 's> {
                 }
                 (None, None) if id_of(name).is_some() => format!("There is no {target} `{name}`, or none that you may see."),
                 (None, None) => {
+                    may_come = false;
                     let relation = &relation.name;
                     format!(
                         "`{relation}` takes the id of a {target}; by something unique it is named in a column `{relation}.…`."
@@ -348,7 +427,12 @@ impl<'s> Draft<'_, 's> {
             };
             faults.push(Fault::new("no-row", words).at(format!("/data/relationships{}", step(file))));
         }
-        if faults.is_empty() { Ok(ids) } else { Err(faults) }
+        if ids.len() > 1 && !relation.is_many() {
+            may_come = false;
+            let words = format!("`{}` leads to one row, and here are {}.", relation.name, ids.len());
+            faults.push(Fault::new("too-many", words).at(format!("/data/relationships{}", step(file))));
+        }
+        if faults.is_empty() { Ok(ids) } else { Err(Missing { faults, may_come }) }
     }
 
     fn link(&mut self, relation: &Relation, ids: &[Uuid], cell: &Cell) {

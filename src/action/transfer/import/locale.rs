@@ -38,6 +38,7 @@ const LOCALES: &[Locale] = &[
     locale("en-us", '.', &[','], Month, &['/']),
     locale("en-gb", '.', &[','], Day, &['/']),
     locale("en-au", '.', &[','], Day, &['/']),
+    locale("en-nz", '.', &[','], Day, &['/']),
     locale("en-ie", '.', &[','], Day, &['/']),
     locale("en-in", '.', &[','], Day, &['/', '-']),
     locale("en-ca", '.', &[','], Year, &['-', '/']),
@@ -45,6 +46,7 @@ const LOCALES: &[Locale] = &[
     Locale { yes: &["ja", "wahr"], no: &["nein", "falsch"], ..locale("de-at", ',', &['.', ' ', '\u{a0}'], Day, &['.']) },
     Locale { yes: &["ja", "wahr"], no: &["nein", "falsch"], ..locale("de-ch", '.', &['\'', '’'], Day, &['.']) },
     Locale { yes: &["oui", "vrai"], no: &["non", "faux"], ..locale("fr", ',', SPACES, Day, &['/']) },
+    Locale { yes: &["oui", "vrai"], no: &["non", "faux"], ..locale("fr-ca", ',', SPACES, Year, &['-']) },
     Locale { yes: &["oui", "vrai"], no: &["non", "faux"], ..locale("fr-ch", ',', SPACES, Day, &['.']) },
     Locale { yes: &["sí", "si", "verdadero"], no: &["no", "falso"], ..locale("es", ',', &['.', ' ', '\u{a0}'], Day, &['/']) },
     Locale { yes: &["sì", "si", "vero"], no: &["no", "falso"], ..locale("it", ',', &['.'], Day, &['/']) },
@@ -71,12 +73,14 @@ pub fn names() -> String {
 }
 
 impl Locale {
-    /// By its name, in whatever case; of one that isn't here its language.
+    /// By its name, in whatever case.
     pub fn named(name: &str) -> Option<&'static Locale> {
         let name = name.to_lowercase().replace('_', "-");
-        let language = name.split('-').next().unwrap_or_default();
         let of = |wanted: &str| LOCALES.iter().find(|locale| locale.name == wanted);
-        of(&name).or_else(|| of(language))
+        // Where a country is called like its language, people write as all do who speak it; elsewhere nobody knows.
+        let home =
+            || name.split_once('-').filter(|(language, country)| language == country).and_then(|(language, _)| of(language));
+        of(&name).or_else(home)
     }
 }
 
@@ -193,7 +197,7 @@ mod tests {
             ("en", "1,5", None),
             ("en", "12,34", None),
             ("fr", "1\u{202f}234,5", Some("1234.5")),
-            ("en-XX", "+007", Some("7")),
+            ("en-NZ", "+007", Some("7")),
             ("en", "", None),
             ("en", "1e5", None),
             ("en", "1.", None),
@@ -232,6 +236,7 @@ mod tests {
         ] {
             assert_eq!(clock(text).as_deref(), wanted, "{text}");
         }
+        assert!(Locale::named("de-DE").is_some() && Locale::named("en-XX").is_none() && Locale::named("es-MX").is_none());
         assert_eq!(boolean("Ja", Some(named("de"))), Some(true));
         assert_eq!((boolean("ja", None), boolean("FALSE", None), boolean("1", None)), (None, Some(false), Some(true)));
         let zone = TimeZone::get("Europe/Vienna").expect("a zone");

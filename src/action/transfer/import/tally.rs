@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::line::{self, FAULT, Field};
+use super::line::{self, BROKEN, FAULT, Field};
 use crate::access::write::many::Step;
 use crate::action::transfer::Transfer;
 use crate::action::transfer::table::csv::{self, Texts};
@@ -54,13 +54,17 @@ pub(super) struct Tally {
     is_misnamed: bool,
     /// Faulty rows that weren't kept yet, as a file.
     rows: Vec<u8>,
+    /// Bytes of all that were kept, how many rows, and whether there is room for no more.
+    size: usize,
+    kept: usize,
+    is_full: bool,
     has_rows: bool,
     pub is_broken: bool,
 }
 
 impl Tally {
     /// As a row of a transfer has it, which another node began.
-    pub fn of(row: &Json, done: i64) -> Tally {
+    pub fn of(row: &Json, done: i64, has_rows: bool) -> Tally {
         let count = |name: &str| row[name].as_i64().unwrap_or(0);
         let [created, updated, failed] = ["created", "updated", "failed"].map(count);
         let faults = row["faults"].as_array().cloned().unwrap_or_default();
@@ -70,7 +74,7 @@ impl Tally {
             noted: faults.len(),
             once: faults.iter().map(|fault| (text(fault, "code"), text(fault, "field"))).collect(),
             faults,
-            has_rows: failed > 0,
+            has_rows,
             ..Tally::default()
         }
     }
@@ -113,8 +117,8 @@ impl Tally {
 
     /// What is wrong with the columns' names.
     pub fn fail_names(&mut self, transfer: &Transfer<'_>, faults: &[Fault]) {
-        self.is_misnamed = !faults.is_empty();
-        self.counts.failed += i64::from(self.is_misnamed);
+        self.is_misnamed |= !faults.is_empty();
+        self.counts.failed += i64::from(!faults.is_empty());
         self.tell(transfer, 1, None, faults);
     }
 
@@ -124,7 +128,7 @@ impl Tally {
             // That a column isn't there is no row's mistake.
             let is_missing = fault.code == "required" && line.is_some_and(|line| !line.has(&field));
             let is_of_column = OF_COLUMNS.contains(&fault.code) || is_missing;
-            let is_told = is_of_column && !self.once.insert((fault.code.to_owned(), kept(&field)));
+            let is_told = is_of_column && (self.once.len() >= FAULTS || !self.once.insert((fault.code.to_owned(), kept(&field))));
             let follows = is_missing && self.is_misnamed;
             if !(is_told || follows) && self.faults.len() < FAULTS {
                 self.faults.push(told(row, &field, fault));
@@ -135,33 +139,48 @@ impl Tally {
     /// Keeps a faulty row as it came, with the words beside it. Nothing that is secret is kept.
     fn keep(&mut self, transfer: &Transfer<'_>, line: &Line, faults: &[Fault]) -> Result<()> {
         let words = faults.iter().map(|fault| fault.detail.as_str()).collect::<Vec<_>>().join(" ");
+        let words = if line.fault.is_some() { format!("{BROKEN} {words}") } else { words };
         let is_first = !std::mem::replace(&mut self.has_rows, true);
-        let is_secret = |file: &str| match line::field(transfer.means.schema, transfer.entity, file) {
-            Field::Column(column) => column.kind.is_secret(),
-            Field::Id | Field::Link(..) | Field::Nothing | Field::Unknown => false,
+        let is_secret = |file: &str| match transfer.import.fields.get(file) {
+            Some((_, Field::Column(column))) => column.kind.is_secret(),
+            Some((_, Field::Id | Field::Link(..) | Field::Groups | Field::Nothing | Field::Unknown)) | None => false,
         };
+        self.kept += 1;
+        if self.size > transfer.means.config.limits.file {
+            if !std::mem::replace(&mut self.is_full, true) {
+                let words = format!("Of the rows that came to nothing the first {} come back, and no more.", self.kept - 1);
+                self.faults.push(told(0, "", &Fault::new("too-many", words)));
+            }
+            return Ok(());
+        }
+        let before = self.rows.len();
         let cells = || line.iter().filter(|(file, _)| *file != FAULT);
         if transfer.format == Format::Json {
             let mut row: Map<String, Json> =
                 cells().filter(|(file, _)| !is_secret(file)).map(|(file, cell)| (file.to_owned(), cell.value())).collect();
             row.insert(FAULT.to_owned(), words.into());
             self.rows.extend_from_slice(format!("{}\n", Json::Object(row)).as_bytes());
+            self.size += self.rows.len() - before;
             return Ok(());
         }
         let texts = match transfer.format {
             Format::Csv(texts) => texts,
             Format::Json | Format::Workbook => Texts::Harmless,
         };
+        // As the file was: whoever reads that one reads this one. The mark tells UTF-8 from what was said of it.
+        let delimiter = transfer.found.get().and_then(|found| found.delimiter).unwrap_or(b',');
         if is_first {
+            self.rows.extend_from_slice("\u{feff}".as_bytes());
             let names: Vec<&str> = cells().map(|(file, _)| file).chain([FAULT]).collect();
-            self.rows.extend(csv::head(&names, texts)?);
+            self.rows.extend(csv::head_with(delimiter, &names, texts)?);
         }
         let shown = |(file, cell): (&str, &crate::action::transfer::table::Cell)| match is_secret(file) || cell.is_empty() {
             true => Json::Null,
             false => Json::String(cell.shown()),
         };
         let row: Vec<Json> = cells().map(shown).chain([words.into()]).collect();
-        self.rows.extend(csv::record(row.iter().map(Some), texts)?);
+        self.rows.extend(csv::record_with(delimiter, row.iter().map(Some), texts)?);
+        self.size += self.rows.len() - before;
         Ok(())
     }
 }

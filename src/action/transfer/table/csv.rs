@@ -9,7 +9,7 @@ use csv_core::{ReadFieldResult, Reader};
 use serde_json::Value as Json;
 
 use super::{CELL, CHUNK, COLUMNS, Cell, Found, Layout, Lines, NAME, Stop, encoding, names, too_wide};
-use crate::error::{Error, Result as Answer};
+use crate::error::{Error, Result as Answer, short};
 
 /// How a text stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,15 @@ fn is_marked(text: &str) -> bool {
 /// # Errors
 /// A defect.
 pub fn head(names: &[impl AsRef<str>], texts: Texts) -> Answer<Vec<u8>> {
-    written(names.iter().map(|name| texts.written(name.as_ref())))
+    head_with(b',', names, texts)
+}
+
+/// The same, parted by something.
+///
+/// # Errors
+/// A defect.
+pub fn head_with(delimiter: u8, names: &[impl AsRef<str>], texts: Texts) -> Answer<Vec<u8>> {
+    written(delimiter, names.iter().map(|name| texts.written(name.as_ref())))
 }
 
 /// A record of values: text as it is or harmless, nothing for null, and all else as JSON has it.
@@ -70,15 +78,26 @@ pub fn head(names: &[impl AsRef<str>], texts: Texts) -> Answer<Vec<u8>> {
 /// # Errors
 /// A defect.
 pub fn record<'j>(cells: impl Iterator<Item = Option<&'j Json>>, texts: Texts) -> Answer<Vec<u8>> {
-    written(cells.map(|cell| match cell {
-        None | Some(Json::Null) => String::new(),
-        Some(Json::String(text)) => texts.written(text),
-        Some(other) => other.to_string(),
-    }))
+    record_with(b',', cells, texts)
 }
 
-fn written(cells: impl Iterator<Item = String>) -> Answer<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(vec![]);
+/// The same, parted by something.
+///
+/// # Errors
+/// A defect.
+pub fn record_with<'j>(delimiter: u8, cells: impl Iterator<Item = Option<&'j Json>>, texts: Texts) -> Answer<Vec<u8>> {
+    written(
+        delimiter,
+        cells.map(|cell| match cell {
+            None | Some(Json::Null) => String::new(),
+            Some(Json::String(text)) => texts.written(text),
+            Some(other) => other.to_string(),
+        }),
+    )
+}
+
+fn written(delimiter: u8, cells: impl Iterator<Item = String>) -> Answer<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(vec![]);
     writer.write_record(cells).map_err(Error::internal)?;
     writer.into_inner().map_err(|error| Error::internal(error.to_string()))
 }
@@ -115,13 +134,17 @@ pub(super) fn read(source: impl Read, layout: &Layout, texts: Texts, lines: &mut
     let reader = csv_core::ReaderBuilder::new().delimiter(mark).build();
     let mut fields = Fields { reader, field: vec![], chunk: vec![0; CHUNK], marks: Marks::of(mark), encoding: found.encoding };
     let mut columns: Option<Arc<[String]>> = None;
-    let (mut cells, mut count, mut fault, mut beyond) = (vec![], 0_usize, None, false);
-    while let Some(is_last) = fields.next(&mut bytes, columns.is_some(), lines)? {
+    let (mut cells, mut count, mut fault, mut beyond) = (vec![], 0_usize, None, String::new());
+    while let Some(is_last) = fields.next(&mut bytes, columns.is_some())? {
         count += 1;
         match &columns {
             None if count > COLUMNS => return Err(too_wide()),
             // How many there are is told, so they are counted; but nobody keeps them.
-            Some(names) if count > names.len() => beyond |= !fields.field.is_empty(),
+            Some(names) if count > names.len() => {
+                if beyond.is_empty() {
+                    beyond = String::from_utf8_lossy(&fields.field[..fields.field.len().min(NAME)]).into_owned();
+                }
+            }
             _ => {
                 lines.room(size_of::<Cell>() + fields.field.len())?;
                 match String::from_utf8(std::mem::take(&mut fields.field)) {
@@ -148,15 +171,18 @@ pub(super) fn read(source: impl Read, layout: &Layout, texts: Texts, lines: &mut
                 columns = Some(named);
             }
             Some(names) => {
-                if count < names.len() && row.iter().any(|cell| !cell.is_empty()) || beyond {
-                    let words = format!("The row has {count} cells, and the first row names {} columns.", names.len());
+                let wanted = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+                if count < wanted && row.iter().any(|cell| !cell.is_empty()) || !beyond.is_empty() {
+                    let more =
+                        if beyond.is_empty() { String::new() } else { format!(" The first beyond is `{}`.", short(&beyond)) };
+                    let words = format!("The row has {count} cells, and the first row names {wanted} columns.{more}");
                     fault = fault.or(Some(("bad-row", words)));
                 }
                 let cells = row.into_iter().map(|text| if text.is_empty() { Cell::Empty } else { Cell::Text(texts.read(text)) });
                 lines.push(fields.marks.row, names, cells.collect(), fault.take())?;
             }
         }
-        (count, beyond) = (0, false);
+        (count, beyond) = (0, String::new());
     }
     _ = lines.found.set(found);
     Ok(())
@@ -177,11 +203,11 @@ struct Fields {
 
 impl Fields {
     /// Reads a field. Gives whether it is the last of its record; none at the end of the file.
-    fn next(&mut self, bytes: &mut BufReader<impl Read>, is_named: bool, lines: &Lines<'_>) -> Result<Option<bool>, Stop> {
+    fn next(&mut self, bytes: &mut BufReader<impl Read>, is_named: bool) -> Result<Option<bool>, Stop> {
         self.field.clear();
         loop {
             let begun = self.marks.row;
-            let place = || if is_named { format!("Row {begun}") } else { "The first row".to_owned() };
+            let place = move || if is_named { format!("Row {begun}") } else { "The first row".to_owned() };
             let encoding = self.encoding.unwrap_or_default();
             let unreadable = |error| Stop::read(&error, || Stop::Broken(format!("{}: it can't be read as {encoding}.", place())));
             let input = bytes.fill_buf().map_err(unreadable)?;
@@ -195,7 +221,7 @@ impl Fields {
             let most = if is_named { CELL } else { 2 * NAME };
             if self.field.len() + written > most {
                 return Err(match is_named {
-                    true => lines.broken(format!("a cell has at most {CELL} bytes")),
+                    true => Stop::Broken(format!("{}: a cell has at most {CELL} bytes.", place())),
                     false => Stop::Broken(format!("The first row: a column's name is one line of at most {NAME} bytes.")),
                 });
             }

@@ -16,6 +16,8 @@ pub struct Decoded<R> {
     /// Text that was decoded and nobody took yet, and how much is gone.
     text: (Vec<u8>, usize),
     is_over: bool,
+    /// Whether the decoder was told so: it is asked nothing any more.
+    is_done: bool,
 }
 
 /// So many bytes at the beginning tell UTF-16 without a mark from others.
@@ -27,12 +29,12 @@ const TELLING: usize = 64;
 /// What reading ran into.
 pub fn decoded<R: Read>(mut inner: R, said: Option<&'static Encoding>) -> io::Result<Decoded<R>> {
     let mut raw = Vec::with_capacity(CHUNK);
-    inner.by_ref().take(TELLING as u64).read_to_end(&mut raw)?;
+    inner.by_ref().take(CHUNK as u64).read_to_end(&mut raw)?;
     let mark = Encoding::for_bom(&raw);
-    let encoding = mark.map(|(encoding, _)| encoding).or(said).unwrap_or_else(|| guessed(&raw));
+    let encoding = mark.map(|(encoding, _)| encoding).or(said).unwrap_or_else(|| guessed(&raw[..raw.len().min(TELLING)]));
     let start = mark.map_or(0, |(_, length)| length);
     let decoder = (encoding != UTF_8).then(|| encoding.new_decoder_without_bom_handling());
-    Ok(Decoded { inner, encoding, decoder, raw: (raw, start), text: (vec![], 0), is_over: false })
+    Ok(Decoded { inner, encoding, decoder, raw: (raw, start), text: (vec![], 0), is_over: false, is_done: false })
 }
 
 /// Letters of most languages that are written with two bytes have one of nothing.
@@ -77,19 +79,19 @@ impl<R: Read> Read for Decoded<R> {
                 self.raw.1 += count;
                 return Ok(count);
             };
+            if self.is_done {
+                return Ok(0);
+            }
             // Three bytes of text for one of the file, and room for what the decoder held back.
             self.text.0.resize(raw.len() * 3 + 16, 0);
             let (result, read, written) = decoder.decode_to_utf8_without_replacement(raw, &mut self.text.0, self.is_over);
             self.text = (std::mem::take(&mut self.text.0), 0);
             self.text.0.truncate(written);
             self.raw.1 += read;
-            match result {
-                DecoderResult::Malformed(..) => return Err(io::ErrorKind::InvalidData.into()),
-                DecoderResult::InputEmpty | DecoderResult::OutputFull => {}
+            if let DecoderResult::Malformed(..) = result {
+                return Err(io::ErrorKind::InvalidData.into());
             }
-            if self.is_over && written == 0 {
-                return Ok(0);
-            }
+            self.is_done = self.is_over && result == DecoderResult::InputEmpty;
         }
         let count = (self.text.0.len() - self.text.1).min(into.len());
         into[..count].copy_from_slice(&self.text.0[self.text.1..][..count]);
@@ -121,6 +123,10 @@ mod tests {
         assert_eq!(of(&wide(u16::to_be_bytes), None), (text.clone(), "UTF-16BE"));
         assert_eq!(of(&[b"\xff\xfe".to_vec(), wide(u16::to_le_bytes)].concat(), Some("utf-8")), (text.clone(), "UTF-16LE"));
         assert_eq!(of(b"gr\xf6\xdfe \x80", Some("windows-1252")), ("größe €".to_owned(), "windows-1252"));
+        for text in ["größe", "a", "€\n"] {
+            let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            assert_eq!(of(&wide, Some("utf-16le")).0, text, "also without an end of line");
+        }
         assert!(read(b"a\0b\0\x00\xd8x", None).is_err() && read(b"\xf6", None).is_err());
         assert_eq!(of(b"", None), (String::new(), "UTF-8"));
     }

@@ -10,7 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
 
-use super::{AWAY, Bounded, CELL, CHUNK, Cell, Found, Layout, Lines, Stop, encoding, misnamed};
+use super::{AWAY, Bounded, CELL, CHUNK, COLUMNS, Cell, Found, Layout, Lines, Stop, encoding, misnamed};
 use crate::request::body::Strict;
 use crate::request::number::{Numbers, Scanned, Scanner};
 
@@ -33,6 +33,9 @@ impl Rows<'_, '_> {
     }
 
     fn push(&mut self, values: Map<String, Json>) -> Result<(), Stop> {
+        if values.len() > COLUMNS {
+            return Err(self.lines.broken(format!("a row has at most {COLUMNS} columns")));
+        }
         if let Some(words) = values.keys().find_map(|name| misnamed(name)) {
             return Err(self.lines.broken(words));
         }

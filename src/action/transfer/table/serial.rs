@@ -105,7 +105,7 @@ pub fn cell(digits: &str, shown: Shown, epoch: Epoch) -> Cell {
     };
     match start.checked_add(days.days()) {
         Ok(date) if shown == Shown::Date && milliseconds == 0 => Cell::Date(date.to_string()),
-        Ok(date) => Cell::Datetime(format!("{}Z", DateTime::from_parts(date, time))),
+        Ok(date) => Cell::Datetime(DateTime::from_parts(date, time).to_string()),
         Err(_) => number(),
     }
 }
@@ -176,9 +176,9 @@ mod tests {
         assert_eq!(old("60", Shown::Date), Cell::Number(text("60"), Epoch::Of1900), "a day that never was");
         assert_eq!(old("61", Shown::Date), Cell::Date(text("1900-03-01")));
         assert_eq!(old("45351", Shown::Date), Cell::Date(text("2024-02-29")));
-        assert_eq!(old("45351", Shown::Datetime), Cell::Datetime(text("2024-02-29T00:00:00Z")), "midnight is a point in time");
-        assert_eq!(old("45351.75", Shown::Date), Cell::Datetime(text("2024-02-29T18:00:00Z")), "nothing is lost");
-        assert_eq!(old("45351.999999999", Shown::Datetime), Cell::Datetime(text("2024-03-01T00:00:00Z")));
+        assert_eq!(old("45351", Shown::Datetime), Cell::Datetime(text("2024-02-29T00:00:00")), "midnight is a point in time");
+        assert_eq!(old("45351.75", Shown::Date), Cell::Datetime(text("2024-02-29T18:00:00")), "nothing is lost");
+        assert_eq!(old("45351.999999999", Shown::Datetime), Cell::Datetime(text("2024-03-01T00:00:00")));
         assert_eq!(old("0.5", Shown::Time), Cell::Time(text("12:00:00")));
         assert_eq!(old("1.5", Shown::Duration), Cell::Duration(text("36:00:00")));
         assert_eq!(old("2958465", Shown::Date), Cell::Date(text("9999-12-31")));

@@ -394,8 +394,8 @@ impl<R: Read> Sheet<'_, R> {
     /// A row is whole.
     fn end(&self, row: Vec<Cell>, columns: &mut Option<Arc<[String]>>, found: &Found, lines: &mut Lines<'_>) -> Result<(), Stop> {
         match columns {
-            // Above the columns' names there may be room.
-            None if row.iter().all(Cell::is_blank) => {
+            // Between rows, and above the columns' names, there may be room.
+            _ if row.iter().all(Cell::is_blank) => {
                 lines.row.refill();
                 Ok(())
             }
@@ -409,8 +409,8 @@ impl<R: Read> Sheet<'_, R> {
             Some(names) => {
                 let beyond = row.iter().skip(names.len()).rposition(|cell| !cell.is_blank());
                 let place = |at: usize| format!("{}{}", letters(names.len() + at), self.row);
-                let fault =
-                    beyond.map(|at| ("no-name", format!("The cell {} stands under no name of the first row.", place(at))));
+                let fault = beyond
+                    .map(|at| ("no-name", format!("In this row the cell {} stands under no name of the first one.", place(at))));
                 lines.push(self.row, names, row, fault)
             }
         }
@@ -421,11 +421,7 @@ impl<R: Read> Sheet<'_, R> {
 fn iso(text: String) -> Cell {
     match (text.contains('-'), text.contains(':'), text.starts_with('P')) {
         (.., true) => Cell::Duration(text),
-        (true, true, _) => {
-            // Without a zone it is as it stands.
-            let has_zone = text.ends_with('Z') || text.rsplit('T').next().is_some_and(|time| time.contains(['+', '-']));
-            Cell::Datetime(if has_zone { text } else { text + "Z" })
-        }
+        (true, true, _) => Cell::Datetime(text),
         (true, false, _) => Cell::Date(text),
         (false, true, _) => Cell::Time(text),
         (false, false, _) => Cell::of(text),
