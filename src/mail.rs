@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use handlebars::Handlebars;
 use lettre::Message;
+use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use serde_json::{Map, Value as Json};
 
@@ -146,14 +147,25 @@ impl Letters {
         Ok(format!("Subject: {}\n\n{}{html}", rendered.subject, rendered.text))
     }
 
+    /// The folder of a letter in a language, or in what it is a kind of: `de` for `de-AT`; whatever their case.
+    fn localized(&self, letter: &str, language: Option<&str>) -> Option<String> {
+        let language = language?.to_lowercase().replace('_', "-");
+        let kinds = std::iter::successors(Some(language.as_str()), |kind| kind.rsplit_once('-').map(|(kind, _)| kind));
+        let is_it = |folder: &&String, kind: &str| {
+            folder
+                .strip_prefix(letter)
+                .and_then(|rest| rest.strip_prefix('.'))
+                .is_some_and(|rest| rest.to_lowercase().replace('_', "-") == kind)
+        };
+        kinds.into_iter().find_map(|kind| self.folders.keys().find(|folder| is_it(folder, kind)).cloned())
+    }
+
     /// Renders a letter, in a language if it is there in that.
     ///
     /// # Errors
     /// A letter or a value that isn't there: a defect of the action that sent it.
     pub fn render(&self, letter: &str, language: Option<&str>, values: &Map<String, Json>) -> Result<Rendered> {
-        let localized =
-            language.map(|language| format!("{letter}.{language}")).filter(|folder| self.folders.contains_key(folder));
-        let folder = localized.unwrap_or_else(|| letter.to_owned());
+        let folder = self.localized(letter, language).unwrap_or_else(|| letter.to_owned());
         let parts = self.folders.get(&folder).ok_or_else(|| Error::internal(format!("there is no letter {folder}")))?;
         let part =
             |registry: &Handlebars<'_>, part: &str| registry.render(&format!("{folder}/{part}"), values).map_err(Error::internal);
@@ -169,8 +181,9 @@ impl Rendered {
     /// # Errors
     /// An address that can't be written to.
     pub fn message(&self, from: &Mailbox, to: &str, id: &str) -> Result<Message> {
-        let to: Mailbox = to.parse().map_err(Error::internal)?;
+        let to: Mailbox = plain(to)?.parse().map_err(Error::internal)?;
         let builder = Message::builder().from(from.clone()).to(to).subject(&self.subject).message_id(Some(id.to_owned()));
+        let builder = builder.header(AutoSubmitted);
         let message = match &self.html {
             Some(html) => builder.multipart(MultiPart::alternative_plain_html(self.text.clone(), html.clone())),
             None => builder.singlepart(SinglePart::plain(self.text.clone())),
@@ -179,10 +192,50 @@ impl Rendered {
     }
 }
 
+/// An address with its domain as every server takes it: `xn--…` for letters that aren't ASCII.
+fn plain(address: &str) -> Result<String> {
+    match address.rsplit_once('@') {
+        Some((local, domain)) if !domain.is_ascii() => {
+            let domain = idna::domain_to_ascii(domain).map_err(|_| Error::internal("a domain that is none"))?;
+            Ok(format!("{local}@{domain}"))
+        }
+        _ => Ok(address.to_owned()),
+    }
+}
+
+/// Says that nobody is there to be answered by a machine (RFC 3834).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> std::result::Result<AutoSubmitted, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(AutoSubmitted)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(AutoSubmitted::name(), "auto-generated".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn b40_domains_go_out_as_every_server_takes_them() {
+        assert_eq!(plain("ada@münchen.example").expect("a domain"), "ada@xn--mnchen-3ya.example");
+        assert_eq!(plain("größe@example.org").expect("a domain"), "größe@example.org");
+        let rendered = Rendered { subject: "s".to_owned(), text: "t".to_owned(), html: None };
+        let message =
+            rendered.message(&"a@example.org".parse().expect("an address"), "ada@münchen.example", "<x@y>").expect("a message");
+        let text = String::from_utf8(message.formatted()).expect("text");
+        assert!(text.contains("To: ada@xn--mnchen-3ya.example") && text.contains("Auto-Submitted: auto-generated"), "{text}");
+    }
 
     fn files(all: &[(&str, &str)]) -> Vec<(String, String)> {
         all.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
@@ -208,7 +261,9 @@ mod tests {
         let rendered = letters.render("a", Some("fr"), &values).expect("rendered");
         assert_eq!((rendered.subject.as_str(), rendered.text.as_str()), ("Hi <größe> Bcc: x", "-- <größe>\r\nBcc: x"));
         assert_eq!(rendered.html.as_deref(), Some("<b>&lt;größe&gt;\r\nBcc: x</b>"));
-        assert_eq!(letters.render("a", Some("de"), &values).expect("rendered").subject, "Hallo <größe> Bcc: x");
+        for language in ["de", "DE", "de-AT", "de_CH-1996"] {
+            assert_eq!(letters.render("a", Some(language), &values).expect("rendered").subject, "Hallo <größe> Bcc: x");
+        }
         assert!(letters.render("a", None, &Map::new()).is_err() && letters.render("b", None, &values).is_err());
     }
 

@@ -30,6 +30,10 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
 const OURS: &[&str] =
     &["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "idempotency-key"];
 
+/// Longest part of a path that is told as it is: a plain word, or a few characters such as `v1`.
+const WORD: usize = 32;
+const SHORT: usize = 4;
+
 /// A request that may be sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
@@ -118,10 +122,18 @@ impl Request {
         Ok(Request { method: text("method").unwrap_or("GET").to_owned(), url: url.into(), headers, body })
     }
 
-    /// Where it goes, without what may be secret in it.
+    /// Where it goes, without what may be secret in it: its query, and whatever of its path is no plain word.
     pub fn place(&self) -> String {
-        let origin = Url::parse(&self.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-        format!("{} {origin}", self.method)
+        let is_short = |step: &str| step.len() <= SHORT && step.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_word =
+            |step: &str| step.len() <= WORD && step.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_.".contains(&byte));
+        let is_plain = |step: &&str| is_short(step) || is_word(step);
+        let path = |url: &Url| -> String {
+            let steps = url.path().split('/').filter(|step| !step.is_empty());
+            steps.map(|step| if is_plain(&step) { format!("/{step}") } else { "/…".to_owned() }).collect()
+        };
+        let place = Url::parse(&self.url).map(|url| format!("{}{}", url.origin().ascii_serialization(), path(&url)));
+        format!("{} {}", self.method, place.unwrap_or_default())
     }
 }
 
@@ -234,7 +246,7 @@ mod tests {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
         let good = read(json!({"url": "https://u:geheim@a.example/x?key=geheim", "json": {"ö": 1}})).expect("a request");
-        assert_eq!(good.place(), "GET https://a.example");
+        assert_eq!(good.place(), "GET https://a.example/x");
         assert_eq!(good.headers, [("content-type".to_owned(), "application/json".to_owned())]);
     }
 }

@@ -291,10 +291,12 @@ pub async fn act(
 ///
 /// # Errors
 /// Words for the person at the terminal.
-pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Future<Output = ()>) -> Result<(), String> {
+pub async fn serve(mut config: Config, listening: impl FnOnce(&str), stop: impl Future<Output = ()>) -> Result<(), String> {
     let (schema, actions) = project(&config)?;
     schema.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let listener = bind(&config.listen).await?;
+    // What links are made of, where nothing else is said: where it really listens.
+    config.listen = listener.local_addr().map_err(|e| e.to_string())?.to_string();
     let metrics = match &config.metrics_listen {
         Some(address) => Some(bind(address).await?),
         None => None,
@@ -307,6 +309,13 @@ pub async fn serve(config: Config, listening: impl FnOnce(&str), stop: impl Futu
         }
         let app = app(config, schema, actions, &opened.store).await?;
         schedules::unusable(&app).await.iter().for_each(|words| tracing::warn!("{words}"));
+        if !app.post.has_way() {
+            tracing::warn!("letters wait: neither mail.smtp nor mail.print says how they leave");
+        }
+        if app.config.mail.link_base.is_none() {
+            let base = app.config.link_base();
+            tracing::warn!("mail.link_base isn't set: links in letters lead to {base}, where a front end is wanted");
+        }
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         listening(&format!("http://{address}"));
         let stop = stop.shared();

@@ -234,6 +234,7 @@ impl Reader {
     pub fn unknown<S: AsRef<str>>(&mut self, mark: Mark, what: &str, word: &str, known: &[S]) {
         let hint = match nearest(word, known) {
             Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "there is none".to_owned(),
             None if known.len() <= 40 => {
                 format!("known: {}", known.iter().map(|k| format!("`{}`", k.as_ref())).collect::<Vec<_>>().join(", "))
             }

@@ -170,6 +170,14 @@ impl<'s> Deed<'s> {
         if held.is_administrator() { Ok(()) } else { Err(held.refusal()) }
     }
 
+    /// Whose session it is, where it is somebody's.
+    ///
+    /// # Errors
+    /// 503.
+    pub async fn user(&mut self, entity: &Entity) -> Result<Option<Uuid>> {
+        Ok(self.judge(entity, &[], &[], None).await?.caller)
+    }
+
     /// Asks that the caller may peek a row by more than the guests' bit.
     ///
     /// # Errors

@@ -417,7 +417,14 @@ impl<'a> Run<'a> {
     /// What the statement ran into.
     pub async fn ask_after_commit(&mut self, request: &Request) -> Result<()> {
         let sealed = self.app.seal.seal_text(task::PURPOSE, &serde_json::to_string(request).map_err(Error::internal)?);
-        self.deed.scope.run(&outbox::put_request(Uuid::now_v7(), &request.place(), &sealed)).await?;
+        // Of one row in order: of the one that raised it, or that the action is about.
+        let row = |name: &str| self.scope.get(name)?["id"].as_str().map(str::to_owned);
+        let id = Uuid::now_v7();
+        let about = row("event").or_else(|| row("subject"));
+        let line = about.as_ref().map_or_else(|| id.to_string(), |row| format!("request {row}"));
+        let payload = json!({"action": self.name(), "row": about}).to_string();
+        let asked = outbox::NewRequest { id, place: &request.place(), line: &line, payload: &payload, sealed: &sealed };
+        self.deed.scope.run(&outbox::put_request(&asked, self.deed.caller().counts()?)).await?;
         self.has_tasks = true;
         Ok(())
     }

@@ -60,6 +60,8 @@ async fn ask(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
     };
     match answer.status {
         200..=299 => Ok(()),
+        // Nothing is followed: where it really goes is for the file to say.
+        300..=399 => Err(never(words)),
         // It was understood and refused: the same again is refused again.
         400 | 401 | 403 | 404 | 405 | 410 | 413 | 415 | 422 => Err(never(words)),
         _ => Err(later(words)),

@@ -80,6 +80,8 @@ pub struct Transfer<'a> {
     pub found: OnceLock<Found>,
     /// Whether rows are kept already that came to nothing.
     pub has_faulty: bool,
+    /// Whose rows new ones are by themselves.
+    pub user: OnceLock<Uuid>,
 }
 
 /// Does a transfer. What is wrong with it stands in its row; an error is what a later try may mend.
@@ -112,6 +114,7 @@ pub async fn run(means: &Means<'_>, call: &Call, claim: Claim, id: Uuid) -> Resu
         import,
         found,
         has_faulty: row.has_faulty,
+        user: OnceLock::new(),
     };
     let ended = if is_import { import::run(&transfer).await } else { export::run(&transfer, &row).await };
     match ended {

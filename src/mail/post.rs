@@ -106,6 +106,11 @@ impl Post {
         })
     }
 
+    /// Whether letters leave.
+    pub fn has_way(&self) -> bool {
+        !matches!(self.way, Way::None)
+    }
+
     /// Sends what waits, until `stop` is done. `base`: what links begin with.
     pub async fn work(&self, store: &Store, seal: &Seal, letters: &Letters, base: &str, stop: impl Future<Output = ()>) {
         if let Way::None = self.way {
@@ -145,7 +150,9 @@ impl Post {
                 sent.map(|_| ()).map_err(|error| {
                     // 52x and 53x are about us, such as a wrong password: no fault of the letter's.
                     let is_ours = |code: Code| matches!(code.category, Category::Connections | Category::Unspecified3);
-                    let is_final = error.is_permanent() && !error.status().is_some_and(is_ours);
+                    // What no server takes that can't say UTF-8, it never takes.
+                    let is_unspeakable = error.is_client() && !to.split('@').next().unwrap_or_default().is_ascii();
+                    let is_final = is_unspeakable || error.is_permanent() && !error.status().is_some_and(is_ours);
                     Undone { words: format!("{:?}", Cause::new(error)), is_final }
                 })
             }
@@ -176,7 +183,7 @@ fn signature(mail: &config::Mail, domain: &str) -> Result<Option<DkimConfig>, St
     let key = DkimSigningKey::new(key, algorithm)
         .map_err(|_| "mail.dkim_key: an RSA key as PKCS#1 PEM (openssl genrsa -traditional), or 32 bytes in base64".to_owned())?;
     // The body's own (Content-Type) are no headers of the message to lettre: named, they would be found by those who verify.
-    let headers = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version"];
+    let headers = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted"];
     let relaxed = DkimCanonicalizationType::Relaxed;
     let canonical = DkimCanonicalization { header: relaxed, body: relaxed };
     Ok(Some(DkimConfig::new(selector, domain.to_owned(), key, headers.map(HeaderName::new_from_ascii_str).to_vec(), canonical)))

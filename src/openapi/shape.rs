@@ -140,7 +140,8 @@ fn sent(schema: &Schema, entity: &Entity, is_new: bool, view: &View) -> Json {
         let mut told = json_schema(&c.kind, &c.bounds);
         nullable(&mut told, !c.refuses_null());
         told["title"] = json!(c.label);
-        if let Some(default) = &c.default {
+        // A change never takes it.
+        if let Some(default) = c.default.as_ref().filter(|_| is_new) {
             told["default"] = default.clone();
         }
         (c.name.clone(), told)

@@ -263,11 +263,13 @@ impl<'s> Change<'s> {
             value => column.kind.check(&column.bounds, value).map(Some),
         };
         match (column.write, text) {
+            // A row begins there anyway.
+            (Write::System, Ok(Some(state))) if self.is_new && self.entity.begins_in(name) == Some(state.as_str()) => {}
             (Write::System, _) if !column.is_served() || self.is_new => {
-                self.forbidden = forbid(format!("`{name}` is set by the system."))
+                self.forbidden = forbid(format!("`{name}` is {}.", self.entity.setter(name)));
             }
             (Write::System, Ok(text)) => self.echoes.push((column, text)),
-            (Write::System, Err(_)) => self.forbidden = forbid(format!("`{name}` is set by the system.")),
+            (Write::System, Err(_)) => self.forbidden = forbid(format!("`{name}` is {}.", self.entity.setter(name))),
             (Write::OnCreate, _) if !self.is_new && column.kind == Kind::Password => {
                 self.forbidden = forbid(format!("`{name}` is changed by the action change_password."));
             }

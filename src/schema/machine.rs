@@ -3,9 +3,9 @@
 //! In charge of: `states` of a schema file. An event becomes an action (`action::file`), so that it is called, permitted,
 //! limited and explained like any other.
 
-use super::Column;
 use super::kind::Kind;
 use super::words::{grants, member_name};
+use super::{Column, Entity};
 use crate::yaml::{Key, Mark, Reader, Tree};
 
 const MACHINE_KEYS: &[&str] = &["column", "initial", "events"];
@@ -111,5 +111,24 @@ impl Machine {
             found.push((self.mark, format!("`{}` has another default than `initial` says", column.name)));
         }
         found
+    }
+}
+
+impl Entity {
+    /// The state that a new row has, where a column holds states.
+    pub fn begins_in(&self, column: &str) -> Option<&str> {
+        self.states.as_ref().filter(|machine| machine.column == column).map(|machine| machine.initial.as_str())
+    }
+
+    /// Who sets a column that clients don't, as the end of a sentence.
+    pub fn setter(&self, column: &str) -> String {
+        let machine = self.states.as_ref().filter(|machine| machine.column == column);
+        machine.map_or_else(
+            || "set by the system".to_owned(),
+            |machine| {
+                let events: Vec<&str> = machine.events.iter().map(|event| event.name.as_str()).collect();
+                format!("moved by its events: {}", events.join(", "))
+            },
+        )
     }
 }

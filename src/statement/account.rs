@@ -259,7 +259,7 @@ fn refreshed(row: &Row) -> Result<Refreshed> {
 
 /// Whether a refresh token was spent so lately that it gives its successor again.
 pub fn is_good_again(hash: &[u8]) -> Internal<bool> {
-    Internal::new("select 1 from rowhouse.refresh where hash = $1::bytea and again_until > now()", values![hash], any)
+    Internal::new("select 1 from rowhouse.refresh where hash = $1::bytea and again_until > clock_timestamp()", values![hash], any)
 }
 
 /// A refresh token that nobody spent, with its session.
@@ -276,7 +276,7 @@ where r.hash = $1::bytea and r.spent_at is null and r.expires_at > now()";
 pub fn end_family(hash: &[u8]) -> Internal<()> {
     let text = "update session s set ended_at = now(), version = s.version + 1, updated_at = now()
 from rowhouse.refresh was join rowhouse.refresh r on r.family = was.family
-where was.hash = $1::bytea and was.spent_at is not null and coalesce(was.again_until, was.spent_at) <= now()
+where was.hash = $1::bytea and was.spent_at is not null and coalesce(was.again_until, was.spent_at) <= clock_timestamp()
   and s.id = r.session and s.ended_at is null";
     Internal::new(text, values![hash], done)
 }

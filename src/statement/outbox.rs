@@ -152,11 +152,29 @@ values ($1, 0, $2, $3, $4, $5::jsonb, $6, $7::bytea, 'waiting', 0, now())";
     Internal::new(text, values![id, to, name, message_id, values, language, sealed], is_done)
 }
 
-/// Puts in a request to another server, sealed: where it goes, and what it is.
-pub fn put_request(id: Uuid, place: &str, sealed: &str) -> Internal<()> {
-    let text = "insert into task (id, permission, kind, name, line, payload, sealed, depth, state, tries, next_at, created_at)
-values ($1, 0, 'request', $2, ($1::uuid)::text, '{}', $3::bytea, 0, 'waiting', 0, now(), clock_timestamp())";
-    Internal::new(text, values![id, place, sealed], is_done)
+/// A request to another server that waits.
+#[derive(Debug)]
+pub struct NewRequest<'a> {
+    /// Its task.
+    pub id: Uuid,
+    /// Where it goes.
+    pub place: &'a str,
+    /// Those of one line go one after the other.
+    pub line: &'a str,
+    /// Which action asked, and about which row, as JSON.
+    pub payload: &'a str,
+    /// What it is, sealed.
+    pub sealed: &'a str,
+}
+
+/// Puts in a request to another server, of whose change it is told.
+pub fn put_request(request: &NewRequest<'_>, session: Option<Uuid>) -> Internal<()> {
+    let text =
+        "insert into task (id, permission, kind, name, line, payload, sealed, caller, depth, state, tries, next_at, created_at)
+select $1, 0, 'request', $2, $3, $4::jsonb, $5::bytea, (select s.\"user\" from session s where s.id = $6::uuid), 0, 'waiting', 0,
+  now(), clock_timestamp()";
+    let NewRequest { id, place, line, payload, sealed } = *request;
+    Internal::new(text, values![id, place, line, payload, sealed, session], is_done)
 }
 
 /// The beginning of a statement by which a row is done.

@@ -155,20 +155,29 @@ async fn v29_private_addresses_are_reached_by_no_name() {
 async fn what_is_said_after_the_commit_is_said_at_least_once_and_only_then() {
     let (world, mut web) = (open().await, Web::new().await);
     let (ada, admin) = (world.user("ada", &[]).await, world.administrator().await);
-    let url = format!("{}/geheim", web.url);
+    let url = format!("{}/hook/v1/T0geheim99?key=geheim", web.url);
     let announce =
         async |title: &str, fails: bool| ada.act("ticket/announce", json!({"url": url, "title": title, "fails": fails})).await;
     announce("never", true).await.is(409);
     announce("größe", false).await.is(200);
     assert!(world.sql("select 1 from task where task::text like '%geheim%'").await.is_empty(), "what may be secret is sealed");
     let waiting = admin.get("/api/task?filter[kind]=request").await.is(200);
-    assert_eq!((waiting.all("state"), waiting.all("name")), (vec![json!("waiting")], vec![json!(format!("POST {}", web.url))]));
+    assert_eq!(
+        (waiting.all("state"), waiting.all("name")),
+        (vec![json!("waiting")], vec![json!(format!("POST {}/hook/v1/…", web.url))])
+    );
+    let told = world.sql("select payload ->> 'action', caller::text from task where kind = 'request'").await;
+    assert_eq!(
+        (told[0].text(0), told[0].text(1)),
+        (Some("ticket/announce"), Some(ada.id.to_string().as_str())),
+        "which action, whose change"
+    );
     ada.get("/api/task").await.is(403);
     // The first try fails on the way; then it goes, under the same key.
     web.says(&["HTTP/1.1 500 Oh\r\ncontent-length: 4\r\n\r\noops"]);
     world.run_tasks();
     let first = web.heard().await;
-    assert!(first.body.contains("\"title\":\"größe\"") && first.head.starts_with("POST /geheim"), "{first:?}");
+    assert!(first.body.contains("\"title\":\"größe\"") && first.head.starts_with("POST /hook/v1/T0geheim99"), "{first:?}");
     until(&world, "error like '500: oops%' and state = 'waiting'").await;
     world.sql("update task set next_at = now() where kind = 'request'").await;
     assert_eq!(web.heard().await.header("idempotency-key"), first.header("idempotency-key"));

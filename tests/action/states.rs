@@ -146,3 +146,22 @@ fn what_is_wrong_with_states_is_said_with_its_place() {
     let unheard = said(good, state, &[("l", "outcomes: [{ respond: client.reload, when: event.name == 'create' }]")]);
     assert!(unheard[0].contains("unknown name `event`"), "{unheard:?}");
 }
+
+#[tokio::test]
+async fn b36_the_state_that_rows_begin_in_may_be_sent_and_events_are_told() {
+    let world = World::of(FLOW).await;
+    let ada = world.user("ada", &[]).await;
+    let post = async |status: &str| {
+        let attributes = json!({"title": "x", "status": status});
+        ada.post("/api/ticket", json!({"data": {"type": "ticket", "attributes": attributes}})).await
+    };
+    let id = post("open").await.is(201).json["data"]["id"].as_str().expect("an id").to_owned();
+    let refused = post("done").await.is(403);
+    assert!(refused.text.contains("`status` is moved by its events: start, finish, shelve, never."), "{}", refused.text);
+    let change = json!({"data": {"type": "ticket", "id": id, "attributes": {"status": "done"}}});
+    let refused = ada.patch(&format!("/api/ticket/{id}"), change).await.is(403);
+    assert!(refused.text.contains("is moved by its events"), "{}", refused.text);
+    let all = ada.get("/actions").await.is(200).json;
+    let start = all.as_array().expect("a list").iter().find(|a| a["entity"] == "ticket" && a["name"] == "start").expect("there");
+    assert_eq!(start["event"], json!({"column": "status", "from": ["open", "shelved"], "to": "doing"}));
+}

@@ -61,8 +61,17 @@ fn no_value_is_rendered_or_becomes_markup_or_a_header() {
         let headers: Vec<_> = head.lines().filter(|line| !line.starts_with([' ', '\t'])).collect();
         let names: Vec<_> = headers.iter().filter_map(|line| line.split(':').next()).collect();
         for header in &names {
-            let known =
-                ["From", "To", "Subject", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Date"];
+            let known = [
+                "From",
+                "To",
+                "Subject",
+                "Message-ID",
+                "MIME-Version",
+                "Content-Type",
+                "Content-Transfer-Encoding",
+                "Date",
+                "Auto-Submitted",
+            ];
             assert!(known.contains(header), "{name}: {header} in {head}");
         }
         assert_eq!(names.iter().filter(|header| **header == "Subject").count(), 1, "{head}");

@@ -142,7 +142,7 @@ impl<'s> Deed<'s> {
         if is_seen && same {
             return Ok(None);
         }
-        let words = format!("`{}` is set by the system.", first.name);
+        let words = format!("`{}` is {}.", first.name, change.entity.setter(&first.name));
         Ok(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", first.name))))
     }
 

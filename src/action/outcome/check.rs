@@ -23,7 +23,12 @@ pub(super) fn check_fields(
 ) {
     let Some(entity) = entity else { return };
     for (name, _) in with.iter().filter(|(n, _)| entity.column(n).is_none() && entity.relation(n).is_none_or(|r| r.is_many())) {
-        let names: Vec<_> = entity.fields().collect();
+        if entity.relation(name).is_some() {
+            reader
+                .complain(mark, format!("unknown field `{name}`: it leads to many rows, which are linked afterwards, by `link`"));
+            continue;
+        }
+        let names: Vec<_> = entity.values().collect();
         reader.unknown(mark, "field", name, &names);
     }
     let is_ours = |name: &str| matches!(name, "version" | "created_at" | "updated_at");

@@ -195,8 +195,10 @@ impl<'s> Scope<'s> {
             .collect();
         let found = lists.iter().find(|(list, _)| *list == name).map(|(_, entity)| *entity);
         if found.is_none() {
-            let names: Vec<_> = lists.iter().map(|(n, _)| *n).collect();
-            reader.unknown(mark, "list", name, &names);
+            match self.inputs.iter().any(|input| input == name) {
+                true => reader.complain(mark, format!("`{name}` is an input; `each` goes over what a `read` found")),
+                false => reader.unknown(mark, "list", name, &lists.iter().map(|(n, _)| *n).collect::<Vec<_>>()),
+            }
         }
         found
     }

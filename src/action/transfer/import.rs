@@ -43,6 +43,9 @@ pub async fn run(transfer: &Transfer<'_>) -> Result<Progress> {
     let mut deed = begin(transfer).await?;
     deed.require_entity(transfer.entity, Right::Create).await?;
     require_mover(transfer, &mut deed).await?;
+    if let Some(user) = deed.user(transfer.entity).await? {
+        _ = transfer.user.set(user); // said once
+    }
     drop(deed);
     if transfer.mode == Mode::Each {
         let mut tally = resumed(transfer).await?;

@@ -90,7 +90,13 @@ pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
             SubjectUse::Optional => "optional",
             SubjectUse::Required => "required",
         };
+        let machine = app.schema.entity(&action.entity).and_then(|entity| entity.states.as_ref());
+        let event = machine.and_then(|machine| {
+            let event = machine.events.iter().find(|event| event.name == action.name)?;
+            Some(json!({"column": machine.column, "from": event.from, "to": event.to}))
+        });
         found.push(json!({
+            "event": event,
             "entity": action.entity, "name": action.name, "label": action.label, "description": action.description, "subject": subject, "safe": action.is_safe,
             "inputs": inputs, "schema": schema,
         }));

@@ -234,6 +234,9 @@ pub(super) fn draw<'s>(transfer: &Transfer<'s>, line: &Line, id: Uuid, part: Par
                         // Of a row that is there, an empty cell says nothing.
                         owner = Some(ids.first().copied()).filter(|owner| owner.is_some() || part == Part::Create);
                     }
+                    // It is theirs anyway, and rows of whom nothing is said go together.
+                    Ok(ids) if relation.rule == LinkRule::Owner && part == Part::Create && ids.first() == transfer.user.get() => {
+                    }
                     Ok(ids) => draft.link(relation, &ids, &cell),
                 }
             }
