@@ -142,11 +142,19 @@ impl<'de> Visitor<'de> for Strict<'_> {
 /// # Errors
 /// A fault with line and column.
 pub fn json(bytes: &[u8]) -> Result<Json, Fault> {
+    let fault = |e| Fault::new("bad-json", format!("The body is not the JSON that is wanted: {e}.")).at("");
+    value(bytes).map_err(fault)
+}
+
+/// The same of a value that stands somewhere else.
+///
+/// # Errors
+/// What is wrong with it, with line and column.
+pub fn value(bytes: &[u8]) -> Result<Json, serde_json::Error> {
     let numbers = unkept(bytes);
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let read = Strict { budget: None, numbers: numbers.as_ref() }.deserialize(&mut deserializer);
     read.and_then(|json| deserializer.end().map(|()| json))
-        .map_err(|e| Fault::new("bad-json", format!("The body is not the JSON that is wanted: {e}.")).at(""))
 }
 
 /// A JSON pointer's step.

@@ -132,7 +132,9 @@ async fn a07_b52_cells_of_a_workbook_are_what_their_columns_want() {
         ("note", "<c t=\"str\"><f>1+1</f></c>", "`note` holds no value, but a formula without its result."),
         ("score", "1,5", "`score` is no number as programs write one: say in which `locale` it is, such as de."),
         ("seen", "2024-01-31 08:30", "`seen` is a time of some clock: say of which `zone`, such as Europe/Vienna or UTC."),
-        ("meta", "{broken", "`meta` is no JSON: a text in it stands in quotation marks."),
+        ("meta", "broken", "`meta` is no JSON: a text in it stands in quotation marks."),
+        ("meta", "{broken", "`meta` is no JSON: key must be a string at line 1 column 2."),
+        ("meta", "{&quot;a&quot;: 1, &quot;a&quot;: 2}", "`meta` is no JSON: a key stands twice in one object"),
         ("active", "perhaps", "`active` must be true or false."),
         ("shift", "25:00", "`shift` must be a time such as 13:45:00."),
     ] {
@@ -386,6 +388,11 @@ async fn b37_n2_what_an_import_can_not_set_is_a_fault_and_administrators_move_it
         uuid::Uuid::now_v7()
     );
     done(&jobs(&admin, json!({"mode": "move_in"}), &file).await, [2, 2, 0, 0]);
+    for groups in [json!([5]), json!(["nobody"]), json!(["=1"]), json!(7)] {
+        let rows = json!([{"title": "x", "usergroups": groups}]).to_string();
+        let row = jobs(&admin, json!({"mode": "move_in", "format": "json"}), &rows).await;
+        assert_eq!(fault(&row).1, "usergroups", "{groups}: nothing of a list is left out");
+    }
     let own = bob.get(&format!("/api/job/{id}")).await.is(200);
     assert_eq!(own.json["data"]["attributes"]["status"], "done");
     assert_eq!(own.json["data"]["attributes"]["created_at"], "2001-02-03T04:05:06Z");

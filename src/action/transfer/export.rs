@@ -11,7 +11,7 @@ use form_urlencoded::Serializer;
 use serde_json::{Map, Value as Json};
 
 use super::Transfer;
-use super::import::line;
+use super::import::field;
 use super::options::{self, Export};
 use super::table::Format;
 use crate::access::write::Deed;
@@ -219,7 +219,7 @@ async fn columns<'s>(
     }
     let mut found = vec![];
     let mut deed = Deed::begin_reading(transfer.means.store, planner, transfer.call.caller).await?;
-    for name in line::columns(schema, entity, export.is_named) {
+    for name in field::columns(schema, entity, export.is_named) {
         let path = path(schema, entity, &name).map_err(|fault| Error::Invalid(vec![fault]))?;
         let mut is_open = true;
         for relation in path.relations.iter().filter(|_| path.include().is_some()) {

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
 use super::import::cell::Writing;
-use super::import::line::{self, Field};
+use super::import::field::{self, Field};
 use super::import::locale::{self, Locale};
 use super::table::{COLUMNS, Format, Layout};
 use crate::error::{Fault, short};
@@ -111,23 +111,23 @@ pub fn import<'s>(options: &Json, format: Format, schema: &'s Schema, entity: &'
         faults.push(fault("constants", words));
     }
     let named = |name: String| {
-        let field = line::field(schema, entity, &name);
+        let field = field::field(schema, entity, &name);
         (name.clone(), (name, field))
     };
-    import.fields = line::every(schema, entity).into_iter().map(named).collect();
+    import.fields = field::every(schema, entity).into_iter().map(named).collect();
     for (file, field) in &import.mapped {
         let field = field.as_ref().map_or_else(|| (file.clone(), Field::Nothing), |name| named(name.clone()).1);
         import.fields.insert(file.clone(), field);
     }
     import.constants =
-        constants.into_iter().map(|(name, value)| (name.clone(), line::field(schema, entity, &name), value)).collect();
+        constants.into_iter().map(|(name, value)| (name.clone(), field::field(schema, entity, &name), value)).collect();
     import.layout.columns = import.fields.keys().cloned().collect();
     if faults.is_empty() { Ok(import) } else { Err(faults) }
 }
 
 fn known(schema: &Schema, entity: &Entity, of: &str, field: &str, faults: &mut Vec<Fault>) {
-    if faults.len() < TOLD && matches!(line::field(schema, entity, field), Field::Unknown) {
-        let names = line::names(schema, entity);
+    if faults.len() < TOLD && matches!(field::field(schema, entity, field), Field::Unknown) {
+        let names = field::names(schema, entity);
         let hint = crate::yaml::nearest(field, &names).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();
         faults.push(fault(of, format!("{} has no column `{}`.{hint}", entity.name, short(field))));
     }

@@ -48,7 +48,7 @@ impl Writing {
             }
             Wire::Integer | Wire::Float => {
                 let number = self.number(cell, trimmed)?;
-                let read = number.and_then(|number| body::json(number.as_bytes()).ok()).filter(|json| !json.is_string());
+                let read = number.and_then(|number| body::value(number.as_bytes()).ok()).filter(|json| !json.is_string());
                 return Ok(Some(read.unwrap_or(Json::String(text))));
             }
             Wire::Date => return self.day(cell, trimmed).map(|text| Some(text.into())),
@@ -79,11 +79,14 @@ impl Writing {
     }
 
     fn json(&self, cell: &Cell, text: &str) -> Result<Json, String> {
-        let read = || body::json(text.trim().as_bytes()).ok();
-        match cell {
-            Cell::Date(_) | Cell::Time(_) | Cell::Datetime(_) | Cell::Duration(_) => Ok(text.into()),
-            _ => read().ok_or_else(|| "is no JSON: a text in it stands in quotation marks".to_owned()),
+        if let Cell::Date(_) | Cell::Time(_) | Cell::Datetime(_) | Cell::Duration(_) = cell {
+            return Ok(text.into());
         }
+        let text = text.trim();
+        body::value(text.as_bytes()).map_err(|error| match text.starts_with(['{', '[', '"']) {
+            true => format!("is no JSON: {error}"),
+            false => "is no JSON: a text in it stands in quotation marks".to_owned(),
+        })
     }
 
     /// A day: also what a spreadsheet counts, and a midnight.

@@ -1,12 +1,13 @@
 //! A line of a file: what it says of a row of an entity.
 //!
-//! In charge of: what a column of a file may be, and that nothing of it is left out without a word.
+//! In charge of: that nothing of it is left out without a word. What its columns may be is in [`field`](super::field).
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
+use super::field::{FAULT, Field, is_told, names};
 use super::planner;
 use crate::action::transfer::table::{Cell, Format, Line};
 use crate::action::transfer::{Mode, Transfer};
@@ -14,103 +15,10 @@ use crate::error::{Fault, short};
 use crate::permission::Permission;
 use crate::plan::change::{Change, FAULTS};
 use crate::request::body::{self, step};
-use crate::schema::{Column, Entity, Link, LinkRule, Relation, Schema, Unique, Write};
-
-/// Beside the columns of faulty rows that come back: why. It is left out where they come in again.
-pub const FAULT: &str = "import_fault";
+use crate::schema::{Column, LinkRule, Relation, Write};
 
 /// What begins the words of a row that was no whole row.
 pub const BROKEN: char = '!';
-/// The groups that a row is granted to.
-const GROUPS: &str = "usergroups";
-
-/// What a column of a file is.
-#[derive(Debug, Clone, Copy)]
-pub enum Field<'s> {
-    /// The row's id.
-    Id,
-    /// A column.
-    Column(&'s Column),
-    /// The row, or the rows, that it is linked to: by a unique column of theirs, else by their ids.
-    Link(&'s Relation, Option<&'s Column>),
-    /// The groups that the row is granted to.
-    Groups,
-    /// Nothing of the row.
-    Nothing,
-    /// There is no such field, or none that files have.
-    Unknown,
-}
-
-/// What a name stands for: a column, a link, or `link.column`.
-pub fn field<'s>(schema: &'s Schema, entity: &'s Entity, name: &str) -> Field<'s> {
-    if let Some(column) = entity.column(name) {
-        return Field::Column(column);
-    }
-    match name {
-        "id" => return Field::Id,
-        FAULT => return Field::Nothing,
-        GROUPS => return Field::Groups,
-        _ => {}
-    }
-    let (relation, by) = name.split_once('.').map_or((name, None), |(relation, column)| (relation, Some(column)));
-    let Some(relation) = entity.relation(relation).filter(|relation| is_told(relation)) else { return Field::Unknown };
-    let Some(by) = by.filter(|by| *by != "id") else { return Field::Link(relation, None) };
-    match schema.target(relation).served(by).filter(is_naming) {
-        Some(column) => Field::Link(relation, Some(column)),
-        None => Field::Unknown,
-    }
-}
-
-/// Whether a column names a row to everybody who may read it.
-fn is_naming(column: &&Column) -> bool {
-    column.is_served() && !column.is_limited() && column.unique == Unique::Everywhere
-}
-
-/// Whether files have a relation: those of the row itself, and its owner.
-fn is_told(relation: &Relation) -> bool {
-    match (&relation.link, relation.rule) {
-        (Link::One { .. }, LinkRule::Declared | LinkRule::Owner) => true,
-        (Link::Through { near, .. }, LinkRule::Declared) => *near == "source",
-        (Link::One { .. } | Link::Through { .. } | Link::Inverse { .. } | Link::Array { .. }, _) => false,
-    }
-}
-
-/// The columns that a file of an entity may have: their names, those of links also by each unique column of the other side.
-pub fn names(schema: &Schema, entity: &Entity) -> Vec<String> {
-    let mut names: Vec<String> = vec!["id".to_owned()];
-    names.extend(entity.columns.iter().filter(|column| column.is_served()).map(|column| column.name.clone()));
-    for relation in entity.relations.iter().filter(|relation| is_told(relation)) {
-        names.push(relation.name.clone());
-        let unique = schema.target(relation).columns.iter().filter(is_naming);
-        names.extend(unique.map(|column| format!("{}.{}", relation.name, column.name)));
-    }
-    names
-}
-
-/// The same, and what a file may have for no good: secrets, which are refused by name, and what is left out.
-pub fn every(schema: &Schema, entity: &Entity) -> Vec<String> {
-    let mut names = names(schema, entity);
-    names.extend(entity.columns.iter().filter(|column| !column.is_served()).map(|column| column.name.clone()));
-    names.extend(entity.relations.iter().filter(|relation| is_told(relation)).map(|relation| format!("{}.id", relation.name)));
-    names.extend([FAULT, GROUPS].map(str::to_owned));
-    names
-}
-
-/// The columns that a file of an entity has, in order: all but what the system counts by itself. `is_named`: links by the first
-/// column that is unique of the other side, and that all of its rows have, where there is one.
-pub fn columns(schema: &Schema, entity: &Entity, is_named: bool) -> Vec<String> {
-    let is_counted = |column: &&Column| !matches!(column.name.as_str(), "version" | "updated_at");
-    let attributes = entity.columns.iter().filter(|c| c.is_served()).filter(is_counted).map(|c| c.name.clone());
-    let links = entity.relations.iter().filter(|relation| is_told(relation)).map(|relation| {
-        let unique = || schema.target(relation).columns.iter().find(|column| column.required && is_naming(column));
-        match unique().filter(|_| is_named && relation.rule == LinkRule::Declared) {
-            Some(column) => format!("{}.{}", relation.name, column.name),
-            None => relation.name.clone(),
-        }
-    });
-    ["id".to_owned()].into_iter().chain(attributes).chain(links).chain([GROUPS.to_owned()]).collect()
-}
-
 /// Rows that a file names by something else than their ids, or that may not be there yet: the file's column, and the text.
 #[derive(Debug, Default)]
 pub(super) struct Links {
@@ -156,7 +64,7 @@ pub(super) fn fields<'l, 's: 'l>(
 /// unique of a row the space belongs to it.
 pub(super) fn named(relation: &Relation, by: Option<&Column>, cell: &Cell) -> Vec<String> {
     if let Cell::Json(Json::Array(items)) = cell {
-        return items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+        return items.iter().map(text_of).collect();
     }
     let text = match (cell, by) {
         (Cell::Empty | Cell::Json(Json::Null), _) => return vec![],
@@ -173,6 +81,11 @@ pub(super) fn named(relation: &Relation, by: Option<&Column>, cell: &Cell) -> Ve
         Ok(items) => items,
         Err(_) => text.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect(),
     }
+}
+
+/// An item of a list as text: what is none stays what it is, and names nothing.
+fn text_of(item: &Json) -> String {
+    item.as_str().map_or_else(|| item.to_string(), str::to_owned)
 }
 
 /// An id, in whatever case.
@@ -295,7 +208,7 @@ impl<'s> Draft<'_, 's> {
     /// The groups that the row is granted to: their ids, each with bits of its own where it has any.
     fn groups(&mut self, file: &str, cell: &Cell) {
         let texts = match cell {
-            Cell::Json(Json::Array(items)) => items.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+            Cell::Json(Json::Array(items)) => items.iter().map(text_of).collect(),
             cell => cell
                 .shown()
                 .split([',', ';'])

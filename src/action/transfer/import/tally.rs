@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::line::{self, BROKEN, FAULT, Field};
+use super::field::{FAULT, Field};
+use super::line::{self, BROKEN};
 use crate::access::write::many::Step;
 use crate::action::transfer::Transfer;
 use crate::action::transfer::table::csv::{self, Texts};
-use crate::action::transfer::table::{Format, Line};
+use crate::action::transfer::table::{Cell, Format, Line};
 use crate::error::{Fault, Result};
 use crate::statement::kept;
 use crate::statement::transfer::Progress;
@@ -81,7 +82,6 @@ impl Tally {
 
     /// All of it.
     pub fn whole(mut self) -> Progress {
-        // (Where it is done already, with the rows, this notes the same once more.)
         let faulty = self.taken();
         Progress { faults: Some(json!(self.faults).to_string()), faulty, is_broken: self.is_broken, ..progress(self.counts) }
     }
@@ -174,7 +174,7 @@ impl Tally {
             let names: Vec<&str> = cells().map(|(file, _)| file).chain([FAULT]).collect();
             self.rows.extend(csv::head_with(delimiter, &names, texts)?);
         }
-        let shown = |(file, cell): (&str, &crate::action::transfer::table::Cell)| match is_secret(file) || cell.is_empty() {
+        let shown = |(file, cell): (&str, &Cell)| match is_secret(file) || cell.is_empty() {
             true => Json::Null,
             false => Json::String(cell.shown()),
         };
@@ -185,7 +185,8 @@ impl Tally {
     }
 }
 
-fn progress(counts: Counts) -> Progress {
+/// Counts, as they are noted.
+pub(super) fn progress(counts: Counts) -> Progress {
     let Counts { done, created, updated, failed } = counts;
     Progress { done, created, updated, failed, ..Progress::default() }
 }
