@@ -45,6 +45,7 @@ pub struct Config {
     pub public_url: Option<String>,
     pub trusted_proxies: Vec<IpNet>,
     pub cors_origins: Vec<String>,
+    pub cors_headers: Vec<http::HeaderName>,
     pub metrics_listen: Option<String>,
     pub log: String,
     pub database: Database,
@@ -60,6 +61,7 @@ pub struct Config {
     pub page: Page,
     pub public: BTreeMap<String, String>,
     pub explain_refusals: bool,
+    pub language: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -197,4 +199,5 @@ pub struct Limits {
 pub struct Page {
     pub size: i64,
     pub most: i64,
+    pub total_as: Vec<String>,
 }

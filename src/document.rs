@@ -268,7 +268,13 @@ impl<'a, 's> Writer<'a, 's> {
         let row = total.and_then(|(_, rows)| rows.first()).ok_or_else(|| Error::internal("no total"))?;
         let total = row.get(NUMBER)?.unwrap_or(0);
         match total < most {
-            true => self.put(&format!(",\"meta\":{{\"page\":{{\"total\":{total}}}}}")),
+            true => {
+                self.put(&format!(",\"meta\":{{\"page\":{{\"total\":{total}}}"));
+                for name in self.place.total_as {
+                    self.put(&format!(",\"{name}\":{total}"));
+                }
+                self.put("}");
+            }
             false => self.put(&format!(",\"meta\":{{\"page\":{{\"estimatedTotal\":{{\"bestGuess\":{total}}}}}}}")),
         }
         Ok(())

@@ -18,7 +18,8 @@ pub enum Source {
     Header(&'static str),
 }
 
-/// Why somebody was refused: told only in projects that say `explain_refusals`, and never on a 404.
+/// Why somebody was refused: told only in projects that say `explain_refusals`, and never on a 404 (which says no more than the
+/// outcome).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// `before entity`, `before instance`, `after entity` or `after instance`.
@@ -40,6 +41,8 @@ pub struct Fault {
     pub source: Source,
     /// Of a refusal: why.
     pub reason: Option<Box<Reason>>,
+    /// Of a refusal within an action: the outcome that was refused, such as `5 (link firm.usergroups)`.
+    pub outcome: Option<String>,
     /// Of a page that is too large: how large one may be.
     pub most: Option<i64>,
 }
@@ -47,7 +50,7 @@ pub struct Fault {
 impl Fault {
     /// A fault without a place.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Fault {
-        Fault { code, detail: detail.into(), source: Source::None, reason: None, most: None }
+        Fault { code, detail: detail.into(), source: Source::None, reason: None, outcome: None, most: None }
     }
 
     /// The same fault, in the body at `pointer`.
@@ -65,6 +68,20 @@ impl Fault {
             Source::Parameter(_) => {}
         }
         self
+    }
+
+    /// The same fault, of an outcome, which may have called the one that is named already.
+    fn of_outcome(mut self, outcome: &str) -> Fault {
+        self.outcome = Some(self.outcome.map_or_else(|| outcome.to_owned(), |inner| format!("{outcome}, {inner}")));
+        self
+    }
+
+    /// Why it was refused, as far as that is known: phase, entity and right, and the outcome of an action.
+    pub fn why(&self) -> Option<String> {
+        let reason = self.reason.as_ref().map(|reason| format!("{} {}: {}", reason.phase, reason.entity, reason.asks));
+        let outcome = self.outcome.as_ref().map(|outcome| format!("outcome {outcome}"));
+        let all: Vec<String> = outcome.into_iter().chain(reason).collect();
+        if all.is_empty() { None } else { Some(all.join("; ")) }
     }
 
     /// The same fault, in the query parameter `name`.
@@ -232,6 +249,8 @@ pub enum Error {
     WrongPassword,
     /// What one operation of many ran into, and where that stands in the body.
     Within(String, Box<Error>),
+    /// The refusal of an action's outcome, and which one that is.
+    Outcome(String, Box<Error>),
     /// 500: a defect. The cause goes to the log only.
     Internal(Cause),
 }
@@ -266,6 +285,11 @@ impl Error {
         }
     }
 
+    /// The same refusal, of an action's outcome; what is none stays as it is.
+    pub fn in_outcome(self, outcome: impl FnOnce() -> String) -> Error {
+        if self.is_refusal() { Error::Outcome(outcome(), Box::new(self)) } else { self }
+    }
+
     /// 409 with one fault.
     pub fn conflict(fault: Fault) -> Error {
         Error::Conflict(vec![fault])
@@ -273,15 +297,12 @@ impl Error {
 
     /// The error itself, wherever in the body it stands.
     pub fn inner(&self) -> &Error {
-        if let Error::Within(_, error) = self { error.inner() } else { self }
+        if let Error::Within(_, error) | Error::Outcome(_, error) = self { error.inner() } else { self }
     }
 
     /// Whether it says that something is not permitted, or not there for this caller.
     pub fn is_refusal(&self) -> bool {
-        match self {
-            Error::Within(_, error) => error.is_refusal(),
-            other => matches!(other, Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. }),
-        }
+        matches!(self.inner(), Error::NotFound | Error::Forbidden(_) | Error::Unauthenticated { .. })
     }
 
     /// The HTTP status.
@@ -303,7 +324,7 @@ impl Error {
             Error::Invalid(_) => 422,
             Error::TooMany(_) => 429,
             Error::Failed { status, .. } => *status,
-            Error::Within(_, error) => error.status(),
+            Error::Within(_, error) | Error::Outcome(_, error) => error.status(),
             Error::Internal(_) => 500,
             Error::Unavailable(_) | Error::Again | Error::SchemaChanged => 503,
         }
@@ -331,7 +352,7 @@ impl Error {
             Error::Invalid(_) => "invalid",
             Error::TooMany(_) => "too-many",
             Error::Failed { .. } => "failed",
-            Error::Within(_, error) => error.code(),
+            Error::Within(_, error) | Error::Outcome(_, error) => error.code(),
             Error::Internal(_) => "internal",
             Error::Unavailable(_) | Error::Again => "unavailable",
             Error::SchemaChanged => "schema-changed",
@@ -358,7 +379,7 @@ impl Error {
             Error::Invalid(_) => "Invalid",
             Error::TooMany(_) => "Too many requests",
             Error::Failed { .. } => "Failed",
-            Error::Within(_, error) => error.title(),
+            Error::Within(_, error) | Error::Outcome(_, error) => error.title(),
             Error::Internal(_) => "Internal error",
             Error::Unavailable(_) | Error::Again | Error::SchemaChanged => "Not available right now",
         }
@@ -392,7 +413,7 @@ impl Error {
             Error::Again => "Try again.".to_owned(),
             Error::SchemaChanged => "What is served here has changed: this server waits for its new files.".to_owned(),
             Error::Failed { message, .. } => message.clone(),
-            Error::Within(_, error) => error.detail(),
+            Error::Within(_, error) | Error::Outcome(_, error) => error.detail(),
             Error::Internal(_) => "Something went wrong on our side; it is in the log under the request's id.".to_owned(),
         }
     }
@@ -403,6 +424,7 @@ impl Error {
             Error::Unreadable(faults) | Error::Invalid(faults) | Error::Conflict(faults) if !faults.is_empty() => faults.clone(),
             Error::Forbidden(Some(fault)) => vec![fault.clone()],
             Error::Within(at, error) => error.faults().into_iter().map(|fault| fault.within(at)).collect(),
+            Error::Outcome(outcome, error) => error.faults().into_iter().map(|fault| fault.of_outcome(outcome)).collect(),
             Error::Unauthenticated { reason, .. } => {
                 vec![Fault { reason: reason.clone(), ..Fault::new(self.code(), self.detail()) }]
             }
@@ -418,7 +440,7 @@ impl Error {
 
     /// Seconds for `Retry-After`, where waiting helps.
     pub fn retry_after(&self) -> Option<u64> {
-        match self {
+        match self.inner() {
             Error::TooMany(seconds) | Error::Unavailable(seconds) => Some(*seconds),
             Error::Again => Some(1),
             Error::SchemaChanged => Some(SCHEMA_WAIT),

@@ -22,6 +22,8 @@
 //! - [`outbox`]: what must not be undone, done after the commit, once, by any node.
 //! - [`outgoing`]: requests to other servers: to public addresses only, in time, bounded.
 //! - [`template`]: which values a template takes.
+//! - [`locale`]: texts for people in other languages than the files'.
+//! - [`page`]: pages of ours that letters lead to.
 //! - [`mail`]: letters from templates, and the post that they leave by.
 //! - [`access`]: the phases: what is known of a caller, verdicts → rows or a refusal.
 //! - [`document`]: rows → JSON:API bytes.
@@ -48,6 +50,8 @@ pub mod account;
 pub mod outbox;
 pub mod outgoing;
 pub mod template;
+pub mod locale;
+pub mod page;
 pub mod mail;
 pub mod access;
 pub mod document;

@@ -13,6 +13,8 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, Result};
+use crate::locale::{folded, kinds};
+use crate::statement::outbox::Others;
 use crate::template;
 use crate::yaml::Complaint;
 
@@ -149,15 +151,11 @@ impl Letters {
 
     /// The folder of a letter in a language, or in what it is a kind of: `de` for `de-AT`; whatever their case.
     fn localized(&self, letter: &str, language: Option<&str>) -> Option<String> {
-        let language = language?.to_lowercase().replace('_', "-");
-        let kinds = std::iter::successors(Some(language.as_str()), |kind| kind.rsplit_once('-').map(|(kind, _)| kind));
+        let language = folded(language?);
         let is_it = |folder: &&String, kind: &str| {
-            folder
-                .strip_prefix(letter)
-                .and_then(|rest| rest.strip_prefix('.'))
-                .is_some_and(|rest| rest.to_lowercase().replace('_', "-") == kind)
+            folder.strip_prefix(letter).and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| folded(rest) == kind)
         };
-        kinds.into_iter().find_map(|kind| self.folders.keys().find(|folder| is_it(folder, kind)).cloned())
+        kinds(&language).find_map(|kind| self.folders.keys().find(|folder| is_it(folder, &kind)).cloned())
     }
 
     /// Renders a letter, in a language if it is there in that.
@@ -180,10 +178,22 @@ impl Rendered {
     ///
     /// # Errors
     /// An address that can't be written to.
-    pub fn message(&self, from: &Mailbox, to: &str, id: &str) -> Result<Message> {
-        let to: Mailbox = plain(to)?.parse().map_err(Error::internal)?;
-        let builder = Message::builder().from(from.clone()).to(to).subject(&self.subject).message_id(Some(id.to_owned()));
-        let builder = builder.header(AutoSubmitted);
+    pub fn message(&self, from: &Mailbox, to: &str, others: &Others, id: &str) -> Result<Message> {
+        let mailbox = |address: &str| plain(address)?.parse::<Mailbox>().map_err(Error::internal);
+        let mut builder = Message::builder().from(from.clone()).to(mailbox(to)?);
+        for address in &others.to {
+            builder = builder.to(mailbox(address)?);
+        }
+        for address in &others.cc {
+            builder = builder.cc(mailbox(address)?);
+        }
+        for address in &others.bcc {
+            builder = builder.bcc(mailbox(address)?);
+        }
+        if let Some(address) = &others.reply_to {
+            builder = builder.reply_to(mailbox(address)?);
+        }
+        let builder = builder.subject(&self.subject).message_id(Some(id.to_owned())).header(AutoSubmitted);
         let message = match &self.html {
             Some(html) => builder.multipart(MultiPart::alternative_plain_html(self.text.clone(), html.clone())),
             None => builder.singlepart(SinglePart::plain(self.text.clone())),
@@ -231,8 +241,9 @@ mod tests {
         assert_eq!(plain("ada@münchen.example").expect("a domain"), "ada@xn--mnchen-3ya.example");
         assert_eq!(plain("größe@example.org").expect("a domain"), "größe@example.org");
         let rendered = Rendered { subject: "s".to_owned(), text: "t".to_owned(), html: None };
-        let message =
-            rendered.message(&"a@example.org".parse().expect("an address"), "ada@münchen.example", "<x@y>").expect("a message");
+        let message = rendered
+            .message(&"a@example.org".parse().expect("an address"), "ada@münchen.example", &Others::default(), "<x@y>")
+            .expect("a message");
         let text = String::from_utf8(message.formatted()).expect("text");
         assert!(text.contains("To: ada@xn--mnchen-3ya.example") && text.contains("Auto-Submitted: auto-generated"), "{text}");
     }

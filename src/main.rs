@@ -270,7 +270,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
             let (schema, actions) = start::project(&config)?;
             let base = config.public_url.as_deref().unwrap_or_default();
             let source = openapi::Source { schema: &schema, actions: &actions, limits: &config.limits, page: &config.page, base };
-            say(format!("{:#}", openapi::document(&source, &View::whole())));
+            say(format!("{:#}", openapi::document(&source, &View::whole(), None)));
             Ok(())
         }
         Command::Config => Ok(()),

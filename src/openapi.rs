@@ -3,20 +3,22 @@
 //! In charge of: the words of the description. Pure. It decides nothing: what it leaves out is refused by the rule, and
 //! what it shows may still be refused on a row.
 
+mod answer;
+mod parameter;
 mod path;
 pub mod shape;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use crate::access::view::View;
-use crate::action::{Actions, input};
+use crate::action::{Action, Actions};
 use crate::config::{Limits, Page};
 use crate::permission::Right;
-use crate::request::media::Form;
 use crate::schema::{Entity, Schema};
-use path::{action_paths, entity_paths, own_paths};
-use shape::{change, components, new, resource};
+use answer::{headers, refusals};
+use path::{Described, action_paths, entity_paths, every_path, own_paths};
+use shape::{call, change, components, documents, identifiers, linkages, new, resource, swept};
 
 /// What a description is made from.
 pub struct Source<'a> {
@@ -38,25 +40,63 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 /// JSON Schema's dialect of the schemas that are served by themselves.
 pub const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// The whole as an OpenAPI 3.1 document.
-pub fn document(source: &Source<'_>, view: &View) -> Json {
-    let (mut paths, mut schemas) = (Map::new(), components());
+/// The whole as an OpenAPI 3.1 document. `only`: of these entities, where not of all.
+pub fn document(source: &Source<'_>, view: &View, only: Option<&[&str]>) -> Json {
+    let is_meant = |name: &String| only.is_none_or(|only| only.contains(&name.as_str()));
+    let seen: Vec<&Entity> = source.schema.entities().iter().filter(|e| view.may(e, Right::Peek)).collect();
+    let served: Vec<String> =
+        seen.iter().filter(|e| is_meant(&e.name) && view.may(e, Right::Read)).map(|e| component(&e.name)).collect();
+    let (mut described, mut schemas) = (Described::default(), components(&served));
     let mut tags = vec![];
-    for entity in source.schema.entities().iter().filter(|e| view.may(e, Right::Peek)) {
-        tags.push(json!({"name": entity.name, "description": entity.description}));
+    for entity in seen {
         let name = component(&entity.name);
+        identifiers(&name, entity, &mut schemas);
         schemas.insert(name.clone(), resource(source.schema, entity, view));
-        schemas.insert(format!("{name}.new"), new(source.schema, entity, view));
-        schemas.insert(format!("{name}.change"), change(source.schema, entity, view));
-        entity_paths(source, entity, view, &mut paths);
+        documents(&name, entity, &mut schemas);
+        if is_meant(&entity.name) {
+            tags.push(json!({"name": entity.name, "description": entity.description}));
+            linkages(&name, source.schema, entity, view, &mut schemas);
+            let (mut new, mut change) = (new(source.schema, entity, view), change(source.schema, entity, view));
+            for part in ["attributes", "relationships"] {
+                // Where a new row takes what a change takes, that is written once.
+                let at = format!("/properties/data/properties/{part}");
+                if let (Some(of_new), Some(of_change)) = (new.pointer_mut(&at), change.pointer_mut(&at))
+                    && of_new == of_change
+                {
+                    let shared = std::mem::replace(of_new, schema_ref(&format!("{name}.new.{part}")));
+                    *of_change = of_new.clone();
+                    schemas.insert(format!("{name}.new.{part}"), shared);
+                }
+            }
+            schemas.insert(format!("{name}.new"), new);
+            schemas.insert(format!("{name}.change"), change);
+            entity_paths(source, entity, view, &mut described);
+        }
     }
-    for action in
-        source.actions.all().iter().filter(|a| source.schema.entity(&a.entity).is_some_and(|entity| view.runs(entity, &a.name)))
-    {
-        schemas.insert(format!("{}.{}.call", component(&action.entity), component(&action.name)), input::schema(action));
-        action_paths(action, &mut paths);
+    let runs = |action: &&Action| source.schema.entity(&action.entity).is_some_and(|entity| view.runs(entity, &action.name));
+    let mut common: Vec<&Action> = vec![];
+    for action in source.actions.all().iter().filter(|action| is_meant(&action.entity)).filter(runs) {
+        // What every entity has is described once.
+        if source.actions.every.contains(&action.name) {
+            match common.iter().find(|other| other.name == action.name) {
+                Some(other) if call(other) == call(action) => continue,
+                Some(_) => {} // an entity's own
+                None => {
+                    common.push(action);
+                    schemas.insert(format!("every.{}.call", component(&action.name)), call(action));
+                    every_path(action, &mut described);
+                    continue;
+                }
+            }
+        }
+        schemas.insert(format!("{}.{}.call", component(&action.entity), component(&action.name)), call(action));
+        action_paths(action, &mut described);
     }
-    own_paths(source, &mut paths);
+    own_paths(source, &mut described);
+    let Described { paths, parameters, mut responses } = described;
+    responses.extend(refusals());
+    let (paths, responses) = (Json::Object(paths), Json::Object(responses));
+    swept(&mut schemas, &[&paths, &responses]);
     json!({
         "openapi": "3.1.0",
         "info": {"title": "Rowhouse", "version": env!("CARGO_PKG_VERSION"), "description": "JSON:API 1.1 under /api, named actions under /action. Every row has a permission: what this shows may still be refused on a row."},
@@ -68,7 +108,9 @@ pub fn document(source: &Source<'_>, view: &View) -> Json {
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             "schemas": schemas,
-            "responses": {"error": {"description": "Refused or failed", "content": {Form::Plain.media(): {"schema": schema_ref("errors")}}}},
+            "parameters": parameters,
+            "responses": responses,
+            "headers": headers(),
         },
     })
 }
@@ -78,13 +120,13 @@ pub fn entity(schema: &Schema, entity: &Entity, view: &View) -> Json {
     let mut described = resource(schema, entity, view);
     described["$schema"] = json!(DIALECT);
     described["title"] = json!(entity.label);
-    if let Some(definitions) = described.as_object_mut() {
-        let all: Map<String, Json> = components()
-            .into_iter()
-            .filter(|(name, _)| ["relationship.one", "relationship.many", "identifier", "meta"].contains(&name.as_str()))
-            .collect();
-        definitions.insert("$defs".to_owned(), Json::Object(all));
+    let mut parts = components(&[]);
+    for relation in &entity.relations {
+        let target = schema.target(relation);
+        identifiers(&component(&target.name), target, &mut parts);
     }
+    swept(&mut parts, &[&described]);
+    described["$defs"] = Json::Object(parts);
     // Where it stands alone, its parts stand in it.
     serde_json::from_str(&described.to_string().replace("#/components/schemas/", "#/$defs/")).unwrap_or_default()
 }

@@ -20,8 +20,38 @@ use crate::store::Store;
 pub struct Undone {
     /// For administrators.
     pub words: String,
-    /// Whether trying again is of no use.
-    pub is_final: bool,
+    again: Again,
+}
+
+/// When it is tried again.
+#[derive(Debug, Clone, Copy)]
+enum Again {
+    /// It is of no use.
+    Never,
+    /// Later and later.
+    Later,
+    /// Not before so many seconds, as whoever was asked says.
+    After(u64),
+}
+
+/// Longest that anything waits before it is tried again, in seconds.
+const LONGEST: u64 = 3600;
+
+impl Undone {
+    /// What is of no use to try again.
+    pub fn never(words: impl Into<String>) -> Undone {
+        Undone { words: words.into(), again: Again::Never }
+    }
+
+    /// What is tried again, later and later.
+    pub fn later(words: impl Into<String>) -> Undone {
+        Undone { words: words.into(), again: Again::Later }
+    }
+
+    /// What is tried again after so many seconds, but for an hour at most.
+    pub fn after(words: impl Into<String>, seconds: Option<u64>) -> Undone {
+        Undone { words: words.into(), again: seconds.map_or(Again::Later, Again::After) }
+    }
 }
 
 /// A queue, and how patient we are with it.
@@ -91,20 +121,24 @@ impl<T: 'static> Outbox<T> {
         let Claim { id, tries } = claim;
         let done = if unended >= self.tries {
             // What ends whoever does it must end itself: it isn't tried once more.
-            Err(Undone { words: format!("it was begun {unended} times and never came to an end"), is_final: true })
+            Err(Undone::never(format!("it was begun {unended} times and never came to an end")))
         } else {
             // One that never ends would hold its place for ever.
             tokio::time::timeout(self.longest, does(row))
                 .await
-                .unwrap_or_else(|_| Err(Undone { words: format!("it took longer than {:?}", self.longest), is_final: false }))
+                .unwrap_or_else(|_| Err(Undone::later(format!("it took longer than {:?}", self.longest))))
         };
         let statement = match done {
             Ok(()) => self.queue.done(id, self.keep.as_secs()),
-            Err(Undone { words, is_final }) => {
-                let is_dead = is_final || tries >= self.tries;
+            Err(Undone { words, again }) => {
+                let is_dead = matches!(again, Again::Never) || tries >= self.tries;
                 tracing::warn!(%id, tries, is_dead, words, "what waits in the outbox was not done");
                 // 10 s, 20 s, 40 s … an hour
-                let wait = (!is_dead).then(|| (10_u64 << tries.clamp(1, 10) >> 1).min(3600));
+                let patient = (10_u64 << tries.clamp(1, 10) >> 1).min(LONGEST);
+                let wait = (!is_dead).then_some(match again {
+                    Again::After(seconds) => seconds.max(patient).min(LONGEST), // not before, and not all at once either
+                    Again::Never | Again::Later => patient,
+                });
                 self.queue.failed(claim, &words, wait)
             }
         };

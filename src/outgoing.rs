@@ -52,6 +52,17 @@ pub struct Answer {
     pub status: u16,
     /// As JSON where it says that it is; else text.
     pub body: Json,
+    /// In how many seconds it wants to be asked again.
+    pub retry_after: Option<u64>,
+}
+
+/// `Retry-After`: seconds, or a date.
+fn seconds(header: &str) -> Option<u64> {
+    let date = || {
+        let at = jiff::fmt::rfc2822::parse(header).ok()?.timestamp();
+        u64::try_from(at.duration_since(jiff::Timestamp::now()).as_secs()).ok()
+    };
+    header.trim().parse().ok().or_else(date)
 }
 
 /// Who sends requests.
@@ -188,6 +199,7 @@ impl Outgoing {
         let (status, mut body) = (response.status().as_u16(), vec![]);
         let kind =
             response.headers().get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let again = response.headers().get(http::header::RETRY_AFTER).and_then(|v| seconds(v.to_str().ok()?));
         while let Some(part) = response.chunk().await.map_err(|e| Cause::new(e.without_url()))? {
             if body.len() + part.len() > self.most {
                 return Err(Cause::new(format!("it answers more than {} bytes (outgoing.answer)", self.most)));
@@ -195,7 +207,8 @@ impl Outgoing {
             body.extend_from_slice(&part);
         }
         let json = kind.contains("json").then(|| serde_json::from_slice(&body).ok()).flatten();
-        Ok(Answer { status, body: json.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned().into()) })
+        let body = json.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned().into());
+        Ok(Answer { status, body, retry_after: again })
     }
 }
 
@@ -203,6 +216,15 @@ impl Outgoing {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn when_to_ask_again_is_said_in_seconds_or_as_a_date() {
+        assert_eq!((seconds("120"), seconds(" 0 "), seconds("soon"), seconds("-5")), (Some(120), Some(0), None, None));
+        let later = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(90)).expect("a time");
+        let date = later.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        assert!(seconds(&date).is_some_and(|seconds| (85..=90).contains(&seconds)), "{date}");
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), None, "long ago");
+    }
 
     #[test]
     fn only_public_addresses_are_reached_unless_configured() {

@@ -6,6 +6,8 @@
 //!
 //! One integer on every row, seven rights, three classes (guest `<<0`, owner `<<7`, group `<<14`).
 
+use serde_json::Value as Json;
+
 /// What somebody may want with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Right {
@@ -111,6 +113,37 @@ impl Permission {
     /// From the wire's integer; none when out of range.
     pub fn new(bits: i64) -> Option<Permission> {
         i32::try_from(bits).ok().filter(|b| (0..=Permission::MAX).contains(b)).map(Permission)
+    }
+
+    /// From JSON: the integer, or words: `{"guest": ["read"], "owner": "all"}`.
+    ///
+    /// # Errors
+    /// The end of a sentence that starts with the field's name.
+    pub fn read(value: &Json) -> Result<Permission, String> {
+        let wanted = || {
+            let rights = Right::ALL.map(Right::word).join(", ");
+            format!(
+                "must be a number from 0 to {}, or an object of guest, owner and group, each all or a list of {rights}",
+                Permission::MAX
+            )
+        };
+        let Json::Object(classes) = value else {
+            return value.as_i64().and_then(Permission::new).ok_or_else(wanted);
+        };
+        let mut permission = Permission::NONE;
+        for (name, rights) in classes {
+            let class = Class::ALL.into_iter().find(|class| class.word() == name).ok_or_else(wanted)?;
+            let rights: Vec<Right> = match rights {
+                Json::String(all) if all == "all" => Right::ALL.to_vec(),
+                Json::Array(words) => {
+                    let right = |word: &Json| Right::from_word(word.as_str()?);
+                    words.iter().map(right).collect::<Option<_>>().ok_or_else(wanted)?
+                }
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => return Err(wanted()),
+            };
+            permission = permission.with(class, &rights);
+        }
+        Ok(permission)
     }
 
     /// The integer.

@@ -186,8 +186,9 @@ impl<'s> Planner<'s> {
     }
 
     /// Plans a search for rows that an action works with: peek is enough, and nothing of them goes out.
-    pub fn search(&self, entity: &'s Entity, filter: Option<Json>, sort: &[(Vec<String>, bool)], most: i64) -> Plan<'s> {
-        let query = Query { filters: filter.map(RawFilter::Tree).into_iter().collect(), sort: sort.to_vec(), ..Query::default() };
+    pub fn search(&self, entity: &'s Entity, filters: Vec<Json>, sort: &[(Vec<String>, bool)], most: i64) -> Plan<'s> {
+        let query =
+            Query { filters: filters.into_iter().map(RawFilter::Tree).collect(), sort: sort.to_vec(), ..Query::default() };
         let mut plan = self.plan(entity, Pick::Page, &query, Guard::PEEK);
         plan.root.window = Window::first(most);
         plan.guest_faults.clear(); // what an action's file searches by is its own affair

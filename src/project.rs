@@ -7,8 +7,10 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 
-use crate::action::{self, Actions};
+use crate::action::{self, Action, Actions};
+use crate::locale::Texts;
 use crate::mail::Letters;
+use crate::page::{self, Pages};
 use crate::schema::Schema;
 use crate::schema::file::{self, File};
 use crate::yaml::Complaint;
@@ -45,6 +47,7 @@ pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
     });
     let (mut every, mut files): (Vec<File>, Vec<File>) = embedded.partition(|f| f.path.starts_with(EVERY));
     every.extend(read(folder, EVERY).map_err(|complaint| vec![complaint])?);
+    let names = every.iter().map(|file| file.stem().to_owned()).collect();
     for entity in schema.entities() {
         let own = read(folder, &format!("actions/{}", entity.name)).map_err(|complaint| vec![complaint])?;
         if !entity.is_system() {
@@ -58,8 +61,16 @@ pub fn load(folder: &Path) -> Result<(Schema, Actions), Vec<Complaint>> {
     if !overlooked.is_empty() {
         return Err(overlooked);
     }
-    let letters = Letters::load(&letters(folder).map_err(|complaint| vec![complaint])?)?;
-    let actions = action::file::load(&schema, letters, &files)?;
+    let templates = templates(folder).map_err(|complaint| vec![complaint])?;
+    let is_page = |(path, _): &(String, String)| path.split('/').next().is_some_and(|folder| page::language(folder).is_some());
+    let (pages, letters): (Vec<_>, Vec<_>) = templates.into_iter().partition(is_page);
+    let mut actions = action::file::load(&schema, Letters::load(&letters)?, &files)?;
+    actions.every = names;
+    actions.pages = Pages::load(&pages)?;
+    let said: Vec<&str> = actions.all().iter().flat_map(Action::texts).collect();
+    let translations = read(folder, "locale").map_err(|complaint| vec![complaint])?;
+    let translations: Vec<_> = translations.into_iter().map(|file| (file.path, file.text)).collect();
+    actions.texts = Texts::load(&translations, &said)?;
     schema.actions = actions.all().iter().map(|action| format!("{}/{}", action.entity, action.name)).collect();
     Ok((schema, actions))
 }
@@ -81,6 +92,7 @@ fn overlooked(schema: &Schema, folder: &Path) -> Vec<Complaint> {
         ("schema", 0, "schema/<entity>.yaml"),
         ("actions", 1, "actions/<entity>/<name>.yaml"),
         ("templates", 1, "templates/<letter>/<part>.hbs"),
+        ("locale", 0, "locale/<language>.yaml"),
     ];
     for (below, depth, place) in places {
         for path in files(&folder.join(below)) {
@@ -118,8 +130,8 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// Templates of letters: path below `templates/`, and text; the project's after the embedded ones.
-fn letters(folder: &Path) -> Result<Vec<(String, String)>, Complaint> {
+/// Templates of letters and pages: path below `templates/`, and text; the project's after the embedded ones.
+fn templates(folder: &Path) -> Result<Vec<(String, String)>, Complaint> {
     let embedded = TEMPLATES.dirs().flat_map(|dir| dir.files());
     let mut found: Vec<_> =
         embedded.map(|f| (f.path().display().to_string(), f.contents_utf8().unwrap_or_default().to_owned())).collect();

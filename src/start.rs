@@ -15,12 +15,12 @@ use crate::account::Caller;
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
 use crate::account::token::Tokens;
-use crate::action::Actions;
 use crate::action::call::Call;
 use crate::action::run;
+use crate::action::{Action, Actions};
 use crate::action::{task, transfer};
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::http::asked::Door;
 use crate::http::client_address::Warned;
 use crate::http::metrics::Metrics;
@@ -212,6 +212,7 @@ pub async fn app(config: Config, schema: Schema, actions: Actions, store: &Store
         outgoing,
         metrics: Metrics::default(),
         outflow,
+        descriptions: Default::default(),
         warned: Warned::default(),
         uploads,
     }))
@@ -274,6 +275,20 @@ pub async fn act(
             Some(made.then_some(session).ok_or_else(|| format!("there is no active user {email}"))?)
         }
     };
+    act_within(app, found, session, subject, attributes).await
+}
+
+/// Calls an action within a session of somebody, which ends with it.
+///
+/// # Errors
+/// Words for the person at the terminal.
+async fn act_within(
+    app: &App,
+    found: &Action,
+    session: Option<uuid::Uuid>,
+    subject: Option<String>,
+    attributes: serde_json::Map<String, serde_json::Value>,
+) -> Result<String, String> {
     let caller = Caller { session, sent_token: session.is_some(), ..Caller::default() };
     let call = Call { subject, attributes, ..Call::own(caller, "terminal", uuid::Uuid::now_v7()) };
     let done = run::run(&app.means(), found, &call).await;
@@ -283,7 +298,13 @@ pub async fn act(
     match done {
         Ok(done) => Ok(format!("{:#}", serde_json::Value::Array(done.directives))),
         Err(error @ (Error::Internal(_) | Error::Unavailable(_))) => Err(told(error)),
-        Err(error) => Err(error.faults().iter().map(|fault| fault.detail.clone()).collect::<Vec<_>>().join("\n")),
+        Err(error) => {
+            let line = |fault: &Fault| match fault.why() {
+                Some(why) => format!("{} ({why})", fault.detail),
+                None => fault.detail.clone(),
+            };
+            Err(error.faults().iter().map(line).collect::<Vec<_>>().join("\n"))
+        }
     }
 }
 
@@ -314,7 +335,10 @@ pub async fn serve(mut config: Config, listening: impl FnOnce(&str), stop: impl 
         }
         if app.config.mail.link_base.is_none() {
             let base = app.config.link_base();
-            tracing::warn!("mail.link_base isn't set: links in letters lead to {base}, where a front end is wanted");
+            tracing::warn!("mail.link_base isn't set: links in letters lead to pages of ours at {base}");
+            if app.config.public_url.is_none() && listener.local_addr().is_ok_and(|address| address.ip().is_unspecified()) {
+                tracing::warn!("nobody gets to {base} from elsewhere: public_url says where others reach this server");
+            }
         }
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         listening(&format!("http://{address}"));

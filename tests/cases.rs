@@ -419,9 +419,50 @@ fn b41_what_a_performer_takes_no_notice_of_is_a_complaint() {
     let letter = |more: &str| {
         said_of(&format!("  - perform: mail.send\n    with: {{ template: reset_password, to: a@example.org, {more} }}"))
     };
-    for more in ["reply_to: s@example.org", "cc: [b@example.org]", "subjekt: x"] {
-        let said = letter(more);
-        assert!(said.contains(more.split(':').next().unwrap_or_default()), "{more}: {said}");
+    let said = letter("subjekt: x");
+    assert!(said.contains("subjekt"), "{said}");
+    for wrong in ["cc: 7", "cc: [b@example.org, x y]", "reply_to: nobody"] {
+        let name = wrong.split(':').next().unwrap_or_default();
+        assert!(letter(wrong).contains(&format!("`{name}` must be")), "{wrong}: {}", letter(wrong));
     }
     assert!(said_of("  - perform: random\n    with: { lenght: 7 }\n    as: made").contains("`length`"));
+}
+
+#[tokio::test]
+async fn n13_permissions_are_words_wherever_they_are_numbers() {
+    let world = World::of(CASES).await;
+    let ada = world.user("ada", &[]).await;
+    let words = json!({"guest": ["read"], "owner": "all"});
+    let id = ada.make("room", json!({"name": "x", "permission": words}), json!({})).await;
+    let kept = async || ada.get(&format!("/api/room/{id}")).await.is(200).json["data"]["attributes"]["permission"].clone();
+    assert_eq!(kept().await, 16258);
+    let change = |permission: Json| json!({"data": {"type": "room", "id": id, "attributes": {"permission": permission}}});
+    ada.patch(&format!("/api/room/{id}"), change(json!({"owner": "all", "group": ["peek", "read"]}))).await.is(200);
+    assert_eq!(kept().await, 65408);
+    for bad in [
+        json!({"owner": "everything"}),
+        json!({"nobody": "all"}),
+        json!({"guest": ["look"]}),
+        json!({"guest": [1]}),
+        json!("all"),
+        json!([]),
+    ] {
+        let refused = ada.patch(&format!("/api/room/{id}"), change(bad.clone())).await.is(422);
+        assert_eq!(refused.json["errors"][0]["source"]["pointer"], "/data/attributes/permission", "{bad}: {}", refused.text);
+    }
+    let group = ada.make("usergroup", json!({"name": "g"}), json!({})).await;
+    for (sent, bits) in [(json!(["read", "update"]), 163_840), (json!({"group": ["read"]}), 32_768), (json!(16_384), 16_384)] {
+        let link = json!({"data": [{"type": "usergroup", "id": group, "meta": {"permission": sent}}]});
+        ada.post(&format!("/api/room/{id}/relationships/usergroups"), link).await;
+        let found = world.sql(&format!("select group_bits[1]::bigint from room where id = '{id}'")).await;
+        assert_eq!(found[0].int(0), Some(bits), "{sent}");
+    }
+    ada.act(&format!("room/{id}/share"), json!({"usergroup": group, "permission": ["peek"]})).await.is(200);
+    // In files of actions, too.
+    for (value, is_good) in
+        [("{ guest: [read], owner: all }", true), ("{ guest: [look] }", false), ("16258", true), ("{ guests: all }", false)]
+    {
+        let said = said_of(&format!("  - update: subject\n    with: {{ permission: {value} }}"));
+        assert_eq!(said.is_empty(), is_good, "{value}: {said}");
+    }
 }

@@ -14,6 +14,7 @@ mod memory;
 mod migration;
 mod odd;
 mod openapi;
+mod pages;
 mod permission;
 mod process;
 mod readme;

@@ -160,3 +160,78 @@ fn the_terminal_prints_it_without_a_database() {
     check(&document);
     assert!(document["paths"]["/api/memo/{id}"]["delete"].is_object());
 }
+
+/// Two hundred entities, of ten columns and three relations each.
+fn large() -> String {
+    let mut files = vec![];
+    for n in 0..200 {
+        let columns: String =
+            (0..10).map(|at| format!("  c{at}: {{ type: {} }}\n", ["label", "integer", "datetime"][at % 3])).collect();
+        let to = |step: usize| format!("thing{}", (n + step) % 200);
+        let relations = format!(
+            "  a: {{ belongs_to: {}, inverse: as }}\n  b: {{ belongs_to: {}, inverse: bs }}\n  c: {{ belongs_to: {}, inverse: cs }}\n",
+            to(1),
+            to(2),
+            to(3)
+        );
+        let text = format!(
+            "grants: {{ users: [peek, read, create, update, delete, execute, refer] }}\ncolumns:\n{columns}relations:\n{relations}"
+        );
+        files.push((format!("schema/thing{n}.yaml"), text));
+    }
+    crate::house::project(&files)
+}
+
+#[test]
+fn a27_two_hundred_entities_are_described_in_three_megabytes() {
+    let (schema, actions) = rowhouse::project::load(std::path::Path::new(&large())).expect("a project");
+    let config = rowhouse::config::layers::load(&Default::default(), &[]).expect("defaults").config;
+    let source =
+        rowhouse::openapi::Source { schema: &schema, actions: &actions, limits: &config.limits, page: &config.page, base: "" };
+    let view = rowhouse::access::view::View::whole();
+    let whole = rowhouse::openapi::document(&source, &view, None);
+    check(&whole);
+    let size = whole.to_string().len();
+    assert!(size < 3_000_000, "{size} bytes");
+    let part = rowhouse::openapi::document(&source, &view, Some(&["thing7", "user_account"]));
+    check(&part);
+    let paths: Vec<&String> = part["paths"].as_object().expect("paths").keys().collect();
+    assert!(paths.iter().any(|path| *path == "/api/thing7/{id}/{relation}"));
+    assert!(paths.iter().any(|path| *path == "/action/user_account/signin"));
+    assert!(!paths.iter().any(|path| path.contains("thing8")), "{paths:?}");
+    assert!(part.to_string().len() < size / 20, "{} bytes", part.to_string().len());
+}
+
+#[tokio::test]
+async fn a27_parts_of_it_and_none_of_what_may_not_be_known() {
+    let world = World::new().await;
+    let (admin, ada) = (world.administrator().await, world.user("ada", &[]).await);
+    let part = ada.get("/openapi.json?entity=article,tag").await.is(200);
+    check(&part.json);
+    assert!(part.json["paths"]["/api/article"].is_object() && part.json["paths"].get("/api/comment").is_none());
+    let request = ada.request(reqwest::Method::GET, "/openapi.json?entity=article,tag");
+    ada.send(request.header("If-None-Match", part.header("etag"))).await.is(304);
+    let known = admin.get("/openapi.json?entity=memo").await.is(200);
+    assert!(known.json["paths"]["/api/memo"].is_object());
+    let hidden = ada.get("/openapi.json?entity=memo").await.is(400).text.replace("memo", "x");
+    assert_eq!(hidden, ada.get("/openapi.json?entity=nothing").await.is(400).text.replace("nothing", "x"));
+    ada.get("/openapi.json?entities=tag").await.is(400);
+    // Nothing of it is put together from parts: what generators can't follow.
+    fn walk(json: &Json) {
+        match json {
+            Json::Object(map) => {
+                for word in ["allOf", "default", "discriminator"] {
+                    let is_answer = word == "default" && map.contains_key("default") && map["default"].get("$ref").is_some();
+                    assert!(!map.contains_key(word) || is_answer || map.get("type").is_none(), "{word} in {json}");
+                }
+                if let Some(to) = map.get("$ref").and_then(Json::as_str) {
+                    assert!(!to.contains("/properties/"), "{to}");
+                }
+                map.values().for_each(walk);
+            }
+            Json::Array(items) => items.iter().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&admin.get("/openapi.json").await.is(200).json["components"]["schemas"]);
+}

@@ -25,7 +25,8 @@ pub struct Explained {
 }
 
 impl Explained {
-    const NOTHING: Explained = Explained { allowed: false, phase: None, line: None };
+    /// What is said of what isn't there, or not for the caller.
+    pub const NOTHING: Explained = Explained { allowed: false, phase: None, line: None };
 }
 
 /// Explains one right on one row, or on an entity itself where `id` is none.
@@ -41,7 +42,7 @@ pub async fn one(
     id: Option<Uuid>,
     user: Option<Uuid>,
 ) -> Result<Explained> {
-    let question = Question { entity, right, ids: id.into_iter().collect() };
+    let question = Question { entity, right, ids: id.into_iter().collect(), is_of_action: false };
     let found = asked(store, caller, std::slice::from_ref(&question), user).await?;
     let found = found.into_iter().next().ok_or_else(|| Error::internal("no verdict"))?;
     let refused = Refused { is_guest: !found.is_user, sent_token: caller.sent_token };
@@ -85,7 +86,7 @@ pub async fn many(store: &Store, caller: Caller, questions: &[Question<'_>]) -> 
     let mut all: Vec<Vec<Explained>> = questions.iter().map(|q| vec![Explained::NOTHING; q.ids.len().max(1)]).collect();
     for found in asked(store, caller, questions, None).await? {
         let question = &questions[found.question];
-        if found.is_open && (question.ids.is_empty() || found.is_peekable) {
+        if (found.is_open || question.is_of_action) && (question.ids.is_empty() || found.is_peekable) {
             all[found.question][found.row.saturating_sub(1)] = judged(question, &found);
         }
     }

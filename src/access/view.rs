@@ -49,6 +49,16 @@ impl View {
         self.known.as_ref().is_none_or(may_run)
     }
 
+    /// All that a description is made of, as bytes: two views that have the same are described by the same.
+    pub fn digest<'a>(&self, schema: &Schema, actions: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
+        let is_guest = self.known.as_ref().is_some_and(|known| known.user().is_none());
+        let rights = schema.entities().iter().map(|entity| {
+            Right::ALL.into_iter().filter(|right| self.may(entity, *right)).fold(0, |bits, right| bits | 1 << right as u8)
+        });
+        let runs = actions.map(|(entity, name)| u8::from(schema.entity(entity).is_some_and(|entity| self.runs(entity, name))));
+        std::iter::once(u8::from(is_guest)).chain(rights).chain(runs).collect()
+    }
+
     /// Whether a column exists for the caller: one that only owners or groups read is nothing for guests.
     pub fn shows(&self, column: &Column) -> bool {
         let is_guest = self.known.as_ref().is_some_and(|known| known.user().is_none());

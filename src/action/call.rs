@@ -25,6 +25,8 @@ pub struct Call {
     pub is_own: bool,
     /// With what, as the browser says.
     pub agent: String,
+    /// The language that texts for people are said in; none: as files say them.
+    pub language: Option<String>,
     /// The request's id: ours.
     pub request: String,
     /// What its sender calls it.
@@ -49,6 +51,7 @@ impl Call {
             behind: None,
             is_own: true,
             agent: agent.to_owned(),
+            language: None,
             request: request.to_string(),
             sent_request: None,
             subject: None,

@@ -16,6 +16,8 @@ pub struct Directive {
     pub attributes: Names,
     /// The schemas of the attributes.
     pub properties: fn() -> Json,
+    /// Those that are texts for people.
+    pub texts: &'static [&'static str],
     /// The one that stays out of the answer's body: a header says it.
     pub unsaid: Option<&'static str>,
 }
@@ -31,11 +33,12 @@ pub static DIRECTIVES: &[Directive] = &[
                 "type": {"enum": ["success", "info", "warning", "error"]}, "title": {"type": "string"}, "message": {"type": "string"},
                 "faults": {"type": "array", "items": {
                     "type": "object", "required": ["field", "code", "message"],
-                    "properties": {"field": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}, "reason": {"type": "object"}},
+                    "properties": {"field": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}, "reason": {"type": "object", "additionalProperties": true}},
                     "additionalProperties": false,
                 }},
             })
         },
+        texts: &["title", "message"],
         unsaid: None,
     },
     Directive {
@@ -43,6 +46,7 @@ pub static DIRECTIVES: &[Directive] = &[
         description: "Go to a path, or to a configured origin.",
         attributes: &[("location", true), ("window", false), ("delay", false)],
         properties: || json!({"location": {"type": "string", "format": "uri-reference"}, "window": {"enum": ["self", "blank"]}, "delay": {"type": "integer", "minimum": 0, "description": "Milliseconds"}}),
+        texts: &[],
         unsaid: None,
     },
     Directive {
@@ -50,6 +54,7 @@ pub static DIRECTIVES: &[Directive] = &[
         description: "Keep a value in the browser's local storage.",
         attributes: &[("key", true), ("value", true)],
         properties: || json!({"key": {"type": "string"}, "value": {"type": "string"}}),
+        texts: &[],
         unsaid: None,
     },
     Directive {
@@ -57,6 +62,7 @@ pub static DIRECTIVES: &[Directive] = &[
         description: "Forget a value of the browser's local storage.",
         attributes: &[("key", true)],
         properties: || json!({"key": {"type": "string"}}),
+        texts: &[],
         unsaid: None,
     },
     Directive {
@@ -77,6 +83,7 @@ pub static DIRECTIVES: &[Directive] = &[
                 "path": {"type": "string"}, "same_site": {"enum": ["strict", "lax", "none"]}, "secure": {"type": "boolean"}, "http_only": {"type": "boolean"},
             })
         },
+        texts: &[],
         unsaid: Some("value"),
     },
     Directive {
@@ -89,6 +96,7 @@ pub static DIRECTIVES: &[Directive] = &[
                 "content": {"type": "string", "contentEncoding": "base64"}, "url": {"type": "string", "format": "uri-reference"},
             })
         },
+        texts: &[],
         unsaid: None,
     },
     Directive {
@@ -96,6 +104,7 @@ pub static DIRECTIVES: &[Directive] = &[
         description: "Load the page anew.",
         attributes: &[],
         properties: || json!({}),
+        texts: &[],
         unsaid: None,
     },
 ];

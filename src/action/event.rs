@@ -26,6 +26,8 @@ pub struct Event<'a> {
     /// Which row.
     pub id: Uuid,
     happening: Happening,
+    /// Whether it may still be refused.
+    is_before: bool,
     before: Json,
     after: Json,
     /// Of what is gone: what the rule asks of it.
@@ -48,7 +50,7 @@ pub fn read(reader: &mut Reader, schema: &Schema, tree: &Tree, action: &Action) 
             if super::file::known_entity(reader, schema, item.mark, &entity).is_none() {
                 continue;
             }
-            if matches!(entity.as_str(), "task" | "mail" | "transfer" | "world" | "action") {
+            if matches!(entity.as_str(), "task" | "mail" | "transfer" | "world" | "action" | "action_run") {
                 reader.complain(item.mark, format!("nothing listens to {entity}: it would hear itself"));
             }
             if action.subject == SubjectUse::Required && (*happening == Happening::Delete || entity != action.entity) {
@@ -65,7 +67,8 @@ pub fn read(reader: &mut Reader, schema: &Schema, tree: &Tree, action: &Action) 
 impl<'a> Event<'a> {
     /// Of a note.
     fn of(schema: &'a Schema, note: &Note) -> Option<Event<'a>> {
-        Event::new(schema.entity(&note.entity)?, note.row, &note.verb, &note.before, &note.after)
+        let event = Event::new(schema.entity(&note.entity)?, note.row, &note.verb, &note.before, &note.after)?;
+        Some(Event { is_before: true, ..event })
     }
 
     /// Of a task's payload.
@@ -88,7 +91,12 @@ impl<'a> Event<'a> {
         };
         let asked = ["id", "permission", "owner", "groups", "group_bits"].map(|name| (name.to_owned(), before[name].clone()));
         let gone = (happening == Happening::Delete).then(|| asked.into_iter().collect::<Map<_, _>>().into());
-        Some(Event { entity, id, happening, before: open(before), after: open(after), gone })
+        Some(Event { entity, id, happening, is_before: false, before: open(before), after: open(after), gone })
+    }
+
+    /// Whether the row is one that may still not come to be.
+    pub fn is_being_made(&self) -> bool {
+        self.is_before && self.happening == Happening::Create
     }
 
     /// As files may speak of it.

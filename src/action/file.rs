@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "permission",
     "grants",
     "rights",
+    "lends",
     "limit",
     "inputs",
     "outcomes",
@@ -61,7 +62,8 @@ pub fn load(schema: &Schema, letters: Letters, files: &[File]) -> Result<Actions
                 reader
                     .complain(event.mark, format!("there is an action `{}` already: call the event something else", event.name));
             }
-            let tree = machine::action(machine, event);
+            machine::idle(event).into_iter().for_each(|(mark, words)| reader.complain(mark, words));
+            let tree = machine::action(&entity.name, machine, event);
             let action = read(&mut reader, schema, &actions.letters, (&entity.name, &event.name), &tree);
             actions.put(action);
         }
@@ -92,6 +94,7 @@ fn read(reader: &mut Reader, schema: &Schema, letters: &Letters, (entity_name, n
         subject: SubjectUse::None,
         policy: Policy::default(),
         rights: vec![],
+        lends: vec![],
         limit: None,
         is_safe: false,
         takes_over_token: false,
@@ -149,6 +152,10 @@ fn head(reader: &mut Reader, schema: &Schema, action: &mut Action, key: &str, va
             for grant in action.policy.grants.iter().filter(|grant| !schema.groups.contains(&grant.group)) {
                 reader.unknown(value.mark, "group that a schema file names", &grant.group, &schema.groups);
             }
+        }
+        "lends" => {
+            let callers = reader.list(value);
+            action.lends = callers.iter().map(|caller| (reader.text(caller).to_owned(), caller.mark)).collect();
         }
         "limit" => action.limit = limit(reader, value),
         "was" => action.was = was(reader, value, &action.name),
@@ -302,6 +309,16 @@ fn misnamed_before(schema: &Schema, actions: &Actions) -> Vec<Complaint> {
 fn wrong_calls(actions: &Actions, path: &str, entity: &str, name: &str) -> Vec<Complaint> {
     let mut reader = Reader::new(path);
     let Some(action) = actions.find(entity, name) else { return vec![] };
+    for (lender, mark) in &action.lends {
+        let calls =
+            |o: &Outcome| matches!(&o.deed, Deed::Call { entity: to, action: called, .. } if to == entity && called == name);
+        let found = lender.split_once('/').and_then(|(entity, name)| actions.find(entity, name));
+        if !found.is_some_and(|lender| lender.outcomes().any(calls)) {
+            let lenders = actions.all().iter().filter(|other| other.outcomes().any(calls));
+            let lenders: Vec<_> = lenders.map(|other| format!("{}/{}", other.entity, other.name)).collect();
+            reader.unknown(*mark, "action that calls this one", lender, &lenders);
+        }
+    }
     for outcome in action.outcomes() {
         let Deed::Call { entity, action: name, subject, with, mark } = &outcome.deed else { continue };
         let Some(called) = actions.find(entity, name) else {

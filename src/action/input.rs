@@ -84,7 +84,7 @@ fn check(input: &Input, sent: Option<&Json>) -> Result<Json, String> {
     let text = kind.check(&input.bounds, &value).and_then(|text| kind.clean(&input.bounds, &text))?;
     // What was checked is what goes on: text cleaned, a number as a number of its type.
     let value = match value {
-        Json::String(_) => Json::String(text),
+        Json::String(_) if *kind != crate::schema::kind::Kind::Json => Json::String(text),
         value => serde_json::from_str(&text).unwrap_or(value),
     };
     if !input.one_of.is_empty() && !input.one_of.contains(&value) {

@@ -9,6 +9,7 @@ pub mod event;
 pub mod file;
 pub mod input;
 mod machine;
+pub mod obstacle;
 mod outcome;
 pub mod parameters;
 pub mod performer;
@@ -20,7 +21,9 @@ pub mod value;
 
 use std::collections::HashMap;
 
+use crate::locale::Texts;
 use crate::mail::Letters;
+use crate::page::Pages;
 use crate::permission::Right;
 use crate::schema::kind::{Bounds, Kind};
 use crate::schema::{Happening, Listener, Policy};
@@ -32,6 +35,12 @@ use value::Template;
 pub struct Actions {
     /// The letters that they send.
     pub letters: Letters,
+    /// The names of those that every entity of a project has.
+    pub every: Vec<String>,
+    /// The pages that letters lead to.
+    pub pages: Pages,
+    /// What their texts are in other languages.
+    pub texts: Texts,
     all: Vec<Action>,
     by_name: HashMap<(String, String), usize>,
 }
@@ -47,6 +56,8 @@ pub struct Action {
     pub subject: SubjectUse,
     pub policy: Policy,
     pub rights: Vec<(Lift, Vec<Right>)>,
+    /// The actions whose rights it has beside its own when they call it: `<entity>/<name>`.
+    pub lends: Vec<(String, Mark)>,
     /// Calls per minute from one address.
     pub limit: Option<u32>,
     /// Whether it writes nothing, and so may be called by GET.
@@ -187,7 +198,42 @@ pub enum Deed {
     },
 }
 
+impl Deed {
+    /// What it does, as a file says it: for who looks for the outcome that failed.
+    pub fn words(&self) -> String {
+        match self {
+            Deed::Create { entity, .. } => format!("create {entity}"),
+            Deed::Update { row, .. } => format!("update {row}"),
+            Deed::Delete { row } => format!("delete {row}"),
+            Deed::Read { entity, .. } => format!("read {entity}"),
+            Deed::Link { row, relation, is_added, .. } => {
+                format!("{} {row}.{relation}", if *is_added { "link" } else { "unlink" })
+            }
+            Deed::Perform { performer, .. } => format!("perform {}", performer.name),
+            Deed::Respond { directive, .. } => format!("respond {}", directive.name),
+            Deed::RespondRow { row } => format!("respond {row}"),
+            Deed::Each { list, .. } => format!("each {list}"),
+            Deed::Call { entity, action, .. } => format!("call {entity}/{action}"),
+            Deed::Fail { .. } => "fail".to_owned(),
+        }
+    }
+}
+
 impl Outcome {
+    /// What it says to people itself: its notice, and why it fails.
+    fn texts(&self) -> Vec<&Template> {
+        let otherwise = self.else_fail.as_ref().map(|(_, message)| message);
+        let said: Vec<&Template> = match &self.deed {
+            Deed::Respond { directive, with } => {
+                with.iter().filter(|(name, _)| directive.texts.contains(&name.as_str())).map(|(_, text)| text).collect()
+            }
+            Deed::Fail { message, .. } => vec![message],
+            Deed::Create { .. } | Deed::Update { .. } | Deed::Delete { .. } | Deed::Read { .. } | Deed::Link { .. } => vec![],
+            Deed::Perform { .. } | Deed::RespondRow { .. } | Deed::Each { .. } | Deed::Call { .. } => vec![],
+        };
+        said.into_iter().chain(otherwise).collect()
+    }
+
     /// This outcome and those inside it.
     pub fn all(&self) -> Vec<&Outcome> {
         let inner: &[Outcome] = if let Deed::Each { outcomes, .. } = &self.deed { outcomes } else { &[] };
@@ -199,6 +245,12 @@ impl Action {
     /// All outcomes, also those inside others.
     pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
         self.outcomes.iter().flat_map(Outcome::all)
+    }
+
+    /// The texts for people that its file says.
+    pub fn texts(&self) -> Vec<&str> {
+        let said = self.outcomes().flat_map(Outcome::texts).filter_map(Template::text);
+        [self.label.as_str(), self.description.as_str()].into_iter().chain(said).collect()
     }
 
     /// Whether it works on subjects that the caller may peek but not execute.

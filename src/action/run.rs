@@ -15,8 +15,8 @@ use super::call::Call;
 use super::event::{self, Event};
 use super::performer::password_check;
 use super::value::render;
-use super::{Action, Actions, Deed as Does, SubjectUse, input, task};
-use crate::access::write::Deed;
+use super::{Action, Actions, Deed as Does, Lift, SubjectUse, input, task};
+use crate::access::write::{Deed, Lifted};
 use crate::access::{Execution, Source, may_execute};
 use crate::account::password::Hasher;
 use crate::account::seal::Seal;
@@ -27,6 +27,7 @@ use crate::error::{Error, Fault, Result};
 use crate::mail::post::Post;
 use crate::outbox::Outbox;
 use crate::outgoing::{Outgoing, Request};
+use crate::permission::Right;
 use crate::plan::Planner;
 use crate::plan::change::Change;
 use crate::request::body::uuid;
@@ -154,6 +155,12 @@ pub struct Run<'a> {
     pub has_tasks: bool,
     /// How deep actions called each other.
     depth: usize,
+    /// Rights that the action declares that called this one and lends it them.
+    lent: Vec<(Lift, Vec<Right>)>,
+    /// What holds by the rights that this action declares itself: that much it lends.
+    own: Lifted,
+    /// The row that is only being made, while those hear of it who may refuse it; and of which entity.
+    unborn: Option<(usize, Uuid)>,
     /// Of the row that an event tells of, if it is gone: what the rule asks of it.
     gone: Option<Json>,
 }
@@ -226,7 +233,9 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
         run.begin(entity, subject).await?;
         run.outcomes(&action.outcomes).await?;
         if run.directives.is_empty() {
-            run.answer(json!({"ResponseType": "client.notify", "Attributes": {"type": "success", "title": "Success", "message": "Done"}}), vec![])?;
+            let [title, message] = ["Success", "Done"].map(|text| means.actions.texts.say(call.language.as_deref(), text));
+            let said = json!({"type": "success", "title": title, "message": message});
+            run.answer(json!({"ResponseType": "client.notify", "Attributes": said}), vec![])?;
         }
         let Run { deed, kept, has_mail, has_tasks, directives, .. } = run;
         if call.is_rehearsal {
@@ -284,7 +293,7 @@ fn subject(action: &Action, call: &Call) -> Result<Option<Uuid>> {
         return if call.subject.is_some() { Err(Error::NotFound) } else { Ok(None) };
     }
     let named = call.attributes.get(&format!("{}_id", action.entity)).filter(|id| !id.is_null());
-    let is_other = |path: &String| named.is_some_and(|named| named.as_str() != Some(path));
+    let is_other = |path: &String| named.is_some_and(|named| !named.as_str().is_some_and(|id| id.eq_ignore_ascii_case(path)));
     if call.subject.as_ref().is_some_and(is_other) {
         let words = format!("`{}_id` is not the row that the path names.", action.entity);
         return Err(Error::Unreadable(vec![Fault::new("wrong-id", words).at(format!("/attributes/{}_id", action.entity))]));
@@ -348,6 +357,9 @@ impl<'a> Run<'a> {
             has_tasks: false,
             requests: 0,
             depth: 0,
+            lent: vec![],
+            own: Lifted::default(),
+            unborn: None,
             gone: None,
         }
     }
@@ -397,6 +409,7 @@ impl<'a> Run<'a> {
         }
         self.hold("event".to_owned(), told)?;
         self.gone.clone_from(&event.gone);
+        self.unborn = event.is_being_made().then_some((event.entity.at, event.id));
         let entity = self.deed.planner.entity(&self.action.entity)?;
         let subject = (self.action.subject != SubjectUse::None && entity.at == event.entity.at).then_some(event.id);
         self.begin(entity, subject).await?;

@@ -22,14 +22,6 @@ use crate::statement::{account, event as statement};
 /// Under which purpose requests are sealed.
 pub const PURPOSE: &str = "request";
 
-fn never(words: impl Into<String>) -> Undone {
-    Undone { words: words.into(), is_final: true }
-}
-
-fn later(words: impl Into<String>) -> Undone {
-    Undone { words: words.into(), is_final: false }
-}
-
 /// Does one task.
 ///
 /// # Errors
@@ -44,16 +36,16 @@ pub async fn work(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone>
 
 async fn move_rows(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
     let Task { payload, caller, .. } = &task.what;
-    let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| never("it names no transfer"))?;
+    let id = payload["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| Undone::never("it names no transfer"))?;
     as_user(means, *caller, task, transfer::LONGEST, async |call| transfer::run(means, call, task.claim, id).await).await
 }
 
 async fn ask(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
-    let sealed = task.what.sealed.as_deref().ok_or_else(|| never("there is no request in it any more"))?;
-    let open = means.seal.unseal(PURPOSE, sealed).ok_or_else(|| never("it was sealed with another secret_key"))?;
-    let request: Request = serde_json::from_slice(&open).map_err(|_| never("it can't be read"))?;
+    let sealed = task.what.sealed.as_deref().ok_or_else(|| Undone::never("there is no request in it any more"))?;
+    let open = means.seal.unseal(PURPOSE, sealed).ok_or_else(|| Undone::never("it was sealed with another secret_key"))?;
+    let request: Request = serde_json::from_slice(&open).map_err(|_| Undone::never("it can't be read"))?;
     let key = task.claim.id.to_string();
-    let answer = means.outgoing.sent(&request, &key).await.map_err(|cause| later(format!("{cause:?}")))?;
+    let answer = means.outgoing.sent(&request, &key).await.map_err(|cause| Undone::later(format!("{cause:?}")))?;
     let words = match &answer.body {
         Json::String(text) => format!("{}: {}", answer.status, short(text)),
         other => format!("{}: {}", answer.status, short(&other.to_string())),
@@ -61,20 +53,20 @@ async fn ask(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
     match answer.status {
         200..=299 => Ok(()),
         // Nothing is followed: where it really goes is for the file to say.
-        300..=399 => Err(never(words)),
+        300..=399 => Err(Undone::never(words)),
         // It was understood and refused: the same again is refused again.
-        400 | 401 | 403 | 404 | 405 | 410 | 413 | 415 | 422 => Err(never(words)),
-        _ => Err(later(words)),
+        400 | 401 | 403 | 404 | 405 | 410 | 413 | 415 | 422 => Err(Undone::never(words)),
+        _ => Err(Undone::after(words, answer.retry_after)),
     }
 }
 
 async fn listen(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
     let Task { name, payload, caller, depth, .. } = &task.what;
     let action = name.split_once('/').and_then(|(entity, name)| means.actions.find(entity, name));
-    let action = action.ok_or_else(|| never(format!("there is no action {name} any more")))?;
-    let event = Event::told(means.schema, payload).ok_or_else(|| never("its entity is gone"))?;
+    let action = action.ok_or_else(|| Undone::never(format!("there is no action {name} any more")))?;
+    let event = Event::told(means.schema, payload).ok_or_else(|| Undone::never("its entity is gone"))?;
     if usize::try_from(*depth).is_ok_and(|depth| depth > means.config.limits.call_depth) {
-        return Err(never(format!("events lead to each other more than {} deep", means.config.limits.call_depth)));
+        return Err(Undone::never(format!("events lead to each other more than {} deep", means.config.limits.call_depth)));
     }
     // Who deleted themselves is nobody any more: what is heard of it has the rights of anybody.
     let user = match *caller {
@@ -85,7 +77,7 @@ async fn listen(means: &Means<'_>, task: &Claimed<Task>) -> Result<(), Undone> {
     let longest = Duration::from_mins(1);
     match as_user(means, user, task, longest, async |call| event::run(means, action, call, &heard).await).await? {
         true => Ok(()),
-        false => Err(later("it is done, or was claimed again")),
+        false => Err(Undone::later("it is done, or was claimed again")),
     }
 }
 
@@ -101,7 +93,7 @@ async fn as_user<T>(
     let mut caller = Caller::default();
     if let Some(user) = user {
         if !means.store.read(&statement::open_for(session, user, longest.as_secs())).await.map_err(told)? {
-            return Err(never("the user whose change it was is not active any more"));
+            return Err(Undone::never("the user whose change it was is not active any more"));
         }
         caller = Caller { session: Some(session), sent_token: true, ..Caller::default() };
     }
@@ -118,11 +110,11 @@ fn told(error: Error) -> Undone {
     match error.status() {
         status @ (400..=408 | 410..=428) => {
             let details: Vec<_> = error.faults().into_iter().map(|fault| fault.detail).collect();
-            never(format!("{status}: {}", details.join(" ")))
+            Undone::never(format!("{status}: {}", details.join(" ")))
         }
         _ => {
             tracing::warn!(?error, "a listener failed");
-            later(format!("{}: {}", error.status(), error.detail()))
+            Undone::later(format!("{}: {}", error.status(), error.detail()))
         }
     }
 }

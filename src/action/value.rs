@@ -47,6 +47,14 @@ impl Template {
         }
     }
 
+    /// The text that it is, where it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Template::Literal(Json::String(text)) | Template::Text(text) => Some(text),
+            Template::Literal(_) | Template::Path(_) | Template::List(_) | Template::Map(_) => None,
+        }
+    }
+
     /// The names that it starts from, or what is wrong with it.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ pub const KEYS: &[Key] = &[
     key("listen", "127.0.0.1:6336", "address and port to serve on; port 0 takes a free one", |c, v| address(v).map(|v| c.listen = v)),
     key("public_url", "", "URL under which clients reach the server; without it links are paths", |c, v| origin_url(v).map(|v| c.public_url = v)),
     key("trusted_proxies", "", "networks whose Forwarded and X-Forwarded-For headers are believed, comma separated", |c, v| list(v, "a network such as 10.0.0.0/8").map(|v| c.trusted_proxies = v)),
+    key("cors_headers", "", "further request headers that browsers may send, comma separated: traceparent, tracestate", |c, v| headers(v).map(|v| c.cors_headers = v)),
     key("cors_origins", "", "origins that browsers may call from, comma separated, or *", |c, v| origins(v).map(|v| c.cors_origins = v)),
     key("metrics.listen", "", "a separate address that serves /metrics to anybody who reaches it", |c, v| optional(v, address).map(|v| c.metrics_listen = v)),
     key("log", "info", "what is logged: error, warn, info, debug, trace, or a filter by module", |c, v| log(v).map(|v| c.log = v)),
@@ -64,7 +65,8 @@ pub const KEYS: &[Key] = &[
     hidden("mail.smtp", "", "how letters leave: smtps://user:password@host, smtp://host?tls=required, smtp://host; without it they wait in the outbox", |c, v| { c.mail.smtp = (!v.is_empty()).then(|| Secret::new(v)); Ok(()) }),
     key("mail.from", "Rowhouse <rowhouse@localhost>", "whom letters come from", |c, v| word(v).map(|v| c.mail.from = v)),
     key("mail.print", "false", "print letters whole into the log instead of sending them: for development", |c, v| boolean(v).map(|v| c.mail.print = v)),
-    key("mail.link_base", "", "what links in letters begin with; without it public_url, or http://listen", |c, v| { c.mail.link_base = (!v.is_empty()).then(|| v.trim_end_matches('/').to_owned()); Ok(()) }),
+    key("language", "en", "the language that people are answered in who ask for none that there is: that of the texts in your files", |c, v| word(v).map(|v| c.language = v.to_lowercase())),
+    key("mail.link_base", "", "a front end that links in letters lead to; without it they lead to pages of ours, at public_url or where it listens", |c, v| { c.mail.link_base = (!v.is_empty()).then(|| v.trim_end_matches('/').to_owned()); Ok(()) }),
     key("mail.timeout", "30s", "longest that sending one letter may take", |c, v| duration(v).map(|v| c.mail.timeout = v)),
     key("mail.per_recipient", "20", "letters to one address in an hour", |c, v| number(v, 1, 1_000_000).map(|v| c.mail.per_recipient = v)),
     key("mail.per_sender", "100", "letters in an hour that one person causes, or one address without a session", |c, v| number(v, 1, 1_000_000).map(|v| c.mail.per_sender = v)),
@@ -118,6 +120,7 @@ pub const KEYS: &[Key] = &[
     key("limits.action_rate", "true", "whether the limits that action files set are kept", |c, v| boolean(v).map(|v| c.limits.action_rate = v)),
     key("explain_refusals", "false", "whether a refusal (401, 403) says in its meta which phase, entity and right it was", |c, v| boolean(v).map(|v| c.explain_refusals = v)),
     key("page.size", "25", "rows on a page", |c, v| number(v, 1, 10_000).map(|v| c.page.size = v)),
+    key("page.total_as", "", "names in `meta` under which every page tells how many rows there are, for clients that look there: total; each page costs a count then", |c, v| members(v).map(|v| c.page.total_as = v)),
     key("page.most", "100", "most rows on a page", |c, v| number(v, 1, 10_000).map(|v| c.page.most = v)),
 ];
 
@@ -161,6 +164,27 @@ fn origins(v: &str) -> Result<Vec<String>, String> {
         return Err("* alone, or origins: all are all".to_owned());
     }
     v.split(',').map(str::trim).filter(|o| !o.is_empty()).map(|o| if o == "*" { Ok(o.to_owned()) } else { origin(o) }).collect()
+}
+
+/// Names of headers.
+fn headers(v: &str) -> Result<Vec<http::HeaderName>, String> {
+    let header = |name: &str| name.parse().map_err(|_| format!("`{name}` is no name of a header"));
+    v.split(',').map(str::trim).filter(|name| !name.is_empty()).map(header).collect()
+}
+
+/// Names as JSON:API takes them for members; `page` is a member already.
+fn members(v: &str) -> Result<Vec<String>, String> {
+    let is_inside = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_one = |name: &str| name != "page" && is_inside(name) && !name.starts_with('_') && !name.ends_with('_');
+    let member = |name: &str| match is_one(name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("`{name}` is no name of a member here: letters, digits and _, such as total")),
+    };
+    let mut members: Vec<String> =
+        v.split(',').map(str::trim).filter(|name| !name.is_empty()).map(member).collect::<Result<_, _>>()?;
+    members.sort();
+    members.dedup();
+    Ok(members)
 }
 
 /// An origin as browsers spell it: in lower case, without a port that goes without saying.

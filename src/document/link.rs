@@ -23,6 +23,8 @@ pub struct Place<'a> {
     pub form: Form,
     /// Most bytes of it.
     pub most: usize,
+    /// The names in `meta` under which a total stands beside its own place.
+    pub total_as: &'a [String],
 }
 
 /// What may not stand in a query as it is (RFC 3986), though clients may send it (QP4).

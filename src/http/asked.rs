@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, Method, header};
 use uuid::Uuid;
 
+use super::App;
 use crate::account::Caller;
 use crate::action::call::Call;
 use crate::error::{Error, Result};
@@ -75,7 +76,7 @@ impl Asked {
     }
 
     /// As actions know it: of one that sends nothing.
-    pub fn call(&self) -> Call {
+    pub fn call(&self, app: &App) -> Call {
         Call {
             id: Uuid::now_v7(),
             caller: self.caller,
@@ -83,6 +84,7 @@ impl Asked {
             behind: self.behind,
             is_own: false,
             agent: self.header(header::USER_AGENT).unwrap_or_default().to_owned(),
+            language: app.language(self),
             request: self.id.clone(),
             sent_request: self.sent_id.clone(),
             subject: None,

@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::cost::{Dear, counted};
+use crate::statement::schedule::Ran;
 use crate::store::Store;
 
 /// The media type of [`Metrics::text`].
@@ -25,6 +26,7 @@ pub struct Metrics {
     seconds: Histogram,
     connections: Family<[(&'static str, String); 1], Gauge>,
     dear: Family<[(&'static str, &'static str); 1], Gauge>,
+    runs: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl Default for Metrics {
@@ -35,11 +37,17 @@ impl Default for Metrics {
             seconds: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
             connections: Family::default(),
             dear: Family::default(),
+            runs: Family::default(),
         };
         metrics.registry.register("requests", "Requests by method and status", metrics.requests.clone());
         metrics.registry.register("request_seconds", "Time to answer", metrics.seconds.clone());
         metrics.registry.register("database_connections", "Connections to PostgreSQL by state", metrics.connections.clone());
         metrics.registry.register("dear", "Work that is dear, since the start", metrics.dear.clone());
+        metrics.registry.register(
+            "scheduled_runs",
+            "Runs of actions by themselves, by what became of them",
+            metrics.runs.clone(),
+        );
         metrics
     }
 }
@@ -54,6 +62,11 @@ impl Metrics {
         let labels = [("method", method.to_owned()), ("status", status.as_str().to_owned())];
         self.requests.get_or_create(&labels).inc();
         self.seconds.observe(time.as_secs_f64());
+    }
+
+    /// Counts a run of an action by itself.
+    pub fn ran(&self, ran: Ran) {
+        self.runs.get_or_create(&[("state", ran.word())]).inc();
     }
 
     /// Everything, as text.

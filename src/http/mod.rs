@@ -36,6 +36,7 @@ use crate::action::run::Means;
 use crate::config::Config;
 use crate::document::Place;
 use crate::error::{Error, Fault, Over, Result};
+use crate::locale;
 use crate::mail::post::Post;
 use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
@@ -83,6 +84,8 @@ pub struct App {
     pub outflow: Arc<Outflow>,
     /// Of the files that may be sent at once.
     pub uploads: Shares,
+    /// What was described.
+    pub descriptions: route::description::Descriptions,
     /// Whether somebody was warned of a proxy that isn't trusted.
     pub warned: Warned,
 }
@@ -104,10 +107,17 @@ impl App {
         Means { config, schema, store, tokens, hasher, seal, actions, post, tasks, transfers, outgoing }
     }
 
+    /// The language of texts for whoever asks; none: the files'.
+    pub fn language(&self, asked: &Asked) -> Option<String> {
+        let accepted = locale::accepted(asked.list(header::ACCEPT_LANGUAGE).as_deref());
+        self.actions.texts.choose(&accepted, &self.config.language)
+    }
+
     /// Where the document that a request asks for is served.
     pub fn place<'a>(&'a self, asked: &'a Asked, form: Form) -> Place<'a> {
         let most = self.config.limits.answer;
-        Place { base: self.base(), path: &asked.path, query: &asked.query, form, most }
+        let total_as = &self.config.page.total_as;
+        Place { base: self.base(), path: &asked.path, query: &asked.query, form, most, total_as }
     }
 }
 
@@ -144,7 +154,7 @@ pub fn service(
             })
         });
     ServiceBuilder::new()
-        .layer(cors(&app.config.cors_origins))
+        .layer(cors(&app.config))
         .map_response(weakened)
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(reply::is_dynamic)))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
@@ -166,23 +176,29 @@ fn weakened<B>(mut response: http::Response<B>) -> http::Response<B> {
     response
 }
 
-fn cors(origins: &[String]) -> CorsLayer {
-    let allowed = match origins {
+fn cors(config: &Config) -> CorsLayer {
+    let allowed = match config.cors_origins.as_slice() {
         [any] if any == "*" => AllowOrigin::any(),
         some => AllowOrigin::list(some.iter().filter_map(|o| HeaderValue::from_str(o).ok())),
     };
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            header::IF_MATCH,
-            header::IF_NONE_MATCH,
-            HeaderName::from_static("idempotency-key"),
-            REQUEST_ID,
-        ])
+        .allow_headers(
+            [
+                config.cors_headers.as_slice(),
+                &[
+                    header::AUTHORIZATION,
+                    header::CONTENT_TYPE,
+                    header::ACCEPT,
+                    header::IF_MATCH,
+                    header::IF_NONE_MATCH,
+                    HeaderName::from_static("idempotency-key"),
+                    REQUEST_ID,
+                ],
+            ]
+            .concat(),
+        )
         .expose_headers([
             header::LOCATION,
             header::ETAG,
@@ -253,8 +269,15 @@ fn refuse(app: &App, error: &Error, asked: &Asked) -> Response {
         tracing::error!(id = asked.id, ?cause, "internal error");
     }
     let explains = app.config.explain_refusals;
+    if let Some(why) = error.faults().first().filter(|_| error.is_refusal()).and_then(Fault::why) {
+        tracing::info!(id = asked.id, why, "refused");
+    }
     match asked.path.starts_with("/action/") {
-        true => reply::failed(error, &asked.id, explains),
+        true => {
+            let language = app.language(asked);
+            let say = |text: &str| app.actions.texts.say(language.as_deref(), text).to_owned();
+            reply::failed(error, &asked.id, explains, say)
+        }
         false => reply::error(error, &asked.id, explains),
     }
 }
@@ -351,7 +374,8 @@ mod tests {
         let error = caught(work).await.expect_err("caught");
         assert_eq!(error.status(), 500);
         let document = String::from_utf8(reply::error(&error, "abc", true).into_body().whole().to_vec()).expect("text");
-        let directive = String::from_utf8(reply::failed(&error, "abc", true).into_body().whole().to_vec()).expect("text");
+        let directive =
+            String::from_utf8(reply::failed(&error, "abc", true, str::to_owned).into_body().whole().to_vec()).expect("text");
         assert!(document.contains("\"errors\"") && document.contains("\"id\":\"abc\"") && directive.contains("client.notify"));
         assert!(!document.contains("geheim") && !directive.contains("geheim"));
     }

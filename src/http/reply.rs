@@ -63,13 +63,14 @@ pub fn is_dynamic(_: StatusCode, _: http::Version, _: &http::HeaderMap, marks: &
 }
 
 /// A JSON:API document.
-pub fn document(status: StatusCode, form: Form, body: Vec<u8>) -> Response {
+pub fn document(status: StatusCode, form: Form, body: impl Into<Bytes>) -> Response {
     varies(with_type(status, form.media(), body))
 }
 
 /// A document with its tag: 304 where the client has it already.
 /// `version`: of the row, where the document is one row's. `known`: `If-None-Match`.
-pub fn tagged(status: StatusCode, form: Form, body: Vec<u8>, version: Option<i64>, known: Option<&str>) -> Response {
+pub fn tagged(status: StatusCode, form: Form, body: impl Into<Bytes>, version: Option<i64>, known: Option<&str>) -> Response {
+    let body = body.into();
     let tag = precondition::tag(version, &body);
     let mut response = match precondition::is_known(known, &tag) {
         false => document(status, form, body),
@@ -107,8 +108,8 @@ pub fn nothing() -> Response {
 }
 
 /// Bytes of some type.
-pub fn with_type(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response {
-    let mut response = Response::new(body.into());
+pub fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Content::Whole(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -127,26 +128,27 @@ pub fn directives(list: &[serde_json::Value], cookies: &[String]) -> Response {
 }
 
 /// An action's failure: one `client.notify`, with the headers of an error.
-pub fn failed(failure: &Error, request_id: &str, explains: bool) -> Response {
+pub fn failed(failure: &Error, request_id: &str, explains: bool, say: impl Fn(&str) -> String) -> Response {
     let faults: Vec<_> = failure
         .faults()
         .into_iter()
         .map(|fault| {
+            let why = document::reason(&fault).filter(|_| explains);
             let field = match fault.source {
                 crate::error::Source::Pointer(pointer) => pointer.rsplit('/').next().unwrap_or_default().to_owned(),
                 crate::error::Source::Parameter(name) => name,
                 crate::error::Source::Header(name) => name.to_owned(),
                 crate::error::Source::None => String::new(),
             };
-            let mut told = serde_json::json!({"field": field, "code": fault.code, "message": fault.detail});
-            if let Some(reason) = fault.reason.filter(|_| explains) {
-                told["reason"] = document::reason(&reason);
+            let mut told = serde_json::json!({"field": field, "code": fault.code, "message": say(&fault.detail)});
+            if let Some(why) = why {
+                told["reason"] = why;
             }
             told
         })
         .collect();
     let message = faults.iter().filter_map(|f| f["message"].as_str()).collect::<Vec<_>>().join(" ");
-    let attributes = serde_json::json!({"type": "error", "title": "Failed", "message": message, "faults": faults});
+    let attributes = serde_json::json!({"type": "error", "title": say("Failed"), "message": message, "faults": faults});
     let mut response = error(failure, request_id, explains);
     let body = serde_json::json!([{"ResponseType": "client.notify", "Attributes": attributes}]).to_string();
     *response.body_mut() = body.into();
@@ -159,7 +161,12 @@ pub fn failed(failure: &Error, request_id: &str, explains: bool) -> Response {
 pub fn error(error: &Error, request_id: &str, explains: bool) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = document(status, Form::Plain, document::errors(error, request_id, explains));
-    let headers = response.headers_mut();
+    head(error, response.headers_mut());
+    response
+}
+
+/// The headers that belong to an error.
+pub fn head(error: &Error, headers: &mut http::HeaderMap) {
     let mut put = |name, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
@@ -176,5 +183,4 @@ pub fn error(error: &Error, request_id: &str, explains: bool) -> Response {
     if let Some(seconds) = error.retry_after() {
         put(header::RETRY_AFTER, &seconds.to_string());
     }
-    response
 }

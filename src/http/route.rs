@@ -8,6 +8,7 @@ pub mod description;
 pub mod file;
 pub mod history;
 pub mod operation;
+pub mod page;
 pub mod permission;
 pub mod write;
 
@@ -23,12 +24,13 @@ use super::reply::{self, Response};
 use crate::access::{self, Source};
 use crate::document;
 use crate::error::{Error, Result};
+use crate::page::Page;
 use crate::permission::Right;
 use crate::plan::{Pick, Plan};
 use crate::request::aggregate::Aggregate;
 use crate::request::body::uuid;
 use crate::request::media::{self, Form};
-use crate::request::{self, Query};
+use crate::request::{self, Query, Total};
 use crate::schema::{Entity, Relation};
 
 /// What a route is about.
@@ -58,6 +60,7 @@ enum What {
     History,
     File,
     Download,
+    Page(Page),
 }
 
 /// Every path, what it is about, and the methods it has.
@@ -78,6 +81,11 @@ const ROUTES: &[(&str, What, &[Method])] = &[
     ("/history/{entity}/{id}", What::History, &[Method::GET]),
     ("/file/{id}", What::File, &[Method::GET, Method::PUT]),
     ("/download/{id}", What::Download, &[Method::GET]),
+    ("/verify_email", What::Page(Page::VerifyEmail), &[Method::GET, Method::POST]),
+    ("/reset_password", What::Page(Page::ResetPassword), &[Method::GET, Method::POST]),
+    ("/confirm_email_change", What::Page(Page::ConfirmEmailChange), &[Method::GET, Method::POST]),
+    ("/undo_email_change", What::Page(Page::UndoEmailChange), &[Method::GET, Method::POST]),
+    ("/accept_invitation", What::Page(Page::AcceptInvitation), &[Method::GET, Method::POST]),
     ("/openapi.json", What::OpenApi, &[Method::GET]),
     ("/schema/entity/{name}", What::EntitySchema, &[Method::GET]),
     ("/schema/directive/{name}", What::DirectiveSchema, &[Method::GET]),
@@ -171,6 +179,7 @@ pub async fn answer(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
         What::Aggregate => aggregate(app, asked, route).await,
         What::File => file::send(app, asked, route).await,
         What::Download => file::follow(app, asked, route).await,
+        What::Page(page) => Box::pin(page::answer(app, asked, page, body)).await,
         What::History => history::show(app, asked, route).await,
         What::Permissions => permission::many(app, asked, body).await,
         What::Permission | What::PermissionOfEntity => permission::one(app, asked, route).await,
@@ -190,7 +199,15 @@ async fn read(app: &App, asked: &Asked, route: &Route) -> Result<Response> {
     let form = media::accept(asked.header(header::ACCEPT))?;
     let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
-    let query = Query::read(&asked.query);
+    let mut query = Query::read(&asked.query);
+    let is_list = match route.what {
+        What::Collection => true,
+        What::Related => entity.relation(&route.relation).is_some_and(Relation::is_many),
+        _ => false,
+    };
+    if is_list && !app.config.page.total_as.is_empty() {
+        query.page.total.get_or_insert(Total::Exact);
+    }
     // What is no id is nobody's id: the same answer, by the same way, as for a row that isn't there.
     let id = uuid(&route.id).unwrap_or_default();
     let plan: Plan<'_> = match route.what {

@@ -16,7 +16,7 @@ use crate::account::seal::Seal;
 use crate::config::{self, Config};
 use crate::error::{Cause, Result};
 use crate::outbox::{Outbox, Undone};
-use crate::statement::outbox::{self, Claimed, Letter as Waiting, NewLetter};
+use crate::statement::outbox::{self, Claimed, Letter as Waiting, NewLetter, Others};
 use crate::statement::query::Internal;
 use crate::store::Store;
 
@@ -48,6 +48,8 @@ pub struct Letter {
     pub id: Uuid,
     /// The address.
     pub to: String,
+    /// Who gets it beside, and who is answered.
+    pub others: Others,
     /// The letter's name.
     pub name: String,
     /// The language, if one was asked for.
@@ -93,11 +95,13 @@ impl Post {
         let shown: Map<String, Json> =
             shown.into_iter().chain(hidden.into_iter().map(|(name, _)| (name, "***".into()))).collect();
         let message = format!("<{}@{}>", letter.id, self.from.email.domain());
-        let Letter { id, to, name, language, .. } = letter;
+        let Letter { id, to, others, name, language, .. } = letter;
+        let others = serde_json::to_string(others).unwrap_or_default(); // texts can always be written
         let values = Json::Object(shown).to_string();
         outbox::put_letter(&NewLetter {
             id: *id,
             to,
+            others: &others,
             name,
             message_id: &message,
             values: &values,
@@ -119,7 +123,7 @@ impl Post {
         let send = |claimed: Claimed<Waiting>| {
             let sent = async move {
                 let letter = claimed.what;
-                let rendered = render(&letter, seal, letters, base).map_err(|words| Undone { words, is_final: true })?;
+                let rendered = render(&letter, seal, letters, base).map_err(Undone::never)?;
                 self.send(&letter, &rendered).await
             };
             Box::pin(sent) as futures_util::future::BoxFuture<'_, _>
@@ -130,15 +134,16 @@ impl Post {
     async fn send(&self, letter: &Waiting, rendered: &Rendered) -> Result<(), Undone> {
         let (to, message_id) = (letter.to.as_str(), letter.message_id.as_str());
         match &self.way {
-            Way::None => Err(Undone { words: "no way out".to_owned(), is_final: false }),
+            Way::None => Err(Undone::later("no way out")),
             Way::Log => {
-                tracing::info!(to, subject = rendered.subject, "a letter\n{}", rendered.text);
+                let others = serde_json::to_string(&letter.others).unwrap_or_default();
+                tracing::info!(to, others, subject = rendered.subject, "a letter\n{}", rendered.text);
                 Ok(())
             }
             Way::Smtp(transport) => {
                 let mut message = rendered
-                    .message(&self.from, to, message_id)
-                    .map_err(|_| Undone { words: "the address can't be written to".to_owned(), is_final: true })?;
+                    .message(&self.from, to, &letter.others, message_id)
+                    .map_err(|_| Undone::never("the address can't be written to"))?;
                 if let Some(signature) = &self.signature {
                     message.sign(signature);
                 }
@@ -146,14 +151,17 @@ impl Post {
                 // letter on the same connection hears the answers that were meant for this one.
                 let transport = transport.clone();
                 let sent = tokio::spawn(async move { transport.send(message).await }).await;
-                let sent = sent.map_err(|_| Undone { words: "sending it broke off".to_owned(), is_final: false })?;
+                let sent = sent.map_err(|_| Undone::later("sending it broke off"))?;
                 sent.map(|_| ()).map_err(|error| {
                     // 52x and 53x are about us, such as a wrong password: no fault of the letter's.
                     let is_ours = |code: Code| matches!(code.category, Category::Connections | Category::Unspecified3);
                     // What no server takes that can't say UTF-8, it never takes.
-                    let is_unspeakable = error.is_client() && !to.split('@').next().unwrap_or_default().is_ascii();
+                    let is_plain = |address: &str| address.split('@').next().unwrap_or_default().is_ascii();
+                    let mut all = letter.others.recipients().map(String::as_str).chain([to]);
+                    let is_unspeakable = error.is_client() && !all.all(is_plain);
                     let is_final = is_unspeakable || error.is_permanent() && !error.status().is_some_and(is_ours);
-                    Undone { words: format!("{:?}", Cause::new(error)), is_final }
+                    let words = format!("{:?}", Cause::new(error));
+                    if is_final { Undone::never(words) } else { Undone::later(words) }
                 })
             }
         }
@@ -183,7 +191,7 @@ fn signature(mail: &config::Mail, domain: &str) -> Result<Option<DkimConfig>, St
     let key = DkimSigningKey::new(key, algorithm)
         .map_err(|_| "mail.dkim_key: an RSA key as PKCS#1 PEM (openssl genrsa -traditional), or 32 bytes in base64".to_owned())?;
     // The body's own (Content-Type) are no headers of the message to lettre: named, they would be found by those who verify.
-    let headers = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted"];
+    let headers = ["From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted"];
     let relaxed = DkimCanonicalizationType::Relaxed;
     let canonical = DkimCanonicalization { header: relaxed, body: relaxed };
     Ok(Some(DkimConfig::new(selector, domain.to_owned(), key, headers.map(HeaderName::new_from_ascii_str).to_vec(), canonical)))

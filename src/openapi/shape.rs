@@ -1,82 +1,227 @@
 //! The shapes of documents, resources and directives, as JSON Schemas.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json, json};
 
-use super::schema_ref;
+use super::{component, schema_ref};
 use crate::access::view::View;
 use crate::action::directive::DIRECTIVES;
+use crate::action::{Action, SubjectUse, input};
 use crate::permission::Right;
 use crate::schema::describe::json_schema;
 use crate::schema::kind::Kind;
+use crate::schema::words::spelled_out;
 use crate::schema::{Column, Entity, LinkRule, Relation, Schema, Write};
 
-/// What all documents are made of, by name.
-pub fn components() -> Map<String, Json> {
-    let link = json!({"type": ["string", "object", "null"], "required": ["href"], "properties": {"href": {"type": "string"}}});
-    let links = json!({"type": "object", "additionalProperties": link});
-    let identifier = json!({
-        "type": "object", "required": ["type"], "anyOf": [{"required": ["id"]}, {"required": ["lid"]}],
-        "properties": {"type": {"type": "string"}, "id": {"type": "string"}, "lid": {"type": "string", "minLength": 1}, "meta": schema_ref("meta")},
+/// An object that may hold anything.
+fn open() -> Json {
+    json!({"type": "object", "additionalProperties": true})
+}
+
+/// A list of what a schema says.
+fn list(items: Json) -> Json {
+    json!({"type": "array", "items": items})
+}
+
+/// What a schema says, or null.
+fn or_null(schema: Json) -> Json {
+    json!({"oneOf": [schema, {"type": "null"}]})
+}
+
+/// A document with this data. (Written out whole: generators make nothing of schemas that are put together.)
+fn document(data: Json, included: bool) -> Json {
+    let mut properties = json!({"data": data, "links": shared("links")});
+    if included {
+        properties["included"] = list(shared("resource"));
+    }
+    json!({"type": "object", "required": ["data"], "properties": properties})
+}
+
+/// What all documents are made of, by name. `served`: the components of entities whose rows may be in a document.
+pub fn components(served: &[String]) -> Map<String, Json> {
+    let link = json!({"type": ["string", "null"]});
+    let names = ["self", "related", "describedby", "first", "last", "prev", "next"];
+    let links: Map<String, Json> = names.iter().map(|name| ((*name).to_owned(), link.clone())).collect();
+    let source = json!({
+        "type": "object", "additionalProperties": false,
+        "properties": {"pointer": {"type": "string"}, "parameter": {"type": "string"}, "header": {"type": "string"}},
     });
-    let relationship = |data: Json| json!({"type": "object", "properties": {"links": {"type": "object"}, "meta": schema_ref("meta"), "data": data}});
-    let top = |data: Json| {
-        json!({
-            "type": "object", "required": ["jsonapi"], "anyOf": [{"required": ["data"]}, {"required": ["meta"]}],
-            "properties": {"jsonapi": {"type": "object"}, "links": schema_ref("links"), "data": data, "included": {"type": "array", "items": {"type": "object"}}, "meta": schema_ref("meta")},
-        })
-    };
     let error = json!({
         "type": "object", "required": ["status", "code", "title", "detail"], "additionalProperties": false,
         "properties": {
-            "id": {"type": "string"}, "status": {"type": "string"}, "code": {"type": "string"}, "title": {"type": "string"}, "detail": {"type": "string"}, "meta": schema_ref("meta"), "links": {"type": "object"},
-            "source": {"type": "object", "properties": {"pointer": {"type": "string"}, "parameter": {"type": "string"}, "header": {"type": "string"}}, "additionalProperties": false},
+            "id": {"type": "string"}, "status": {"type": "string"}, "code": {"type": "string"}, "title": {"type": "string"},
+            "detail": {"type": "string"}, "meta": shared("meta"), "links": open(), "source": shared("source"),
         },
     });
     let operation = json!({
         "type": "object", "required": ["op"],
-        "properties": {"op": {"enum": ["add", "update", "remove"]}, "ref": {"type": "object"}, "href": {"type": "string"}, "data": {}, "meta": schema_ref("meta")},
+        "properties": {
+            "op": {"type": "string", "enum": ["add", "update", "remove"]}, "href": {"type": "string"}, "data": {}, "meta": shared("meta"),
+            "ref": {"type": "object", "required": ["type"], "properties": {
+                "type": {"type": "string"}, "id": {"type": "string"}, "lid": {"type": "string"}, "relationship": {"type": "string"},
+            }},
+        },
     });
+    let group = json!({
+        "type": "object", "required": ["type", "id", "attributes"],
+        "properties": {"type": {"const": "aggregate"}, "id": {"type": "string"}, "attributes": open()},
+    });
+    let permission = json!({
+        "type": "object", "required": ["type", "id", "attributes"],
+        "properties": {"type": {"const": "permission"}, "id": {"type": "string"}, "attributes": {
+            "type": "object", "required": ["allowed", "phase", "line"],
+            "properties": {"allowed": {"type": "boolean"}, "phase": {"type": ["string", "null"]}, "line": {"type": ["integer", "null"]}},
+        }},
+    });
+    let change = json!({
+        "type": "object", "required": ["type", "id"],
+        "properties": {"type": {"type": "string"}, "id": {"type": "string"}, "attributes": open(), "relationships": open(), "links": open(), "meta": open()},
+    });
+    let result = json!({"type": "object", "properties": {"data": or_null(shared("resource")), "links": shared("links"), "meta": shared("meta")}});
     let mut all = Map::new();
-    let mut put = |name: &str, schema: Json| _ = all.insert(name.to_owned(), schema);
-    put("meta", json!({"type": "object"}));
-    put("links", links);
-    put("identifier", identifier);
-    put("relationship.one", relationship(json!({"oneOf": [schema_ref("identifier"), {"type": "null"}]})));
-    put("relationship.many", relationship(json!({"type": "array", "items": schema_ref("identifier")})));
-    put("linkage.one", top(json!({"oneOf": [schema_ref("identifier"), {"type": "null"}]})));
-    put("linkage.many", top(json!({"type": "array", "items": schema_ref("identifier")})));
-    put("document", top(json!({"type": ["array", "object", "null"]})));
+    let mut put = |name: &str, schema: Json| _ = all.insert(format!("jsonapi.{name}"), schema);
+    put("meta", open());
+    put("links", json!({"type": "object", "properties": links}));
+    put(
+        "version",
+        json!({"type": "object", "required": ["version"], "properties": {"version": {"type": "string"}, "ext": list(json!({"type": "string"})), "profile": list(json!({"type": "string"})), "meta": shared("meta")}}),
+    );
+    put("resource", json!({"oneOf": served.iter().map(|name| schema_ref(name)).collect::<Vec<_>>()}));
+    put("source", source);
+    put("error", error);
     put(
         "errors",
-        json!({"type": "object", "required": ["jsonapi", "errors"], "properties": {"jsonapi": {"type": "object"}, "errors": {"type": "array", "minItems": 1, "items": error}}}),
+        json!({"type": "object", "required": ["jsonapi", "errors"], "properties": {"jsonapi": shared("version"), "errors": {"type": "array", "minItems": 1, "items": shared("error")}}}),
     );
     put(
         "operations",
-        json!({"type": "object", "required": ["atomic:operations"], "properties": {"atomic:operations": {"type": "array", "minItems": 1, "items": operation}, "meta": schema_ref("meta")}}),
+        json!({"type": "object", "required": ["atomic:operations"], "properties": {"atomic:operations": {"type": "array", "minItems": 1, "items": operation}, "meta": shared("meta")}}),
     );
     put(
         "results",
-        json!({"type": "object", "required": ["atomic:results"], "properties": {"jsonapi": {"type": "object"}, "atomic:results": {"type": "array", "items": {"type": "object"}}}}),
+        json!({"type": "object", "required": ["atomic:results"], "properties": {"jsonapi": shared("version"), "atomic:results": list(result)}}),
     );
+    put("groups", document(list(group), false));
+    put("permission", document(permission.clone(), false));
+    put("permissions", document(list(permission), false));
+    put("changes", document(list(change), false));
     for directive in DIRECTIVES {
-        put(directive.name, directive.schema());
+        all.insert(directive.name.to_owned(), directive.schema());
     }
-    let row = json!({
-        "type": "object", "description": "A row, as its resource object", "required": ["ResponseType", "Attributes"],
-        "properties": {"ResponseType": {"type": "string", "not": {"pattern": "^client\\."}}, "Attributes": {"type": "object", "required": ["type", "id"]}},
-    });
-    put("row", row);
-    let known = DIRECTIVES.iter().map(|d| d.name).chain(["row"]).map(schema_ref);
-    put("directives", json!({"type": "array", "minItems": 1, "items": {"oneOf": known.collect::<Vec<_>>()}}));
+    let rows = served.iter().map(|name| format!("{name}.row"));
+    let known: Vec<Json> = DIRECTIVES.iter().map(|d| d.name.to_owned()).chain(rows).map(|name| schema_ref(&name)).collect();
+    all.insert("jsonapi.directives".to_owned(), json!({"type": "array", "minItems": 1, "items": {"oneOf": known}}));
     all
+}
+
+/// One of the schemas that no entity has of its own.
+pub fn shared(name: &str) -> Json {
+    schema_ref(&format!("jsonapi.{name}"))
+}
+
+/// What is made of an entity's rows: documents of them, and the directive that brings one.
+pub fn documents(name: &str, entity: &Entity, schemas: &mut Map<String, Json>) {
+    let row = json!({
+        "type": "object", "required": ["ResponseType", "Attributes"],
+        "properties": {"ResponseType": {"const": entity.name}, "Attributes": schema_ref(name)},
+    });
+    schemas.insert(format!("{name}.document"), document(schema_ref(name), true));
+    // Who may change a row and not read it is answered without it.
+    let mut changed = document(schema_ref(name), true);
+    changed["properties"]["meta"] = shared("meta");
+    changed.as_object_mut().map(|changed| changed.shift_remove("required"));
+    schemas.insert(format!("{name}.changed"), changed);
+    let mut page = document(list(schema_ref(name)), true);
+    page["properties"]["meta"] = shared("meta");
+    schemas.insert(format!("{name}.page"), page);
+    schemas.insert(format!("{name}.row"), row);
+}
+
+/// What leads to an entity's rows: identifiers, and what holds them: where it is told (`relationship`), and where it is asked
+/// for or sent (`one`, `many`).
+pub fn identifiers(name: &str, entity: &Entity, schemas: &mut Map<String, Json>) {
+    let own = |part: &str| schema_ref(&format!("{name}.{part}"));
+    let held = |data: Json| json!({"type": "object", "properties": {"data": data, "links": shared("links")}});
+    let sent = |data: Json| json!({"type": "object", "required": ["data"], "properties": {"data": data}});
+    let identifier = json!({
+        "type": "object", "required": ["type", "id"],
+        "properties": {"type": {"const": entity.name}, "id": {"type": "string", "format": "uuid"}, "meta": shared("meta")},
+    });
+    let (one, many) = (or_null(own("identifier")), list(own("identifier")));
+    let mut put = |part: &str, schema: Json| _ = schemas.insert(format!("{name}.{part}"), schema);
+    put("identifier", identifier);
+    put("relationship.one", held(one.clone()));
+    put("relationship.many", held(many.clone()));
+    put("one", sent(one));
+    put("one.required", sent(own("identifier")));
+    put("many", sent(many));
+}
+
+/// What an entity's relations name (`linkage`), and what they lead to (`related`).
+pub fn linkages(name: &str, schema: &Schema, entity: &Entity, view: &View, schemas: &mut Map<String, Json>) {
+    let seen: Vec<&Relation> = entity.relations.iter().filter(|r| view.may(schema.target(r), Right::Peek)).collect();
+    // One document, whose data is of several kinds: of several documents, generators take the first that seems to fit.
+    let any_of = |relations: &[&Relation], part: &str| {
+        let mut kinds: Vec<Json> = vec![];
+        for relation in relations {
+            let one = schema_ref(&format!("{}{part}", component(&schema.target(relation).name)));
+            let kind = if relation.is_many() { list(one) } else { one };
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        if relations.iter().any(|relation| !relation.is_many()) {
+            kinds.push(json!({"type": "null"}));
+        }
+        match kinds.as_slice() {
+            [only] => only.clone(),
+            _ => json!({"anyOf": kinds}),
+        }
+    };
+    let readable: Vec<&Relation> = seen.iter().copied().filter(|r| view.may(schema.target(r), Right::Read)).collect();
+    let sent = |data: Json| json!({"type": "object", "required": ["data"], "properties": {"data": data}});
+    schemas.insert(format!("{name}.related"), document(any_of(&readable, ""), true));
+    schemas.insert(format!("{name}.linkage"), sent(any_of(&seen, ".identifier")));
+}
+
+/// Leaves out what nothing leads to.
+pub fn swept(schemas: &mut Map<String, Json>, roots: &[&Json]) {
+    fn refs(json: &Json, found: &mut Vec<String>) {
+        match json {
+            Json::Object(map) => {
+                let name = map.get("$ref").and_then(Json::as_str).and_then(|to| to.strip_prefix("#/components/schemas/"));
+                found.extend(name.map(str::to_owned));
+                map.values().for_each(|value| refs(value, found));
+            }
+            Json::Array(items) => items.iter().for_each(|item| refs(item, found)),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+    let (mut waiting, mut kept) = (vec![], HashSet::new());
+    roots.iter().for_each(|root| refs(root, &mut waiting));
+    while let Some(name) = waiting.pop() {
+        if let Some(schema) = schemas.get(&name).filter(|_| !kept.contains(&name)) {
+            refs(schema, &mut waiting);
+            kept.insert(name);
+        }
+    }
+    schemas.retain(|name, _| kept.contains(name));
 }
 
 /// What a column's values look like where it is served.
 fn served(column: &Column) -> Json {
     let mut schema = json_schema(&column.kind, &column.bounds);
     nullable(&mut schema, !column.required && column.name != "permission");
-    schema["title"] = json!(column.label);
+    titled(&mut schema, column);
     schema
+}
+
+/// A column's label, where it says more than its name.
+fn titled(schema: &mut Json, column: &Column) {
+    if column.label != spelled_out(&column.name) || schema.get("enum").is_some() {
+        schema["title"] = json!(column.label);
+    }
 }
 
 fn nullable(schema: &mut Json, is_nullable: bool) {
@@ -103,17 +248,16 @@ pub fn resource(schema: &Schema, entity: &Entity, view: &View) -> Json {
     // Where the other entity isn't theirs to know of, rows have no such relationship.
     let seen = entity.relations.iter().filter(|r| view.may(schema.target(r), Right::Peek));
     let relationships = seen.map(|r| {
-        let mut told = schema_ref(if r.is_many() { "relationship.many" } else { "relationship.one" });
-        told["description"] = json!(format!("To {}", schema.target(r).name));
-        (r.name.clone(), told)
+        let name = component(&schema.target(r).name);
+        (r.name.clone(), schema_ref(&format!("{name}.relationship.{}", if r.is_many() { "many" } else { "one" })))
     });
     json!({
-        "type": "object", "required": ["type", "id"], "description": entity.description,
+        "type": "object", "required": ["type", "id", "attributes", "relationships"],
         "properties": {
             "type": {"const": entity.name}, "id": {"type": "string", "format": "uuid"},
             "attributes": {"type": "object", "properties": attributes.collect::<Map<_, _>>(), "additionalProperties": false},
             "relationships": {"type": "object", "properties": relationships.collect::<Map<_, _>>(), "additionalProperties": false},
-            "links": {"type": "object"}, "meta": {"type": "object"},
+            "links": shared("links"), "meta": shared("meta"),
         },
     })
 }
@@ -139,10 +283,9 @@ fn sent(schema: &Schema, entity: &Entity, is_new: bool, view: &View) -> Json {
     let attributes = columns.iter().map(|c| {
         let mut told = json_schema(&c.kind, &c.bounds);
         nullable(&mut told, !c.refuses_null());
-        told["title"] = json!(c.label);
-        // A change never takes it.
+        titled(&mut told, c);
         if let Some(default) = c.default.as_ref().filter(|_| is_new) {
-            told["default"] = default.clone();
+            told["description"] = json!(without(default));
         }
         (c.name.clone(), told)
     });
@@ -150,30 +293,51 @@ fn sent(schema: &Schema, entity: &Entity, is_new: bool, view: &View) -> Json {
     let is_theirs = |r: &&Relation| is_linked(r) && view.may(schema.target(r), Right::Peek);
     let relations: Vec<_> = entity.relations.iter().filter(is_theirs).collect();
     let relationships = relations.iter().map(|r| {
-        let one = json!({"allOf": [schema_ref("identifier"), {"properties": {"type": {"const": schema.target(r).name}}}]});
-        let data = match (r.is_many(), r.required) {
-            (true, _) => json!({"type": "array", "items": one}),
-            (false, true) => one,
-            (false, false) => json!({"oneOf": [one, {"type": "null"}]}),
+        let kind = match (r.is_many(), r.required) {
+            (true, _) => "many",
+            (false, true) => "one.required",
+            (false, false) => "one",
         };
-        (
-            r.name.clone(),
-            json!({"type": "object", "required": ["data"], "properties": {"data": data, "meta": schema_ref("meta")}}),
-        )
+        (r.name.clone(), schema_ref(&format!("{}.{kind}", component(&schema.target(r).name))))
     });
     let linked: Vec<_> = relations.iter().filter(|r| is_new && r.required && !r.default_caller).map(|r| &r.name).collect();
     let mut required = if is_new { vec!["type"] } else { vec!["type", "id"] };
     required.extend((!needed.is_empty()).then_some("attributes"));
     required.extend((!linked.is_empty()).then_some("relationships"));
+    let object = |required: &[&String], properties: Map<String, Json>| {
+        let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
+        if !required.is_empty() {
+            object["required"] = json!(required);
+        }
+        object
+    };
     let mut properties = json!({
-        "type": {"const": entity.name}, "lid": {"type": "string"}, "meta": {"type": "object"},
-        "attributes": {"type": "object", "required": needed, "properties": attributes.collect::<Map<_, _>>(), "additionalProperties": false},
-        "relationships": {"type": "object", "required": linked, "properties": relationships.collect::<Map<_, _>>(), "additionalProperties": false},
+        "type": {"const": entity.name},
+        "attributes": object(&needed, attributes.collect()), "relationships": object(&linked, relationships.collect()),
     });
     if !is_new || entity.client_ids {
         properties["id"] = json!({"type": "string", "format": "uuid"});
     }
-    json!({"type": "object", "required": ["data"], "properties": {"data": {"type": "object", "required": required, "properties": properties}, "meta": {"type": "object"}}})
+    json!({"type": "object", "required": ["data"], "properties": {"data": {"type": "object", "required": required, "properties": properties}}})
+}
+
+/// What an action is sent.
+pub fn call(action: &Action) -> Json {
+    let mut schema = input::schema(action);
+    if let Some(properties) = schema["properties"].as_object_mut().filter(|_| action.subject == SubjectUse::Required) {
+        properties.shift_remove(&format!("{}_id", action.entity)); // the path names it
+    }
+    for property in schema["properties"].as_object_mut().into_iter().flat_map(|properties| properties.values_mut()) {
+        if let Some(default) = property.as_object_mut().and_then(|property| property.shift_remove("default")) {
+            property["description"] = json!(without(&default));
+        }
+    }
+    schema
+}
+
+/// Says a default in words: what has a `default` is wanted by generators.
+fn without(default: &Json) -> String {
+    format!("Without it: {default}")
 }
 
 /// A document that makes a row.
@@ -186,10 +350,12 @@ pub fn change(schema: &Schema, entity: &Entity, view: &View) -> Json {
     sent(schema, entity, false, view)
 }
 
-/// An example of a document that makes a row; where the entity requires others, with ids that stand for theirs.
-pub fn example(schema: &Schema, entity: &Entity, view: &View) -> Json {
+/// An example of a document that makes a row; where the entity requires others, with ids that stand for theirs. None where nothing
+/// is required: then there is nothing to show.
+pub fn example(schema: &Schema, entity: &Entity, view: &View) -> Option<Json> {
     let needed = entity.columns.iter().filter(|c| is_sent(c, true, view) && c.required && c.default.is_none());
     let attributes: Map<String, Json> = needed.map(|c| (c.name.clone(), example_of(c))).collect();
+    let is_bare = attributes.is_empty();
     let mut data = json!({"type": entity.name, "attributes": attributes});
     let linked = entity.relations.iter().filter(|r| r.required && !r.default_caller && is_linked(r));
     let linked: Map<String, Json> = linked
@@ -198,10 +364,13 @@ pub fn example(schema: &Schema, entity: &Entity, view: &View) -> Json {
             (r.name.clone(), json!({"data": if r.is_many() { json!([one]) } else { one }}))
         })
         .collect();
+    if is_bare && linked.is_empty() {
+        return None;
+    }
     if !linked.is_empty() {
         data["relationships"] = Json::Object(linked);
     }
-    json!({"data": data})
+    Some(json!({"data": data}))
 }
 
 fn example_of(column: &Column) -> Json {

@@ -19,6 +19,8 @@ pub struct Totals<'s> {
     pub named: Vec<&'s Entity>,
     /// What rows are put together by.
     pub groups: Vec<Group<'s>>,
+    /// Where the parts of the calendar begin.
+    pub zone: Option<String>,
     /// What is told of each group.
     pub measures: Vec<Measure<'s>>,
     /// Conditions on rows.
@@ -160,6 +162,7 @@ impl<'s> Planner<'s> {
             entity,
             named,
             groups,
+            zone: asked.zone.clone(),
             measures,
             filters,
             having,

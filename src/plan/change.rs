@@ -179,16 +179,33 @@ impl<'s> Planner<'s> {
     }
 }
 
+/// A permission in words as the number that it is; what is none stays what it is, and is refused as such.
+fn worded(column: &Column, value: &Json) -> Option<Json> {
+    let is_permission = matches!(column.name.as_str(), "permission" | "default_permission") && column.kind == Kind::Integer;
+    let read = || Permission::read(value).ok().map(|permission| permission.bits().into());
+    if is_permission && value.is_object() { read() } else { None }
+}
+
 /// The bits of a grant's own: group bits, or null for the row's.
 ///
 /// # Errors
 /// A fault, whose place its caller knows.
 pub fn grant_bits(sent: &Json) -> Result<Option<i32>, Fault> {
-    let bits = sent.as_i64().and_then(Permission::new).map(Permission::bits).filter(|bits| bits & !Permission::GROUP == 0);
+    // Of a grant only the group's rights mean something: they may stand by themselves.
+    let is_nothing = sent.as_array().is_some_and(Vec::is_empty) || sent.as_object().is_some_and(serde_json::Map::is_empty);
+    let words = match sent {
+        _ if is_nothing => Json::Bool(false), // a grant of nothing is none
+        Json::Array(_) | Json::String(_) => serde_json::json!({"group": sent}),
+        other => other.clone(),
+    };
+    let bits = Permission::read(&words).ok().map(Permission::bits).filter(|bits| bits & !Permission::GROUP == 0);
     if sent.is_null() || bits.is_some() {
         return Ok(bits);
     }
-    let words = format!("`permission` of a grant holds group bits only (mask {}), or is null.", Permission::GROUP);
+    let words = format!(
+        "`permission` of a grant holds rights of the group only, as a list or as bits (mask {}), or is null.",
+        Permission::GROUP
+    );
     Err(Fault::new("bad-permission", words))
 }
 
@@ -225,7 +242,7 @@ impl<'s> Change<'s> {
         }
         match (&resource.id, self.is_new) {
             (Some(id), true) if self.entity.client_ids => {
-                let words = "`id` is a UUID, in lower case and with hyphens.";
+                let words = "`id` is a UUID, with hyphens.";
                 let is_one = uuid(id).is_some_and(|id| !id.is_nil());
                 self.faults.extend((!is_one).then(|| Fault::new("invalid", words).at("/data/id")));
             }
@@ -233,7 +250,7 @@ impl<'s> Change<'s> {
                 self.forbidden = Some(Fault::new("client-id", "Ids are made by the server: leave `id` out.").at("/data/id"));
             }
             (None, false) => self.faults.push(Fault::new("required", "`id` is missing.").at("/data")),
-            (Some(id), false) if *id != self.id.to_string() => {
+            (Some(id), false) if uuid(id) != Some(self.id) => {
                 self.conflict = Some(Fault::new("wrong-id", "`id` is not the one in the URL.").at("/data/id"));
             }
             _ => {}
@@ -255,6 +272,8 @@ impl<'s> Change<'s> {
             self.faults.push(Fault::new("unknown-attribute", words).at(at));
             return;
         };
+        let worded = worded(column, value);
+        let value = worded.as_ref().unwrap_or(value);
         let forbid = |words: String| Some(Fault::new("read-only", words).at(at.clone()));
         let text = match value {
             // "null on write means no password"
@@ -337,6 +356,8 @@ impl<'s> Change<'s> {
         let Some(column) = self.entity.column(name) else { return }; // the file was checked
         self.sent.push(name.to_owned());
         let at = format!("/attributes{}", step(name));
+        let worded = worded(column, value);
+        let value = worded.as_ref().unwrap_or(value);
         match (value, &column.kind) {
             (Json::Null, _) if column.refuses_null() => {
                 self.faults.push(Fault::new("required", format!("`{name}` is required.")).at(at));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Node, Planner};
 use crate::error::Fault;
-use crate::request::{Query, RawPage, Total};
+use crate::request::{Query, RawFilter, RawPage, Total};
 use crate::schema::{Column, Relation};
 
 /// One key of an order.
@@ -88,7 +88,8 @@ pub fn complete(mut keys: Vec<Key<'_>>) -> Vec<Key<'_>> {
 /// The window that a query asks for (CP2, CP3).
 pub fn window(query: &Query, planner: &Planner<'_>, faults: &mut Vec<Fault>) -> Window {
     let raw = &query.page;
-    let mut window = Window::first(raw.size.unwrap_or(planner.page.size));
+    let named = named_ids(query).clamp(planner.page.size, planner.page.most.max(planner.page.size));
+    let mut window = Window::first(raw.size.unwrap_or(named));
     window.total = raw.total.map(|total| match total {
         Total::Exact => i64::MAX,
         Total::Estimated => planner.limits.count,
@@ -125,6 +126,17 @@ pub fn window(query: &Query, planner: &Planner<'_>, faults: &mut Vec<Fault>) -> 
         }
     }
     window
+}
+
+/// How many rows a query names by their ids: they are one page, as long as one may be so large.
+fn named_ids(query: &Query) -> i64 {
+    let ids = query.filters.iter().map(|filter| match filter {
+        RawFilter::Plain { members, value, .. } if matches!(members.as_slice(), [id, word] if id == "id" && word == "in") => {
+            value.split(',').count()
+        }
+        RawFilter::Plain { .. } | RawFilter::Tree(_) => 0,
+    });
+    i64::try_from(ids.max().unwrap_or(0)).unwrap_or(i64::MAX)
 }
 
 fn bad_cursor(parameter: &str) -> Fault {

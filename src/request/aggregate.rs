@@ -23,6 +23,8 @@ pub struct Aggregate {
     pub measures: Vec<Term>,
     /// Conditions on measures: which, operator, value; with the parameter's name.
     pub having: Vec<(Term, String, String, String)>,
+    /// Where days, months, quarters and years begin; none: in UTC.
+    pub zone: Option<String>,
     /// Orders, and whether each descends.
     pub sort: Vec<(Term, bool)>,
     /// Filter and page.
@@ -63,6 +65,7 @@ impl Aggregate {
     /// Takes a query string apart. Faults are kept in `query`: they wait for the verdict of the permissions.
     pub fn read(text: &str) -> Aggregate {
         let (found, faults) = super::parameters(text);
+        let found = super::joined(found, |name| matches!(name, "group" | "measure" | "sort"));
         let mut read = Aggregate { query: Query { faults, ..Query::default() }, ..Aggregate::default() };
         let mut seen: Vec<&str> = vec![];
         for (name, value) in &found {
@@ -85,12 +88,16 @@ impl Aggregate {
                         read.having.push((term, operator, value.clone(), name.clone()));
                     }
                 }
+                Some(("zone", members)) if members.is_empty() => match jiff::tz::TimeZone::get(value) {
+                    Ok(zone) if zone.iana_name().is_some() => read.zone = Some(value.clone()),
+                    _ => read.query.fault(name, "bad-zone", "is a zone of the time zone database, such as Europe/Berlin"),
+                },
                 Some(("filter", _)) => read.query.parameter(name, value),
                 Some(("page", members)) if matches!(members.as_slice(), ["size" | "number"]) => read.query.parameter(name, value),
                 _ => read.query.fault(
                     name,
                     "unknown-parameter",
-                    "is unknown here; known: group, measure, filter[field], having[measure], sort, page[size|number]",
+                    "is unknown here; known: group, measure, filter[field], having[measure], sort, zone, page[size|number]",
                 ),
             }
         }
@@ -136,7 +143,7 @@ mod tests {
         );
         assert!(read.query.faults.is_empty(), "{:?}", read.query.faults);
         assert_eq!((read.groups.len(), read.measures.len(), read.having.len(), read.sort[0].1), (2, 2, 1, true));
-        let bad = Aggregate::read("group=a(&x=1&page[after]=x&having[a][b][c]=1&fields[a]=b&group=b");
+        let bad = Aggregate::read("group=a(&x=1&page[after]=x&having[a][b][c]=1&fields[a]=b&zone=Mars/Olympus");
         assert_eq!(bad.query.faults.len(), 6, "{:?}", bad.query.faults);
     }
 }

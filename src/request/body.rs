@@ -311,9 +311,9 @@ impl Linkage {
     }
 }
 
-/// An id as we write them: lower case, with hyphens. Others name nothing.
+/// An id as it is written: with hyphens, in whatever case (RFC 9562, 4). Others name nothing.
 pub fn uuid(text: &str) -> Option<Uuid> {
-    Uuid::try_parse(text).ok().filter(|id| id.to_string() == text)
+    Uuid::try_parse(text).ok().filter(|id| id.to_string().eq_ignore_ascii_case(text))
 }
 
 #[cfg(test)]

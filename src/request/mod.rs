@@ -119,14 +119,28 @@ impl Query {
         let mut read = Query::default();
         let (found, faults) = parameters(query);
         read.faults = faults;
-        let mut seen: Vec<&str> = vec![];
+        let found = joined(found, |name| matches!(name, "include" | "sort") || name.starts_with("fields["));
+        let (mut seen, mut lists): (Vec<&str>, Vec<(String, Vec<&str>)>) = (vec![], vec![]);
         for (name, value) in &found {
+            if let Some(list) = listed(name) {
+                match lists.iter_mut().find(|(of, _)| *of == list) {
+                    Some((_, values)) => values.push(value),
+                    None => lists.push((list, vec![value])),
+                }
+                continue;
+            }
             if seen.contains(&name.as_str()) {
                 read.fault(name, "twice", "is given twice");
                 continue;
             }
             seen.push(name);
             read.parameter(name, value);
+        }
+        for (name, values) in &lists {
+            match seen.contains(&name.as_str()) {
+                true => read.fault(name, "twice", "is given twice"),
+                false => read.parameter(name, &serde_json::json!(values).to_string()),
+            }
         }
         read
     }
@@ -183,6 +197,34 @@ impl Query {
     }
 }
 
+/// Parameters that are lists, and come value by value, as one: `sort=a&sort=b` is `sort=a,b`.
+fn joined(found: Vec<(String, String)>, is_list: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    let mut joined: Vec<(String, String)> = vec![];
+    for (name, value) in found {
+        match joined.iter_mut().find(|(known, _)| *known == name && is_list(known)) {
+            Some((_, values)) => {
+                values.push(',');
+                values.push_str(&value);
+            }
+            None => joined.push((name, value)),
+        }
+    }
+    joined
+}
+
+/// The condition of which a parameter brings one value of several, as forms and clients write lists: `filter[id][]=…` and
+/// `filter[id][0]=…` are values of `filter[id][in]`.
+fn listed(name: &str) -> Option<String> {
+    let (filter, members) = family(name)?;
+    let (last, members) = members.split_last()?;
+    if filter != "filter" || members.is_empty() || !last.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let is_said = members.last().is_some_and(|word| matches!(*word, "in" | "nin"));
+    let members: String = members.iter().chain((!is_said).then_some(&"in")).map(|member| format!("[{member}]")).collect();
+    Some(format!("filter{members}"))
+}
+
 fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').filter(|v| !v.is_empty())
 }
@@ -228,8 +270,29 @@ mod tests {
     }
 
     #[test]
+    fn values_of_a_list_are_one_condition_however_they_are_written() {
+        for query in
+            ["filter[id][]=a&filter[id][]=b,c", "filter[id][0]=a&filter[id][1]=b,c", "filter[id][in][]=a&filter[id][in][]=b,c"]
+        {
+            let query = Query::read(query);
+            assert!(query.faults.is_empty(), "{:?}", query.faults);
+            let [RawFilter::Plain { members, value, .. }] = query.filters.as_slice() else { panic!("one condition") };
+            assert_eq!((members.join("/").as_str(), value.as_str()), ("id/in", "[\"a\",\"b,c\"]"));
+        }
+        assert_eq!(Query::read("filter[id][in]=a&filter[id][]=b").faults.len(), 1, "said in two ways");
+        assert_eq!(Query::read("filter[]=a").faults.len(), 0, "is for who knows the fields to complain of");
+    }
+
+    #[test]
+    fn lists_may_come_value_by_value() {
+        let query = Query::read("include=a&sort=-b&include=c,d&sort=e&fields[x]=f&fields[x]=g");
+        assert!(query.faults.is_empty(), "{:?}", query.faults);
+        assert_eq!((query.include.map(|paths| paths.len()), query.sort.len(), query.fields[0].1.len()), (Some(3), 2, 2));
+    }
+
+    #[test]
     fn qp1_qp3_every_fault_is_told_at_once() {
-        let query = Query::read("foo=1&filter[_=1&page[size]=0&page[x]=1&include=a&include=b&fields=x&q=%zz");
+        let query = Query::read("foo=1&filter[_=1&page[size]=0&page[x]=1&page[after]=a&page[after]=b&fields=x&q=%zz");
         assert_eq!(query.faults.len(), 7, "{:?}", query.faults);
     }
 

@@ -9,7 +9,24 @@ use super::{Column, Entity};
 use crate::yaml::{Key, Mark, Reader, Tree};
 
 const MACHINE_KEYS: &[&str] = &["column", "initial", "events"];
-const EVENT_KEYS: &[&str] = &["from", "to", "when", "call", "label", "description", "permission", "grants", "limit", "was"];
+const EVENT_KEYS: &[&str] = &[
+    "from",
+    "to",
+    "when",
+    "call",
+    "with",
+    "inputs",
+    "rights",
+    "messages",
+    "label",
+    "description",
+    "permission",
+    "grants",
+    "limit",
+    "was",
+];
+/// When an event says something to people: in a state that it doesn't start from, against its guard, and when it is done.
+const MESSAGES: &[&str] = &["state", "guard", "done"];
 
 /// The states of an entity's rows.
 #[derive(Debug, Clone)]
@@ -38,6 +55,8 @@ pub struct Event {
     pub mark: Mark,
     /// The groups that it is granted to.
     pub groups: Vec<String>,
+    /// What it says to people, and where that stands: in another state, against its guard, and when it is done.
+    pub messages: Vec<(String, Mark, String)>,
     /// What else the file says of it: `when`, `call`, and keys of the action.
     pub rest: Vec<(Key, Tree)>,
 }
@@ -68,8 +87,15 @@ fn event(reader: &mut Reader, key: &Key, tree: &Tree) -> Event {
     if let Err(words) = member_name(&key.name) {
         reader.complain(key.mark, words);
     }
-    let mut event =
-        Event { name: key.name.clone(), from: vec![], to: String::new(), mark: key.mark, groups: vec![], rest: vec![] };
+    let mut event = Event {
+        name: key.name.clone(),
+        from: vec![],
+        to: String::new(),
+        mark: key.mark,
+        groups: vec![],
+        messages: vec![],
+        rest: vec![],
+    };
     for (key, value) in reader.keys(tree, EVENT_KEYS) {
         if key.name == "grants" {
             event.groups = grants(reader, value).into_iter().map(|grant| grant.group).collect();
@@ -77,6 +103,11 @@ fn event(reader: &mut Reader, key: &Key, tree: &Tree) -> Event {
         match key.name.as_str() {
             "from" => event.from = reader.list(value).iter().map(|state| reader.text(state).to_owned()).collect(),
             "to" => event.to = reader.text(value).to_owned(),
+            "messages" => {
+                for (key, value) in reader.keys(value, MESSAGES) {
+                    event.messages.push((key.name.clone(), value.mark, reader.text(value).to_owned()));
+                }
+            }
             _ => event.rest.push((key.clone(), value.clone())),
         }
     }

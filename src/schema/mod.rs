@@ -378,7 +378,16 @@ impl Entity {
     pub fn is_system(&self) -> bool {
         matches!(
             self.name.as_str(),
-            "world" | "action" | "session" | "user_account" | "usergroup" | "mail" | "task" | "transfer" | "join_request"
+            "world"
+                | "action"
+                | "session"
+                | "user_account"
+                | "usergroup"
+                | "mail"
+                | "task"
+                | "transfer"
+                | "join_request"
+                | "action_run"
         )
     }
 
@@ -394,7 +403,7 @@ impl Entity {
         matches!(
             (self.name.as_str(), right),
             ("world" | "action", Right::Create | Right::Delete)
-                | ("mail" | "task", Right::Create)
+                | ("mail" | "task" | "action_run", Right::Create)
                 | ("session", Right::Create | Right::Update | Right::Delete)
         )
     }

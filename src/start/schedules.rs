@@ -1,10 +1,12 @@
 //! Actions that run by themselves: when they are due, on one node, as the user whom their file names.
 
-use super::act;
+use super::act_within;
+use crate::action::Action;
 use crate::action::schedule::Schedule;
 use crate::http::App;
 use crate::permission::Right;
-use crate::statement::{account, schedule as ticks, who};
+use crate::statement::schedule::{self as ticks, Ran};
+use crate::statement::{account, who};
 
 /// Says which scheduled actions couldn't run: there is no such user, or they may not run it.
 pub async fn unusable(app: &App) -> Vec<String> {
@@ -46,14 +48,35 @@ pub async fn run(app: &App) {
             let name = format!("{}/{}", action.entity, action.name);
             match is_taken(app, &name, schedule).await {
                 Ok(false) => {}
-                Ok(true) => match act(app, &name, Some(&schedule.run_as), None, &[]).await {
-                    Ok(_) => tracing::info!(action = name, "a scheduled action ran"),
-                    Err(words) => tracing::warn!(action = name, words, "a scheduled action failed"),
-                },
+                Ok(true) => ran(app, action, &schedule.run_as).await,
                 Err(error) => tracing::warn!(action = name, ?error, "schedules can't be looked at"),
             }
         }
         tokio::time::sleep(app.config.schedule_poll).await;
+    }
+}
+
+/// Runs an action by itself, and notes what became of it.
+async fn ran(app: &App, action: &Action, user: &str) {
+    let name = format!("{}/{}", action.entity, action.name);
+    let begun = std::time::Instant::now();
+    let session = uuid::Uuid::now_v7();
+    let (ran, error) = match app.store.read(&account::open_for(session, user)).await {
+        Ok(false) => (Ran::Nobody, Some(format!("there is no active user {user}"))),
+        Ok(true) => match act_within(app, action, Some(session), None, serde_json::Map::new()).await {
+            Ok(_) => (Ran::Ran, None),
+            Err(words) => (Ran::Failed, Some(words)),
+        },
+        Err(error) => (Ran::Failed, Some(error.detail())),
+    };
+    match &error {
+        None => tracing::info!(action = name, "a scheduled action ran"),
+        Some(words) => tracing::warn!(action = name, words, "a scheduled action failed"),
+    }
+    app.metrics.ran(ran);
+    let ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+    if let Err(error) = app.store.read(&ticks::note(&name, user, ran, ms, error.as_deref())).await {
+        tracing::warn!(action = name, ?error, "what became of a scheduled action can't be noted");
     }
 }
 

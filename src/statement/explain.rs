@@ -20,6 +20,8 @@ pub struct Question<'s> {
     pub right: Right,
     /// The rows.
     pub ids: Vec<Uuid>,
+    /// Whether it is about an action, which may be run by who may not peek its entity.
+    pub is_of_action: bool,
 }
 
 /// What is found of a question and one of its rows.

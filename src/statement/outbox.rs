@@ -1,5 +1,6 @@
 //! The outbox: the SQL of what waits until some node does it, in tables of the same shape.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
@@ -28,6 +29,31 @@ pub struct Queue<T> {
     read: fn(&Row) -> Result<T>,
 }
 
+/// To whom a letter goes, beside the first, and who is answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Others {
+    /// Addresses that everybody sees.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
+    /// Those that get a copy, as everybody sees.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cc: Vec<String>,
+    /// Those that get a copy, as nobody sees.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bcc: Vec<String>,
+    /// Who is answered, where that isn't the sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+}
+
+impl Others {
+    /// All who get the letter.
+    pub fn recipients(&self) -> impl Iterator<Item = &String> {
+        self.to.iter().chain(&self.cc).chain(&self.bcc)
+    }
+}
+
 /// A letter that waits.
 #[derive(Debug)]
 #[allow(missing_docs)]
@@ -40,6 +66,8 @@ pub struct Letter {
     pub sealed: Option<Vec<u8>>,
     pub message_id: String,
     pub language: Option<String>,
+    /// Who gets it beside, and who is answered.
+    pub others: Others,
 }
 
 /// A task that waits.
@@ -84,7 +112,7 @@ fn sealed(row: &Row, column: usize) -> Result<Option<Vec<u8>>> {
 pub const MAIL: Queue<Letter> = Queue {
     table: "mail",
     line: |t| Kind::Email.folded(&format!("{t}.\"to\"")),
-    columns: "m.\"to\", m.letter, m.values::text, m.sealed, m.message_id, m.language",
+    columns: "m.\"to\", m.letter, m.values::text, m.sealed, m.message_id, m.language, m.others::text",
     which: |_| "true".to_owned(),
     done: "sent",
     buries: None,
@@ -96,6 +124,7 @@ pub const MAIL: Queue<Letter> = Queue {
             sealed: sealed(row, 6)?,
             message_id: row.column(7)?,
             language: row.optional(8)?,
+            others: serde_json::from_str(row.column(9)?).map_err(Error::internal)?,
         })
     },
 };
@@ -135,6 +164,8 @@ pub const TRANSFERS: Queue<Task> = Queue {
 pub struct NewLetter<'a> {
     pub id: Uuid,
     pub to: &'a str,
+    /// JSON: who gets it beside, and who is answered.
+    pub others: &'a str,
     pub name: &'a str,
     pub message_id: &'a str,
     /// JSON: the values without the secret ones.
@@ -146,10 +177,11 @@ pub struct NewLetter<'a> {
 
 /// Puts a letter in.
 pub fn put_letter(letter: &NewLetter<'_>) -> Internal<()> {
-    let text = "insert into mail (id, permission, \"to\", letter, message_id, values, language, sealed, state, tries, next_at)
-values ($1, 0, $2, $3, $4, $5::jsonb, $6, $7::bytea, 'waiting', 0, now())";
-    let NewLetter { id, to, name, message_id, values, language, sealed } = *letter;
-    Internal::new(text, values![id, to, name, message_id, values, language, sealed], is_done)
+    let text = "insert into mail
+  (id, permission, \"to\", others, letter, message_id, values, language, sealed, state, tries, next_at)
+values ($1, 0, $2, $3::jsonb, $4, $5, $6::jsonb, $7, $8::bytea, 'waiting', 0, now())";
+    let NewLetter { id, to, others, name, message_id, values, language, sealed } = *letter;
+    Internal::new(text, values![id, to, others, name, message_id, values, language, sealed], is_done)
 }
 
 /// A request to another server that waits.

@@ -1,6 +1,8 @@
 //! Schedules: the SQL of ticks, of which every one is some node's alone.
 
-use super::query::{Internal, any, first, values};
+use uuid::Uuid;
+
+use super::query::{Internal, any, done, first, values};
 
 /// When an action ran last, as text; from its first sight on it counts.
 pub fn last(action: &str) -> Internal<Option<String>> {
@@ -15,4 +17,31 @@ from (select last from new union all select last from rowhouse.tick where action
 pub fn take(action: &str, last: &str, now: &str) -> Internal<bool> {
     let text = "update rowhouse.tick set last = $3::timestamptz where action = $1 and last = $2::timestamptz returning action";
     Internal::new(text, values![action, last, now], any)
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Ran {
+    Ran,
+    Failed,
+    /// There was no such active user.
+    Nobody,
+}
+
+impl Ran {
+    /// The word for rows and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ran::Ran => "ran",
+            Ran::Failed => "failed",
+            Ran::Nobody => "nobody",
+        }
+    }
+}
+
+/// Notes what became of a run. `ms`: how long it took.
+pub fn note(action: &str, run_as: &str, ran: Ran, ms: i64, error: Option<&str>) -> Internal<()> {
+    let text = "insert into action_run (id, permission, action, run_as, state, ms, error) values ($1, 0, $2, $3, $4, $5, $6)";
+    Internal::new(text, values![Uuid::now_v7(), action, run_as, ran.word(), ms, error], done)
 }

@@ -6,6 +6,8 @@ use super::query::{Internal, count};
 const SESSIONS: &str = "interval '30 days'";
 /// Files of exports that were not fetched again, and parts of what broke off.
 const FILES: &str = "interval '1 day'";
+/// Runs of actions that ran by themselves.
+const RUNS: &str = "interval '30 days'";
 /// So many rows go at a time.
 const ROWS: usize = 1000;
 
@@ -20,6 +22,7 @@ returning 1"
     };
     vec![
         rows("public.session", &format!("coalesce(t.ended_at, t.expires_at) < now() - {SESSIONS}")),
+        rows("public.action_run", &format!("t.created_at < now() - {RUNS}")),
         rows(
             "rowhouse.part",
             &format!(

@@ -187,8 +187,8 @@ returning t.id",
     Guarded::new(sql.with(text), count)
 }
 
-/// Whether a row that was judged still has these values.
-pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]) -> Internal<bool> {
+/// Of these values, which a row has that was judged.
+pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]) -> Internal<Vec<bool>> {
     let mut sql = Sql::new();
     let id = sql.bind(id);
     let same = echoes.iter().map(|(column, value)| {
@@ -196,10 +196,11 @@ pub fn unchanged(entity: &Entity, id: Uuid, echoes: &[(&Column, Option<String>)]
         let kind = column.kind.sql();
         format!("t.{} is not distinct from {bound}::{kind}", quote(&column.name))
     });
-    let same = same.collect::<Vec<_>>().join(" and ");
+    let same = same.collect::<Vec<_>>().join(", ");
     let text = format!("select {same} from {} t where t.id = {id}::uuid", entity.table());
-    let is_same = first(|row| row.column(0));
-    Internal::of(sql.with(text), move |rows| Ok(is_same(rows)?.unwrap_or(false)))
+    let count = echoes.len();
+    let each = first(move |row| (0..count).map(|column| row.column(column)).collect::<crate::error::Result<Vec<bool>>>());
+    Internal::of(sql.with(text), move |rows| Ok(each(rows)?.unwrap_or_else(|| vec![false; count])))
 }
 
 /// Deletes rows. Gives how many.

@@ -339,7 +339,8 @@ fn the_actions_that_lift_anything() {
                 }
                 _ => None,
             });
-            let all: Vec<_> = rights.chain(performers).collect();
+            let lent = action.lends.iter().map(|(lender, _)| format!("has those of {lender}"));
+            let all: Vec<_> = rights.chain(lent).chain(performers).collect();
             let line = format!("{}/{}: {}\n", action.entity, action.name, all.join(", "));
             if !all.is_empty() && !list.contains(&line) {
                 list += &line;

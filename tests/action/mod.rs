@@ -7,6 +7,7 @@ mod files;
 mod performers;
 mod poison;
 mod quiet;
+mod rights;
 mod schedule;
 mod states;
 mod tables;

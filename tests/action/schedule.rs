@@ -45,6 +45,20 @@ async fn a_tick_is_one_nodes_alone_and_missed_ones_are_caught_up_once() {
     world.sql("update action set permission = 0, groups = '{}'").await;
     let said = rowhouse::start::schedules::unusable(&world.app).await;
     assert!(said[0].contains("clock@example.org, who isn't permitted to run it"), "{said:?}");
+    // Administrators see what became of each.
+    world.until("select 1 from action_run where state = 'nobody'").await;
+    world.sql("update rowhouse.tick set last = now() - interval '2 years'").await;
+    world.until("select 1 from action_run where state = 'failed'").await;
+    let row = async |state: &str| admin.get(&format!("/api/action_run?filter[state]={state}")).await.is(200).json["data"].clone();
+    assert_eq!(row("ran").await.as_array().expect("rows").len(), runs);
+    assert!(row("nobody").await[0]["attributes"]["error"].as_str().expect("words").contains("no active user clock@"));
+    let failed = row("failed").await[0]["attributes"].clone();
+    assert!(failed["run_as"] == "clock@example.org" && failed["error"].as_str().expect("words").contains("not permitted"));
+    world.user("ada", &[]).await.get("/api/action_run").await.is(403);
+    let data = json!({"data": {"type": "action_run", "attributes": {}}});
+    admin.post("/api/action_run", data).await.is(403);
+    let counted = [&world, &twins[0], &twins[1]].map(|node| node.app.metrics.text(&node.app.store)).concat();
+    assert!(counted.contains("rowhouse_scheduled_runs_total{state=\"ran\"}"), "on whichever node");
 }
 
 #[tokio::test]

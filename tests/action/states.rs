@@ -165,3 +165,56 @@ async fn b36_the_state_that_rows_begin_in_may_be_sent_and_events_are_told() {
     let start = all.as_array().expect("a list").iter().find(|a| a["entity"] == "ticket" && a["name"] == "start").expect("there");
     assert_eq!(start["event"], json!({"column": "status", "from": ["open", "shelved"], "to": "doing"}));
 }
+
+#[tokio::test]
+async fn n4_an_event_declares_rights_and_takes_inputs() {
+    let schema = "grants: { users: [peek, read, create, execute] }
+default_permission: { owner: [peek, read, execute] }
+columns:
+  title:  { type: label }
+  status: { type: enum, options: [open, closed] }
+  note:   { type: text, read_only: true }
+states:
+  column: status
+  initial: open
+  events:
+    close:
+      from: open
+      to: closed
+      permission: { group: [execute] }
+      grants: [users]
+      rights: { case: [refer] }
+      inputs: { reason: { type: label, required: true } }
+      call: case/explain
+      with: { reason: \"{{reason}}\" }
+    reopen:
+      from: closed
+      to: open
+      permission: { group: [execute] }
+      grants: [users]
+      inputs: { reason: { type: label, required: true } }
+      call: case/explain
+      with: { reason: \"{{reason}}\" }
+";
+    let explain = "subject: required
+permission: { group: [execute] }
+grants: [users]
+lends: [case/close]
+inputs: { reason: { type: label, required: true } }
+outcomes:
+  - update: subject
+    with: { note: \"{{reason}}\" }
+  - respond: client.reload
+";
+    let folder = crate::house::project(&[("schema/case.yaml", schema), ("actions/case/explain.yaml", explain)]);
+    let world = World::of(&folder).await;
+    let ada = world.user("ada", &[]).await;
+    let id = ada.make("case", json!({"title": "größe"}), json!({})).await;
+    let change = json!({"data": {"type": "case", "id": id, "attributes": {"title": "x"}}});
+    ada.patch(&format!("/api/case/{id}"), change).await.is(403);
+    ada.act(&format!("case/{id}/close"), json!({})).await.is(422);
+    ada.act(&format!("case/{id}/close"), json!({"reason": "done"})).await.is(200);
+    let row = ada.get(&format!("/api/case/{id}")).await.is(200).json["data"]["attributes"].take();
+    assert_eq!((&row["status"], &row["note"]), (&json!("closed"), &json!("done")));
+    ada.act(&format!("case/{id}/reopen"), json!({"reason": "again"})).await.is(403); // it isn't lent that one's
+}

@@ -31,6 +31,8 @@ pub enum Says {
 #[derive(Debug, Clone)]
 pub struct Letter {
     pub to: String,
+    /// All that it goes to.
+    pub all: Vec<String>,
     pub text: String,
 }
 
@@ -117,14 +119,18 @@ impl Smtp {
 async fn talk(stream: TcpStream, send: &mpsc::UnboundedSender<Letter>, says: &Mutex<Vec<Says>>) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
-    let mut to = String::new();
+    let mut all: Vec<String> = vec![];
     write.write_all(b"220 house\r\n").await?;
     while let Some(line) = lines.next_line().await? {
         let word = line.to_ascii_uppercase();
         let answer: &str = match word.split([' ', ':']).next().unwrap_or_default() {
             "EHLO" => "250-house\r\n250 8BITMIME\r\n",
+            "MAIL" => {
+                all.clear();
+                "250 ok\r\n"
+            }
             "RCPT" => {
-                to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+                all.extend(line.split(['<', '>']).nth(1).map(str::to_owned));
                 "250 ok\r\n"
             }
             "DATA" => {
@@ -139,7 +145,7 @@ async fn talk(stream: TcpStream, send: &mpsc::UnboundedSender<Letter>, says: &Mu
                     if says.is_empty() { Says::Accepts } else { says.remove(0) }
                 };
                 if matches!(next, Says::Accepts | Says::Slowly | Says::HangsUp | Says::Nothing) {
-                    _ = send.send(Letter { to: to.clone(), text });
+                    _ = send.send(Letter { to: all.first().cloned().unwrap_or_default(), all: all.clone(), text });
                 }
                 match next {
                     Says::Accepts => "250 taken\r\n",

@@ -132,7 +132,7 @@ async fn cu6_clients_choose_ids_where_the_entity_lets_them() {
     assert_eq!(made.json["data"]["relationships"]["before"]["data"]["id"], id, "a row may link to itself by lid");
     let taken = bob.post("/api/ledger", ledger(&id)).await.is(409);
     assert_eq!(taken.json["errors"][0]["source"]["pointer"], "/data/id");
-    for bad in ["7", "", &id.to_uppercase(), "00000000-0000-0000-0000-000000000000"] {
+    for bad in ["7", "", &id.replace('-', ""), "00000000-0000-0000-0000-000000000000"] {
         ada.post("/api/ledger", ledger(bad)).await.is(422);
     }
     ada.post("/api/who", json!({"data": {"type": "who", "id": id, "attributes": {}}})).await.is(403);

@@ -1,7 +1,10 @@
 //! The letters that the default actions send, as they read, and what no value does to them.
 
 use rowhouse::mail::Letters;
+use rowhouse::statement::outbox::Others;
 use serde_json::{Map, Value as Json, json};
+
+use crate::house::World;
 
 /// What each letter is sent with here, beside where links lead and to whom it goes.
 fn values(letter: &str) -> Json {
@@ -55,7 +58,8 @@ fn no_value_is_rendered_or_becomes_markup_or_a_header() {
             assert!(!html.contains("<a>"), "{html}");
         }
         let from = "Rowhouse <post@example.org>".parse().expect("an address");
-        let message = rendered.message(&from, "to@example.org", "<id@example.org>").expect("a message").formatted();
+        let message =
+            rendered.message(&from, "to@example.org", &Others::default(), "<id@example.org>").expect("a message").formatted();
         let message = String::from_utf8(message).expect("text");
         let head = message.split("\r\n\r\n").next().expect("a head");
         let headers: Vec<_> = head.lines().filter(|line| !line.starts_with([' ', '\t'])).collect();
@@ -85,6 +89,63 @@ fn an_address_that_is_several_or_none_is_not_written_to() {
     for bad in
         ["", "x", "a@example.org, eve@example.org", "a@example.org\r\nBcc: eve@example.org", "a@example.org\neve@example.org"]
     {
-        assert!(rendered.message(&from, bad, "<id@example.org>").is_err(), "{bad:?}");
+        assert!(rendered.message(&from, bad, &Others::default(), "<id@example.org>").is_err(), "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn b41_a_letter_goes_to_several_with_copies_and_says_who_is_answered() {
+    let room = "columns: { name: { type: label } }\ngrants: { users: [execute] }\n";
+    let tell = "permission: { group: [execute] }
+grants: [users]
+inputs: { to: { type: json, required: true }, copy: { type: json } }
+outcomes:
+  - perform: mail.send
+    with:
+      template: note
+      to: \"{{to}}\"
+      cc: \"{{copy}}\"
+      bcc: [secret@example.org, ADA@example.org]
+      reply_to: help@größe.example
+  - respond: client.reload
+";
+    let folder = crate::house::project(&[
+        ("schema/room.yaml", room),
+        ("actions/room/tell.yaml", tell),
+        ("templates/note/subject.hbs", "Größe"),
+        ("templates/note/text.hbs", "to {{to}}"),
+    ]);
+    let mut smtp = crate::house::smtp::Smtp::new().await;
+    let url = smtp.url();
+    let world = World::of_with(&folder, |config| {
+        config.mail.smtp = Some(rowhouse::config::Secret::new(url));
+        config.outbox.poll = std::time::Duration::from_millis(50);
+        config.mail.per_recipient = 2;
+    })
+    .await;
+    world.run_tasks();
+    let ada = world.user("ada", &[]).await;
+    let sent = json!({"to": ["ada@example.org", "bob@example.org"], "copy": "carol@münchen.example"});
+    ada.act("room/tell", sent.clone()).await.is(200);
+    let letter = smtp.letter().await;
+    assert_eq!(letter.all, ["ada@example.org", "bob@example.org", "carol@xn--mnchen-3ya.example", "secret@example.org"]);
+    assert_eq!(letter.header("To"), "ada@example.org, bob@example.org");
+    assert_eq!(letter.header("Cc"), "carol@xn--mnchen-3ya.example");
+    assert!(letter.header("Reply-To").starts_with("help@xn--gr"), "{}", letter.text);
+    assert!(!letter.text.contains("secret@"), "{}", letter.text);
+    let root = world.administrator().await;
+    let rows = root.get("/api/mail").await.is(200);
+    let others = &rows.json["data"][0]["attributes"]["others"];
+    assert_eq!(others["bcc"], json!(["secret@example.org"]), "{}", rows.text);
+    // What is no address is told; so is too many, and everybody's letters are counted.
+    for wrong in [json!({"to": []}), json!({"to": ["ada@example.org", "x"]}), json!({"to": "ada@example.org", "copy": [7]})] {
+        assert!(
+            ada.act("room/tell", wrong.clone()).await.is(422).text.contains("an e-mail address") || wrong["to"] == json!([]),
+            "{wrong}"
+        );
+    }
+    let many: Vec<String> = (0..60).map(|n| format!("p{n}@example.org")).collect();
+    assert!(ada.act("room/tell", json!({"to": many})).await.is(422).text.contains("at most 50"));
+    ada.act("room/tell", json!({"to": "bob@example.org"})).await.is(200);
+    ada.act("room/tell", json!({"to": ["eve@example.org", "bob@example.org"]})).await.is(429);
 }

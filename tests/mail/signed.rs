@@ -34,7 +34,9 @@ fn is_signed(letter: &str, public: &[u8]) -> bool {
     let body = body.lines().map(|line| relaxed(line.trim_end()) + "\r\n").collect::<String>();
     let body = format!("{}\r\n", body.trim_end_matches("\r\n"));
     let names = signature.split("; h=").nth(1).expect("h").split(';').next().expect("names").to_owned();
-    let signed: String = names.split(':').map(|name| header(head, name.trim()) + "\r\n").collect();
+    // One that is signed and isn't there is signed as nothing (RFC 6376, 5.4): nobody adds it on the way.
+    let is_there = |name: &&str| head.lines().any(|line| line.to_lowercase().starts_with(&format!("{}:", name.trim())));
+    let signed: String = names.split(':').filter(is_there).map(|name| header(head, name.trim()) + "\r\n").collect();
     let own = format!("{}; b=", signature.split_once("; b=").expect("b").0);
     let hash = digest(&SHA256, format!("{signed}{own}").as_bytes());
     let sealed = STANDARD.decode(tag("b")).expect("base64");

@@ -66,6 +66,8 @@ stay = {
     "world": first("world", "filter[name]=memo"),
     "action": first("action", "filter[name]=paint"),
 }
+# What stands in paths that every entity has.
+KINDS = ["article", "user_account", "tag", "comment"]
 # People are slow to make (a password is hashed), so these few are used up.
 people = [make("user_account", ROOT, name="P", email=f"p{next(name)}@{WHO}.example.org") for _ in range(4)]
 
@@ -123,7 +125,7 @@ def relations(document):
     found = {}
     for kind, schema in document["components"]["schemas"].items():
         for relation, said in schema.get("properties", {}).get("relationships", {}).get("properties", {}).items():
-            to = re.match(r"To (\w+)", said.get("description", ""))
+            to = re.search(r"/(\w+)\.relationship\.", said.get("$ref", ""))
             if to:
                 found.setdefault(kind, {})[relation] = to[1]
     return found
@@ -142,20 +144,23 @@ def before_call(context, case, kwargs):
         return
     if case.headers is not None:
         case.headers.pop("If-Match", None)  # a made-up one gives 412
-    entity = re.match(r"/(?:api|action|permission)/(\w+)", case.path)
-    kind = entity and entity[1]
+    parameters = case.path_parameters or {}
+    if "entity" in parameters:
+        parameters["entity"] = KINDS[next(turn) % len(KINDS)]
+    entity = re.match(r"/(?:api|action|permission|aggregate|history)/(\w+|\{entity\})", case.path)
+    kind = parameters.get("entity", entity and entity[1])
     if kind not in stay:
         return
     method = case.method.upper()
-    whole = re.fullmatch(r"/api/\w+/\{id\}(/relationships/owner)?", case.path) and method in ("PATCH", "DELETE")
+    relation = parameters.get("relation")
+    whole = method in ("PATCH", "DELETE") and (relation == "owner" or re.fullmatch(r"/api/\w+/\{id\}", case.path))
     if case.path_parameters and "id" in case.path_parameters:
         positive = case.meta is None or case.meta.generation.mode.is_positive
         case.path_parameters["id"] = stay[kind] if method == "GET" else goes(kind, bool(whole and positive))
     if not isinstance(case.body, dict):
         return
     case.body = json.loads(json.dumps(case.body))
-    linked = re.search(r"/relationships/(\w+)$", case.path)
-    if linked and (to := known.get(kind, {}).get(linked[1])):
+    if relation and (to := known.get(kind, {}).get(relation)):
         linkage = case.body.get("data")
         for item in linkage if isinstance(linkage, list) else [linkage]:
             point(item, to)

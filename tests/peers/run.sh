@@ -98,7 +98,11 @@ try openapi documents
 # 3. The page, before schemathesis fills the rows.
 try docs env -C "$PEERS_TMP" PEERS_PROFILE="$PEERS_TMP/profile" node docs.mjs
 
-# 4. Letters, on a server of their own.
+# Clients that are generated from it, compiled, and called.
+try generators bash "$here/generators/generators.sh"
+
+# 4. Admin frameworks, and letters, on servers of their own.
+try admin bash "$here/admin/admin.sh" "$rowhouse" "$project"
 try mail env PYTHONDONTWRITEBYTECODE=1 "$PEERS_TMP/venv/bin/python" "$here/mail.py" "$rowhouse" "$project"
 
 # 5. OpenAPI against the server itself.

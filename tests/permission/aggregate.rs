@@ -138,7 +138,6 @@ async fn what_can_not_be_read_can_not_be_counted() {
         "group=a(",
         "group=id",
         "measure=sum(words.x)",
-        "group=status&group=words",
         "filter[words]=x",
         "fields[article]=title",
         "include=author",

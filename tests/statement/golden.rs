@@ -178,6 +178,6 @@ fn the_others() {
         };
         golden(&format!("link {name}"), of(&write::link(&links, Some(ROW))));
     }
-    let question = explain::Question { entity: article, right: Right::Read, ids: vec![ROW] };
+    let question = explain::Question { entity: article, right: Right::Read, ids: vec![ROW], is_of_action: false };
     golden("explain", of(&explain::explain(&[question], None, Some(ROW))));
 }

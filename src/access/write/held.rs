@@ -16,25 +16,35 @@ use crate::statement::verdict::{self, Judged, JudgedRow, Lock, LockAsks, Verdict
 use crate::statement::write::Lifts;
 
 /// Rights beyond the caller's own, of one action's one run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Lifted {
     /// For the check of these entities.
     pub entities: Vec<(String, Vec<Right>)>,
     /// For these rows.
     pub rows: Vec<(Uuid, Vec<Right>)>,
+    /// Rows that the action made, whose grants count as the caller's to change whoever owns them.
+    pub made: Vec<Uuid>,
 }
 
 impl Lifted {
+    /// These as well.
+    pub fn extend(&mut self, more: Lifted) {
+        self.entities.extend(more.entities);
+        self.rows.extend(more.rows);
+        self.made.extend(more.made);
+    }
+
     pub(super) fn entity(&self, entity: &Entity, right: Right) -> bool {
         self.entities.iter().any(|(name, rights)| *name == entity.name && grants(rights, right))
     }
 
     /// What is not asked of an entity, and of a row.
     pub(super) fn of(&self, entity: &Entity, id: Option<Uuid>, right: Right) -> Lifts {
-        Lifts { entity: self.entity(entity, right), rows: id.is_some_and(|id| self.row(id, right)) }
+        Lifts { entity: self.entity(entity, right), rows: id.is_some_and(|id| self.holds(id, right)) }
     }
 
-    pub(super) fn row(&self, id: Uuid, right: Right) -> bool {
+    /// Whether it lifts a right on a row.
+    pub fn holds(&self, id: Uuid, right: Right) -> bool {
         self.rows.iter().any(|(row, rights)| *row == id && grants(rights, right))
     }
 }
@@ -142,7 +152,7 @@ impl Deed<'_> {
             return Err(refused.entity(&entity.name, *right));
         }
         let rows = rows.into_iter().map(|mut row| {
-            let more = Right::ALL.iter().filter(|r| self.lifted.row(row.id, **r)).fold(0, |all, r| all | i64::from(r.bit()));
+            let more = Right::ALL.iter().filter(|r| self.lifted.holds(row.id, **r)).fold(0, |all, r| all | i64::from(r.bit()));
             // What may be worked with exists.
             row.rights |= if more == 0 { 0 } else { more | i64::from(Right::Peek.bit()) };
             (row.id, row)

@@ -125,6 +125,7 @@ impl<'s> Deed<'s> {
     fn require_link(&self, id: Uuid, relation: &Relation, held: &Held) -> Result<()> {
         match (relation.rule, &relation.link) {
             (LinkRule::System, _) => Err(held.refusal()),
+            (LinkRule::Grant, _) if self.lifted.made.contains(&id) => Ok(()),
             (LinkRule::Grant | LinkRule::Owner, _) if !held.may_chmod(id) => Err(held.not_owner()),
             (LinkRule::Declared, Link::Through { .. } | Link::One { .. }) => held.require(id, Right::Update),
             _ => Ok(()), // judged row by row
@@ -253,7 +254,7 @@ impl<'s> Deed<'s> {
                     )]));
                 }
                 // (An action names one of the others at a time.)
-                let is_lifted = ids.iter().all(|i| self.lifted.row(*i, Right::Update));
+                let is_lifted = ids.iter().all(|i| self.lifted.holds(*i, Right::Update));
                 Ok(if is_lifted { Asks::Judged } else { Asks::Update })
             }
             (rule, _) => {
@@ -262,8 +263,9 @@ impl<'s> Deed<'s> {
                     ids.iter().try_for_each(|i| others.require(*i, Right::Refer))?;
                 }
                 Ok(match rule {
+                    LinkRule::Grant if self.lifted.made.contains(&id) => Asks::Judged,
                     LinkRule::Grant => Asks::Chmod,
-                    _ if self.lifted.row(id, Right::Update) => Asks::Judged,
+                    _ if self.lifted.holds(id, Right::Update) => Asks::Judged,
                     _ => Asks::Update,
                 })
             }

@@ -42,7 +42,7 @@ impl<'s> Deed<'s> {
     pub async fn might_read(&mut self, entity: &Entity, row: &Json) -> Result<bool> {
         let id = row["id"].as_str().and_then(uuid).unwrap_or_default();
         let right = Right::Read;
-        let (lifts_entity, lifts_row) = (self.lifted.entity(entity, right), self.lifted.row(id, right));
+        let (lifts_entity, lifts_row) = (self.lifted.entity(entity, right), self.lifted.holds(id, right));
         let gone = Gone { entity, row, right, lifts_entity, lifts_row };
         self.scope.run(&write::held_once(&gone, self.caller.counts()?)).await
     }

@@ -135,15 +135,24 @@ impl<'s> Deed<'s> {
 
     /// What the system sets may be sent as it is; but who may not read the row is not told whether they guessed a value.
     async fn echoed(&mut self, held: &Held, change: &Change<'_>) -> Result<Option<Fault>> {
-        let Some((first, _)) = change.echoes.first() else { return Ok(None) };
+        if change.echoes.is_empty() {
+            return Ok(None);
+        }
         let is_seen = change.echoes.iter().all(|(c, _)| held.is_of(change.id, c.readers.as_ref()));
         let is_seen = is_seen && !self.readable(change.entity, &[change.id]).await?.is_empty();
         let same = self.scope.run(&write::unchanged(change.entity, change.id, &change.echoes)).await?;
-        if is_seen && same {
-            return Ok(None);
+        let others = change.echoes.iter().zip(same).filter(|(_, same)| !(is_seen && *same)).map(|((column, _), _)| *column);
+        let others: Vec<&Column> = others.collect();
+        // A whole record that was read before somebody else changed the row.
+        if is_seen && others.iter().any(|column| column.name == "version") {
+            let words = "The row has changed since this `version` of it was read: read it again, and change what it is now.";
+            return Err(Error::conflict(Fault::new("stale", words).at("/data/attributes/version")));
         }
-        let words = format!("`{}` is {}.", first.name, change.entity.setter(&first.name));
-        Ok(Some(Fault::new("read-only", words).at(format!("/data/attributes/{}", first.name))))
+        let read_only = |column: &&Column| {
+            let words = format!("`{}` is {}.", column.name, change.entity.setter(&column.name));
+            Fault::new("read-only", words).at(format!("/data/attributes/{}", column.name))
+        };
+        Ok(others.first().map(read_only))
     }
 
     /// An address that is sent as it is, is no new one; a new one nobody has proved, unless they say so. What an action does
@@ -151,7 +160,7 @@ impl<'s> Deed<'s> {
     async fn renew_address(&mut self, change: &mut Change<'s>, by_action: bool) -> Result<()> {
         let Some(at) = change.sets.iter().position(|(c, _)| c.name == "email") else { return Ok(()) };
         let same = self.scope.run(&write::unchanged(change.entity, change.id, &change.sets[at..=at])).await?;
-        if !by_action && same {
+        if !by_action && same.iter().all(|same| *same) {
             change.sets.remove(at);
         } else if !change.sets.iter().any(|(c, _)| c.name == "email_verified") {
             change.sets.extend(change.entity.column("email_verified").map(|column| (column, Some("false".to_owned()))));
@@ -202,7 +211,7 @@ impl<'s> Deed<'s> {
         for one in doubted {
             let same = self.scope.run(&write::unchanged(change.entity, id, std::slice::from_ref(&one))).await?;
             let is_seen = is_readable && one.0.is_served() && held.is_of(id, one.0.readers.as_ref());
-            if !(is_seen && same) {
+            if !(is_seen && same.iter().all(|same| *same)) {
                 change.sets.push(one);
             }
         }

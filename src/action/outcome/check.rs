@@ -8,6 +8,7 @@ use super::{OUTCOME_KEYS, Scope, template};
 use crate::action::parameters::{Names, misfit};
 use crate::action::performer::Performer;
 use crate::action::value::Template;
+use crate::permission::Permission;
 use crate::plan::filter;
 use crate::request::body::uuid;
 use crate::schema::kind::{Bounds, Kind};
@@ -47,7 +48,12 @@ pub(super) fn check_fields(
     }
     for (name, template) in with {
         let Some(column) = entity.column(name) else { continue };
-        if *template == Template::Literal(Json::Null) && column.refuses_null() {
+        if let (Some(words), "permission") = (literal(template).filter(Json::is_object), name.as_str()) {
+            // In words, as schema files have them.
+            if let Err(words) = Permission::read(&words) {
+                reader.complain(mark, format!("`{name}` {words}"));
+            }
+        } else if *template == Template::Literal(Json::Null) && column.refuses_null() {
             reader.complain(mark, format!("`{name}` is required, and can't be null"));
         } else if let Some(words) = unfit(&column.kind, &column.bounds, template).filter(|_| column.kind != Kind::Password) {
             reader.complain(mark, format!("`{name}` {words}"));
@@ -63,6 +69,19 @@ pub(super) fn check_fields(
             reader
                 .complain(mark, format!("`{name}` takes an input of type password with `new: true`, or null, and nothing else"));
         }
+    }
+}
+
+/// A value that names nothing, as JSON.
+fn literal(template: &Template) -> Option<Json> {
+    match template {
+        Template::Literal(value) => Some(value.clone()),
+        Template::List(items) => items.iter().map(literal).collect::<Option<Vec<_>>>().map(Json::Array),
+        Template::Map(entries) => {
+            let entries = entries.iter().map(|(name, value)| Some((name.clone(), literal(value)?)));
+            entries.collect::<Option<serde_json::Map<_, _>>>().map(Json::Object)
+        }
+        Template::Path(_) | Template::Text(_) => None,
     }
 }
 
@@ -117,6 +136,14 @@ pub(super) fn check_parameters(reader: &mut Reader, mark: Mark, names: Names, pr
             reader.unknown(mark, "parameter", name, &known);
         } else if let Template::Literal(value) = template
             && let Some(words) = misfit(&properties[name], value)
+        {
+            reader.complain(mark, format!("`{name}` {words}"));
+        } else if let Template::List(items) = template
+            && let Some(words) = items.iter().find_map(|item| match item {
+                Template::Literal(value) => misfit(&properties[name], value),
+                Template::Path(_) | Template::Text(_) | Template::List(_) | Template::Map(_) => None,
+            })
+            && properties[name]["format"] == "email"
         {
             reader.complain(mark, format!("`{name}` {words}"));
         } else if let (Template::List(_) | Template::Map(_), Some(kind @ ("string" | "integer" | "boolean"))) =

@@ -11,27 +11,55 @@ use crate::mail::post::Letter;
 use crate::schema::kind::{Bounds, Kind};
 use crate::share::prefix;
 use crate::statement::attempt::{self, Attempts};
+use crate::statement::outbox::Others;
 
 /// The letter's values stand beside its parameters.
 pub static PERFORMER: Performer = Performer {
     takes_values: true,
     tells: true,
     by_peek: &["to"],
-    properties: || json!({"to": {"type": "string"}}),
-    ..plain("mail.send", &[("template", true), ("to", true), ("language", false)], |run, with| Box::pin(send(run, with)))
+    properties: || {
+        let addresses = json!({"type": ["string", "array"], "format": "email"});
+        json!({"to": addresses, "cc": addresses, "bcc": addresses, "reply_to": {"type": "string", "format": "email"}})
+    },
+    ..plain(
+        "mail.send",
+        &[("template", true), ("to", true), ("cc", false), ("bcc", false), ("reply_to", false), ("language", false)],
+        |run, with| Box::pin(send(run, with)),
+    )
 };
 
 async fn send(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let mut values = with.clone();
-    let [template, to, language] = ["template", "to", "language"].map(|name| {
+    let [to, cc, bcc] = ["to", "cc", "bcc"].map(|name| addresses(name, values.shift_remove(name)));
+    let reply_to = addresses("reply_to", values.shift_remove("reply_to"))?.pop();
+    let [template, language] = ["template", "language"].map(|name| {
         let value = values.shift_remove(name);
         value.and_then(|v| v.as_str().map(str::to_owned))
     });
     let (id, name) = (Uuid::now_v7(), template.unwrap_or_default());
-    let letter = Letter { id, to: to.unwrap_or_default(), name, language, values };
-    Kind::Email.check(&Bounds::default(), &letter.to.as_str().into()).map_err(|words| {
-        Error::Invalid(vec![Fault::new("bad-address", format!("The letter's `to` {words}.")).at("/attributes")])
-    })?;
+    let all = [to, cc, bcc];
+    if all.iter().flatten().map(Vec::len).sum::<usize>() > RECIPIENTS {
+        return Err(unfit(format!("A letter goes to at most {RECIPIENTS} addresses.")));
+    }
+    let [to, cc, bcc] = all;
+    // Whoever is named twice gets it once, where they are named first.
+    let mut known: Vec<String> = vec![];
+    let [mut to, cc, bcc] = [to?, cc?, bcc?].map(|addresses| {
+        let mut new = addresses;
+        new.retain(|address| {
+            let folded = address.to_lowercase();
+            let is_new = !known.contains(&folded);
+            known.push(folded);
+            is_new
+        });
+        new
+    });
+    if to.is_empty() {
+        return Err(unfit("The letter's `to` is nobody's address: it is required.".to_owned()));
+    }
+    let first = to.remove(0);
+    let letter = Letter { id, to: first, others: Others { to, cc, bcc, reply_to }, name, language, values };
     // What can't be rendered must not wait to be found out.
     let mut known = letter.values.clone();
     known.extend(KNOWN.iter().map(|name| ((*name).to_owned(), Json::String(String::new()))));
@@ -41,6 +69,30 @@ async fn send(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     run.deed.scope.run(&statement).await?;
     run.has_mail = true;
     Ok(Json::Null)
+}
+
+/// Most addresses of one letter.
+const RECIPIENTS: usize = 50;
+
+/// The addresses of a parameter: one, or a list; of what isn't there none.
+fn addresses(name: &str, sent: Option<Json>) -> Result<Vec<String>> {
+    let sent = match sent {
+        None | Some(Json::Null) => return Ok(vec![]),
+        Some(Json::Array(addresses)) => addresses,
+        Some(address) => vec![address],
+    };
+    if sent.len() > RECIPIENTS {
+        return Err(unfit(format!("A letter goes to at most {RECIPIENTS} addresses.")));
+    }
+    let check = |address: Json| {
+        let checked = Kind::Email.check(&Bounds::default(), &address);
+        checked.map_err(|words| unfit(format!("The letter's `{name}` {words}.")))
+    };
+    sent.into_iter().map(check).collect()
+}
+
+fn unfit(words: String) -> Error {
+    Error::Invalid(vec![Fault::new("bad-address", words).at("/attributes")])
 }
 
 /// In which letters are counted, in seconds.
@@ -57,11 +109,13 @@ async fn count(run: &mut Run<'_>, letter: &Letter) -> Result<()> {
     let limits = &run.app.config.mail;
     let is_heard = run.is_listening();
     let kind = format!("{} {is_heard}", letter.name);
-    let recipient = Attempts { what: "letter to", of: &letter.to, from: &kind };
     let person = run.caller.map_or_else(|| prefix(run.asked.address), |user| user.to_string());
     let sender = Attempts { what: "letter of", of: &person, from: "" };
     let sender = Some((sender, limits.per_sender)).filter(|_| !is_heard && !run.asked.is_own);
-    for (attempts, most) in [Some((recipient, limits.per_recipient)), sender].into_iter().flatten() {
+    let all = letter.others.recipients().chain([&letter.to]);
+    let recipients = all.map(|address| (Attempts { what: "letter to", of: address, from: &kind }, limits.per_recipient));
+    let senders = std::iter::repeat_n(sender, letter.others.recipients().count() + 1).flatten();
+    for (attempts, most) in recipients.chain(senders) {
         if run.deed.scope.run(&attempt::count(attempts, HOUR)).await? > most {
             return Err(Error::TooMany(HOUR));
         }

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{Bound, Run};
+use crate::access::write::Lifted;
 use crate::action::{InputKind, Lift, Outcome, SubjectUse};
 use crate::error::{Error, Result};
 use crate::permission::Right;
@@ -44,28 +45,47 @@ impl<'a> Run<'a> {
 
     /// Declared rights hold for the subject row and the caller's own user row from the start.
     pub(super) fn lift_known(&mut self, entity: &'a Entity, subject: Option<Uuid>) {
-        let action = self.action;
-        for (lift, rights) in &action.rights {
+        let mut more = Lifted::default();
+        for (lift, rights) in &self.action.rights {
             match lift {
                 Lift::Entity(name) => {
-                    self.deed.lifted.entities.push((name.clone(), rights.clone()));
-                    if let Some(id) = subject.filter(|_| *name == entity.name) {
-                        self.deed.lifted.rows.push((id, rights.clone()));
-                    }
-                    if let Some(id) = self.caller.filter(|_| name == "user_account") {
-                        self.deed.lifted.rows.push((id, rights.clone()));
-                    }
+                    more.entities.push((name.clone(), rights.clone()));
+                    let caller = self.caller.filter(|_| name == "user_account");
+                    let rows = subject.filter(|_| *name == entity.name).into_iter().chain(caller);
+                    more.rows.extend(rows.map(|id| (id, rights.clone())));
                 }
-                Lift::Subject => self.deed.lifted.rows.extend(subject.map(|id| (id, rights.clone()))),
+                Lift::Subject => more.rows.extend(subject.map(|id| (id, rights.clone()))),
                 Lift::Read(_) => {}
             }
         }
+        self.lift(more);
     }
 
-    /// … and for rows made here, and found by a named read.
-    pub(super) fn lift_new(&mut self, matches: impl Fn(&Lift) -> bool, id: Uuid) {
-        let rights = self.action.rights.iter().filter(|(lift, _)| matches(lift)).map(|(_, rights)| (id, rights.clone()));
-        self.deed.lifted.rows.extend(rights);
+    /// Rights that hold from here on, as this action declares them.
+    fn lift(&mut self, more: Lifted) {
+        self.own.extend(more.clone());
+        self.deed.lifted.extend(more);
+    }
+
+    /// … and for rows made here, which count as the caller's for their grants where update is declared on their entity; …
+    pub(super) fn lift_made(&mut self, entity: &Entity, id: Uuid) {
+        let of = |declared: &[(Lift, Vec<Right>)]| {
+            let is_meant = |(lift, _): &&(Lift, Vec<Right>)| *lift == Lift::Entity(entity.name.clone());
+            let rights: Vec<Right> = declared.iter().filter(is_meant).flat_map(|(_, rights)| rights.clone()).collect();
+            let made = if rights.contains(&Right::Update) { vec![id] } else { vec![] };
+            let rows = if rights.is_empty() { vec![] } else { vec![(id, rights)] };
+            Lifted { entities: vec![], rows, made }
+        };
+        self.deed.lifted.extend(of(&self.lent));
+        self.lift(of(&self.action.rights));
+    }
+
+    /// … and for rows found by a named read.
+    pub(super) fn lift_found(&mut self, outcome: &Outcome, id: Uuid) {
+        let is_meant = |lift: &Lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref());
+        let rights = self.action.rights.iter().filter(|(lift, _)| is_meant(lift));
+        let rows = rights.map(|(_, rights)| (id, rights.clone())).collect();
+        self.lift(Lifted { rows, ..Lifted::default() });
     }
 
     /// The values of rows, as far as there is room for them: what there is none for isn't sent.

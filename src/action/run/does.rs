@@ -8,14 +8,16 @@ use uuid::Uuid;
 
 use super::tell::{check_directive, nulls, words};
 use super::{MadeOf, Run, unrehearsable};
+use crate::access::write::Lifted;
 use crate::access::{Execution, Source, may_execute};
 use crate::action::directive::Directive;
 use crate::action::parameters::misfit;
 use crate::action::performer::{Gives, Performer};
 use crate::action::value::{Template, holds, render};
-use crate::action::{Action, Deed as Does, Lift, Outcome, input};
+use crate::action::{Action, Deed as Does, Outcome, input};
 use crate::budget::weight;
 use crate::error::{Error, Fault, Result};
+use crate::permission::Right;
 use crate::plan::change::{LinkChange, Target, Verb, grant_bits};
 use crate::request::body::uuid;
 use crate::request::precondition::Expected;
@@ -41,7 +43,10 @@ impl<'a> Run<'a> {
         };
         // Rendered before: an error of PostgreSQL's leaves nothing to ask afterwards.
         let otherwise = match &outcome.else_fail {
-            Some((status, message)) if !is_skipped => Some((*status, self.rendered(message).await)),
+            Some((status, message)) if !is_skipped => {
+                let message = self.said(message).into_owned();
+                Some((*status, self.rendered(&message).await))
+            }
             _ => None,
         };
         let result = if is_skipped { Ok(Json::Null) } else { self.boxed(outcome).await };
@@ -65,15 +70,16 @@ impl<'a> Run<'a> {
     /// Outcomes in order; boxed, because outcomes hold others.
     pub(super) fn outcomes<'r>(&'r mut self, outcomes: &'a [Outcome]) -> BoxFuture<'r, Result<()>> {
         Box::pin(async move {
-            for outcome in outcomes {
-                self.outcome(outcome).await?;
+            for (outcome, number) in outcomes.iter().zip(1..) {
+                let done = self.outcome(outcome).await;
+                done.map_err(|error| error.in_outcome(|| format!("{number} ({})", outcome.deed.words())))?;
             }
             Ok(())
         })
     }
 
-    /// Another action inside of this one: its own checks and names, and none of the rights that this one declares. Boxed, for they
-    /// call each other.
+    /// Another action inside of this one: its own checks and names, and of the rights that this one declares none, unless it says
+    /// that this one lends them. Boxed, for they call each other.
     fn call<'r>(
         &'r mut self,
         called: &'a Action,
@@ -90,7 +96,10 @@ impl<'a> Run<'a> {
         }
         let entity = self.deed.planner.entity(&called.entity)?;
         let caller = self.deed.caller();
-        let execution = Execution { entity, action: &called.name, subject, is_lifted: called.lifts_execute() };
+        let is_lent = called.lends.iter().any(|(lender, _)| *lender == self.name());
+        let is_lifted = |id| is_lent && self.own.holds(id, Right::Execute);
+        let is_lifted = called.lifts_execute() || subject.is_some_and(is_lifted);
+        let execution = Execution { entity, action: &called.name, subject, is_lifted };
         may_execute(Source::Scope(&mut self.deed.scope), self.app.schema, execution, caller).await?;
         let mut scope = input::inputs(self.app.hasher.policy(), called, sent)?;
         for known in ["now", "config", "caller"] {
@@ -98,7 +107,15 @@ impl<'a> Run<'a> {
         }
         let outer = (self.action, std::mem::replace(&mut self.scope, scope));
         let rows = std::mem::take(&mut self.rows);
-        let lifted = std::mem::take(&mut self.deed.lifted);
+        // What is called has only its own rights, unless it says whose it may have beside them: those that its caller declares,
+        // and not what that one was lent itself.
+        let (lent, passed) = match is_lent {
+            true => (self.action.rights.clone(), self.own.clone()),
+            false => (vec![], Lifted::default()),
+        };
+        let lent = std::mem::replace(&mut self.lent, lent);
+        let lifted = std::mem::replace(&mut self.deed.lifted, passed);
+        let own = std::mem::take(&mut self.own);
         (self.action, self.depth) = (called, self.depth + 1);
         let (held, answered) = (self.held.taken(), self.answered);
         self.begin(entity, subject).await?;
@@ -106,7 +123,7 @@ impl<'a> Run<'a> {
         // What it named is gone; what it answered stays.
         self.held.give((self.held.taken() - held).saturating_sub(self.answered - answered));
         (self.action, self.scope) = outer;
-        (self.rows, self.deed.lifted, self.depth) = (rows, lifted, self.depth - 1);
+        (self.rows, self.deed.lifted, self.own, self.lent, self.depth) = (rows, lifted, own, lent, self.depth - 1);
         Ok(())
     }
 
@@ -122,7 +139,7 @@ impl<'a> Run<'a> {
                 let change = self.change(entity, id, true, with).await?;
                 let owner = owner.as_ref().map(|name| self.row(name)).transpose()?;
                 self.deed.create_for(change, owner.map(|(_, id)| id)).await?;
-                self.lift_new(|lift| *lift == Lift::Entity(entity.name.clone()), id);
+                self.lift_made(entity, id);
                 self.bind(outcome, entity, true);
                 Ok(self.values(entity, &[id]).await?.pop().unwrap_or_default())
             }
@@ -174,7 +191,8 @@ impl<'a> Run<'a> {
                 Ok(Json::Null)
             }
             Does::Fail { status, message } => {
-                let message = self.rendered(message).await?;
+                let message = self.said(message).into_owned();
+                let message = self.rendered(&message).await?;
                 Err(Error::Failed { status: *status, message: words(&message) })
             }
         }
@@ -221,14 +239,18 @@ impl<'a> Run<'a> {
             self.made_of.insert(name.clone(), made_of);
         }
         if let Some(id) = done.get("id").and_then(Json::as_str).and_then(uuid).filter(|_| is_row) {
-            self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), id);
+            self.lift_found(outcome, id);
         }
         Ok(done)
     }
 
     async fn responds(&mut self, known: &Directive, with: &[(String, Template)]) -> Result<Json> {
         self.told.clear();
-        let all = Template::Map(with.to_vec());
+        let said = |(name, template): &(String, Template)| {
+            let is_text = known.texts.contains(&name.as_str());
+            (name.clone(), if is_text { self.said(template).into_owned() } else { template.clone() })
+        };
+        let all = Template::Map(with.iter().map(said).collect());
         let mut attributes = self.rendered(&all).await?;
         let properties = (known.properties)();
         for (name, value) in attributes.as_object_mut().into_iter().flatten() {
@@ -258,7 +280,10 @@ impl<'a> Run<'a> {
         let bound = i64::try_from(each).unwrap_or(i64::MAX);
         // One more, so that nothing is left out without a word; unless the file says where to stop.
         let wanted = most.filter(|most| *most <= bound).unwrap_or(bound.saturating_add(1));
-        let plan = self.deed.planner.search(entity, condition.map(nulls), sort, wanted);
+        // What is only being made is not among what there is already.
+        let unborn = self.unborn.filter(|(of, _)| *of == entity.at).map(|(_, id)| json!({"ne": ["id", id]}));
+        let conditions = condition.map(nulls).into_iter().chain(unborn).collect();
+        let plan = self.deed.planner.search(entity, conditions, sort, wanted);
         let ids = self.deed.search(plan).await?;
         if ids.len() > each {
             let name = &entity.name;
@@ -267,7 +292,7 @@ impl<'a> Run<'a> {
             return Err(Error::Invalid(vec![Fault::new("too-many", words).at("/attributes")]));
         }
         for id in ids.iter().filter(|_| outcome.name.is_some()) {
-            self.lift_new(|lift| matches!(lift, Lift::Read(name) if Some(name) == outcome.name.as_ref()), *id);
+            self.lift_found(outcome, *id);
         }
         self.bind(outcome, entity, false);
         self.values(entity, &ids).await

@@ -1,5 +1,6 @@
 //! What an action may tell: values in answers and in rows that it writes.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use futures_util::future::BoxFuture;
@@ -77,10 +78,22 @@ impl<'a> Run<'a> {
         let caller = self.deed.caller();
         let answer = access::read(Source::Scope(&mut self.deed.scope), schema, caller, &plan).await?;
         let base = self.app.config.public_url.as_deref().unwrap_or_default();
-        let document =
-            document::render(&plan, &answer, &Place { base, path: "", query: "", form: Form::Plain, most: self.held.left() })?;
+        let document = document::render(
+            &plan,
+            &answer,
+            &Place { base, path: "", query: "", form: Form::Plain, most: self.held.left(), total_as: &[] },
+        )?;
         let mut document: Json = serde_json::from_slice(&document).map_err(Error::internal)?;
         Ok(document["data"].take())
+    }
+
+    /// A text for people in the caller's language.
+    pub(super) fn said<'t>(&self, template: &'t Template) -> Cow<'t, Template> {
+        let translation = |text| self.app.actions.texts.translation(self.asked.language.as_deref(), text);
+        match template.text().and_then(translation) {
+            Some(text) => Cow::Owned(Template::read(text.into())),
+            None => Cow::Borrowed(template),
+        }
     }
 
     /// A template's value, as an answer may tell of it. (Boxed: outcomes hold others, and each has this in many places.)

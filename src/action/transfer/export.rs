@@ -286,7 +286,7 @@ async fn page(transfer: &Transfer<'_>, planner: Planner<'_>, entity: &Entity, qu
     let means = transfer.means;
     let plan = planner.read(entity, Pick::Page, &Query::read(query));
     let answer = access::read(Source::Store(means.store), means.schema, transfer.call.caller, &plan).await?;
-    let place = Place { base: "", path: "/", query, form: Form::Plain, most: means.config.limits.answer };
+    let place = Place { base: "", path: "/", query, form: Form::Plain, most: means.config.limits.answer, total_as: &[] };
     serde_json::from_slice(&document::render(&plan, &answer, &place)?).map_err(Error::internal)
 }
 

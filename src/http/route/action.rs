@@ -1,7 +1,7 @@
 //! Routes of actions: the call, and the list of what may be called.
 
 use bytes::Bytes;
-use http::{Method, header};
+use http::{HeaderValue, Method, header};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Route, What, description};
@@ -22,17 +22,24 @@ pub async fn run(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resul
     if asked.method == Method::GET && !action.is_safe {
         return Err(Error::MethodNotAllowed("POST".to_owned()));
     }
-    if let Some(limit) = action.limit.filter(|_| app.config.limits.action_rate) {
-        app.limiters.count(&format!("{}/{}", action.entity, action.name), networks(asked.address, asked.behind, limit))?;
-    }
+    count(app, asked, action)?;
     let (is_rehearsal, parameters) = parameters(asked, action)?;
     let attributes = if asked.method == Method::GET { parameters } else { attributes(asked, body)? };
     let subject = (route.what == What::ActionOnRow).then(|| route.id.clone());
-    let call = Call { subject, attributes, is_rehearsal, once: asked.once(body)?, ..asked.call() };
+    let call = Call { subject, attributes, is_rehearsal, once: asked.once(body)?, ..asked.call(app) };
     let mut done = run::run(&app.means(), action, &call).await?;
     let cookies = directive::cookies(&mut done.directives);
     let response = reply::directives(&done.directives, &cookies);
     Ok(if done.is_replayed { reply::replayed(response) } else { response })
+}
+
+/// Counts a call of an action that has a limit.
+///
+/// # Errors
+/// 429.
+pub fn count(app: &App, asked: &Asked, action: &Action) -> Result<()> {
+    let Some(limit) = action.limit.filter(|_| app.config.limits.action_rate) else { return Ok(()) };
+    app.limiters.count(&format!("{}/{}", action.entity, action.name), networks(asked.address, asked.behind, limit))
 }
 
 /// What the body sends.
@@ -79,6 +86,8 @@ fn parameters(asked: &Asked, action: &Action) -> Result<(bool, Map<String, Json>
 /// GET /actions: what the caller may execute, with all that a form needs.
 pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
     let view = View::of(&app.store, &app.schema, asked.caller).await?;
+    let (texts, language) = (&app.actions.texts, app.language(asked));
+    let say = |text| texts.say(language.as_deref(), text);
     let mut found = vec![];
     for action in app.actions.all() {
         if !app.schema.entity(&action.entity).is_some_and(|entity| view.runs(entity, &action.name)) {
@@ -97,9 +106,11 @@ pub async fn list(app: &App, asked: &Asked) -> Result<Response> {
         });
         found.push(json!({
             "event": event,
-            "entity": action.entity, "name": action.name, "label": action.label, "description": action.description, "subject": subject, "safe": action.is_safe,
+            "entity": action.entity, "name": action.name, "label": say(&action.label), "description": say(&action.description), "subject": subject, "safe": action.is_safe,
             "inputs": inputs, "schema": schema,
         }));
     }
-    Ok(description::described(asked, "application/json", &Json::Array(found)))
+    let mut response = description::described(asked, "application/json", &Json::Array(found));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Accept-Language, Authorization"));
+    Ok(response)
 }

@@ -1,7 +1,8 @@
 //! Routes that describe the server: OpenAPI, JSON Schemas, and a page that shows them.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -13,19 +14,23 @@ use serde_json::{Value as Json, json};
 use super::Route;
 use crate::access::view::View;
 use crate::action::directive;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::http::App;
 use crate::http::asked::Asked;
 use crate::http::reply::{self, Response};
 use crate::openapi;
 use crate::permission::Right;
 use crate::request::media::Form;
-use crate::request::precondition;
+use crate::request::{parameters, precondition};
 
 /// JSON that depends on who asks.
 pub fn described(asked: &Asked, kind: &'static str, json: &Json) -> Response {
+    tagged(asked, kind, json.to_string().into())
+}
+
+fn tagged(asked: &Asked, kind: &'static str, body: Bytes) -> Response {
     let known = asked.list(header::IF_NONE_MATCH);
-    let mut response = reply::tagged(StatusCode::OK, Form::Plain, json.to_string().into_bytes(), None, known.as_deref());
+    let mut response = reply::tagged(StatusCode::OK, Form::Plain, body, None, known.as_deref());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
@@ -33,9 +38,62 @@ pub fn described(asked: &Asked, kind: &'static str, json: &Json) -> Response {
 /// GET /openapi.json: what the caller may do; for administrators all of it.
 pub async fn openapi(app: &App, asked: &Asked) -> Result<Response> {
     let view = View::of(&app.store, &app.schema, asked.caller).await?;
-    let (limits, page) = (&app.config.limits, &app.config.page);
-    let source = openapi::Source { schema: &app.schema, actions: &app.actions, limits, page, base: app.base() };
-    Ok(described(asked, "application/json", &openapi::document(&source, &view)))
+    let (found, mut faults) = parameters(&asked.query);
+    let mut only: Option<Vec<&str>> = None;
+    for (name, value) in &found {
+        match name.as_str() {
+            "entity" => {
+                for name in value.split(',') {
+                    // What may not be known of isn't there.
+                    if !app.schema.entity(name).is_some_and(|entity| view.may(entity, Right::Peek)) {
+                        let words = format!("There is no entity `{}`.", crate::error::short(name));
+                        faults.push(Fault::new("unknown-type", words).parameter("entity"));
+                    }
+                    only.get_or_insert_default().push(name);
+                }
+            }
+            _ => faults.push(Fault::new("unknown-parameter", "Known here: entity.").parameter(name)),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Error::Unreadable(faults));
+    }
+    let actions = app.actions.all().iter().map(|action| (action.entity.as_str(), action.name.as_str()));
+    let key = (view.digest(&app.schema, actions), only.iter().flatten().map(|name| (*name).to_owned()).collect());
+    let body = app.descriptions.get(key, || {
+        let (limits, page) = (&app.config.limits, &app.config.page);
+        let source = openapi::Source { schema: &app.schema, actions: &app.actions, limits, page, base: app.base() };
+        openapi::document(&source, &view, only.as_deref()).to_string().into()
+    });
+    Ok(tagged(asked, "application/json", body))
+}
+
+/// Descriptions that were asked for: of as many views as there are kinds of callers, the last ones.
+#[derive(Default)]
+pub struct Descriptions(Mutex<VecDeque<(Key, Bytes)>>);
+
+/// What a view shows, and of which entities.
+type Key = (Vec<u8>, Vec<String>);
+
+/// So many are kept.
+const KEPT: usize = 16;
+
+impl Descriptions {
+    /// The description of that key, made where there is none.
+    fn get(&self, key: Key, make: impl FnOnce() -> Bytes) -> Bytes {
+        let found = |all: &VecDeque<(Key, Bytes)>| all.iter().find(|(of, _)| *of == key).map(|(_, body)| body.clone());
+        if let Some(body) = self.0.lock().ok().as_deref().and_then(found) {
+            return body;
+        }
+        let body = make();
+        if let Ok(mut all) = self.0.lock() {
+            all.push_back((key, body.clone()));
+            if all.len() > KEPT {
+                all.pop_front();
+            }
+        }
+        body
+    }
 }
 
 /// GET /schema/entity/{name}: 404 also for what may not be known of.

@@ -62,7 +62,7 @@ pub async fn receive<B: Buf>(
     let mut deed = waits(app, asked, id).await?;
     deed.scope.run(&transfer::give(upload.id, id)).await?;
     deed.scope.run(&transfer::start(id, asked.caller.session)).await?;
-    settle(&app.means(), &asked.call(), deed, Json::Null).await?.complete().await?;
+    settle(&app.means(), &asked.call(app), deed, Json::Null).await?.complete().await?;
     upload.given();
     app.transfers.wake();
     Ok(reply::nothing())

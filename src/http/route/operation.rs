@@ -42,7 +42,7 @@ pub async fn run(app: &App, asked: &Asked, body: &Bytes) -> Result<Response> {
     }
     finish_all(app, asked, &operations, &mut steps, once.as_ref()).await?;
     let (operations, steps, shown, once) = (&operations, &steps, &shown, &once);
-    let (means, call) = (&app.means(), &asked.call());
+    let (means, call) = (&app.means(), &asked.call(app));
     let mut pace = Pace::Batches;
     loop {
         let done = twice(|| async move {

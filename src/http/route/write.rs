@@ -62,7 +62,7 @@ pub async fn create(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     if let Some(shown) = brief_shown(app, asked, query, &change, way).await? {
         return Ok(created(app, asked, id, shown));
     }
-    let (change, once, means, call) = (&change, &once, &app.means(), &asked.call());
+    let (change, once, means, call) = (&change, &once, &app.means(), &asked.call(app));
     let done = twice(|| async move {
         let mut deed = Deed::begin(&app.store, app.planner(), asked.caller, &asked.origin()).await?;
         if let Some(kept) = deed.done_before(once.as_ref()).await? {
@@ -124,7 +124,7 @@ pub async fn update(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Re
     let expected = &asked.expected();
     let change = app.planner().change(entity, id, false, &resource);
     let change = finished(app, asked, change, |change| Step::Update(change, expected.clone()), None).await?;
-    let (change, means, call) = (&change, &app.means(), &asked.call());
+    let (change, means, call) = (&change, &app.means(), &asked.call(app));
     let query = &Query::read(&asked.query);
     if let Some(shown) = brief_shown(app, asked, query, change, (Act::Update, expected, false)).await? {
         return Ok(shown.reply(StatusCode::OK));
@@ -310,7 +310,7 @@ pub async fn delete(app: &App, asked: &Asked, route: &Route) -> Result<Response>
     let planner = app.planner();
     let entity = planner.entity(&route.entity)?;
     let id = uuid(&route.id).unwrap_or_default();
-    let (expected, means, call) = (&asked.expected(), &app.means(), &asked.call());
+    let (expected, means, call) = (&asked.expected(), &app.means(), &asked.call(app));
     let change = Change { faults: parameters(asked), ..Change::nothing(entity, id) };
     let faults = &change.faults;
     if brief_unshown(app, asked, Act::Delete, &change, expected).await? {
@@ -346,7 +346,7 @@ pub async fn link(app: &App, asked: &Asked, route: &Route, body: &Bytes) -> Resu
     let mut faults = vec![];
     let link = planner.link(relation, verb, &linkage, "", &mut faults);
     let (link, faults, expected) = (&link, &faults, &asked.expected());
-    let (means, call) = (&app.means(), &asked.call());
+    let (means, call) = (&app.means(), &asked.call(app));
     let unknown = &parameters(asked);
     let change = Change::links(entity, id, link.clone(), faults.iter().chain(unknown).cloned().collect());
     if brief_unshown(app, asked, Act::Update, &change, expected).await? {

@@ -29,12 +29,13 @@ pub fn totals(schema: &Schema, plan: &Totals<'_>, known: &Known) -> Shape {
 
 impl<'s> Speller<'s> {
     /// What rows are grouped by.
-    fn group(&mut self, entity: &Entity, group: &Group<'s>) -> String {
+    fn group(&mut self, entity: &Entity, group: &Group<'s>, is_zoned: bool) -> String {
         let key = self.key(entity, &group.key);
         match (group.trunc, group.key.column.map(|c| c.kind.wire())) {
             (Some(part), Some(Wire::Date)) => first_day(part, &key),
             (Some(part), _) => {
-                format!("(case when {key} < '{FIRST_YEAR}' then '{FIRST_DAY}' else date_trunc('{part}', {key}) end)")
+                let zone = if is_zoned { format!(", {}::text", self.bind(Param::Zone)) } else { String::new() };
+                format!("(case when {key} < '{FIRST_YEAR}' then '{FIRST_DAY}' else date_trunc('{part}', {key}{zone}) end)")
             }
             (None, _) => key,
         }
@@ -46,7 +47,7 @@ impl<'s> Speller<'s> {
         let conditions = self.conditions(entity, &plan.filters);
         let beside: String = conditions.beside.iter().map(|condition| format!(" and {condition}")).collect();
         let behind: String = conditions.behind.iter().map(|condition| format!(" and {condition}")).collect();
-        let by: Vec<String> = plan.groups.iter().map(|group| self.group(entity, group)).collect();
+        let by: Vec<String> = plan.groups.iter().map(|group| self.group(entity, group, plan.zone.is_some())).collect();
         let measures: Vec<String> = plan.measures.iter().map(|m| self.measure(m, entity)).collect();
         let sent = plan.groups.iter().zip(&by).map(|(group, spelled)| send_group(group, spelled));
         let sent = sent.chain(plan.measures.iter().zip(&measures).map(|(measure, spelled)| send_measure(measure, spelled)));

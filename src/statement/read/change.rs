@@ -239,7 +239,8 @@ impl Shape {
             | Param::Compared(_)
             | Param::Listed(_)
             | Param::Included(_)
-            | Param::Having(_) => Value::default(),
+            | Param::Having(_)
+            | Param::Zone => Value::default(),
         }));
         let shape = self.clone();
         Guarded::proven(self.text.clone(), values, move |rows| {

@@ -41,6 +41,8 @@ pub(super) enum Param {
     Included(usize),
     /// The number that a measure is compared with.
     Having(usize),
+    /// The zone in which the parts of the calendar begin.
+    Zone,
     /// What goes into a column, by its place in the change.
     Set(usize),
     /// A row that a change links to, by its place there.
@@ -205,6 +207,7 @@ pub fn key(schema: &Schema, plan: &Plan<'_>, known: &Known, part: Part) -> Strin
 pub fn key_of_totals(schema: &Schema, plan: &Totals<'_>, known: &Known) -> String {
     let mut writer = Writer::new("totals", known, schema);
     writer.entity(plan.entity);
+    writer.key.push_str(if plan.zone.is_some() { "zoned" } else { "" });
     for group in &plan.groups {
         writer.put(',', group.trunc.unwrap_or_default());
         writer.keys(std::slice::from_ref(&group.key), None);
@@ -238,6 +241,7 @@ struct Values<'p> {
     compared: Vec<&'p [String]>,
     included: Vec<i64>,
     having: Vec<&'p str>,
+    zone: Option<&'p str>,
 }
 
 impl Values<'_> {
@@ -257,6 +261,7 @@ impl Values<'_> {
             Param::Listed(at) => array(compared(at).iter().map(Some)),
             Param::Included(at) => self.included.get(at).map(|size| size.saturating_add(1)).into(),
             Param::Having(at) => self.having.get(at).copied().into(),
+            Param::Zone => self.zone.into(),
             Param::Set(_) | Param::Link(_) | Param::Versions => Value::default(), // of changes
         }
     }
@@ -290,6 +295,7 @@ impl Shape {
             compared: compared_values,
             included: includes.iter().map(|include| include.node.window.size).collect(),
             having: vec![],
+            zone: None,
         };
         self.query(self.bound(known, &values))
     }
@@ -300,7 +306,14 @@ impl Shape {
         compared(&plan.filters, &mut compared_values);
         let window = Window { offset: plan.offset, ..Window::first(plan.size) };
         let having = plan.having.iter().map(|(_, _, number)| number.as_str()).collect();
-        let values = Values { named: Value::default(), window: &window, compared: compared_values, included: vec![], having };
+        let values = Values {
+            named: Value::default(),
+            window: &window,
+            compared: compared_values,
+            included: vec![],
+            having,
+            zone: plan.zone.as_deref(),
+        };
         self.query(self.bound(known, &values))
     }
 
