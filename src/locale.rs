@@ -2,7 +2,6 @@
 //!
 //! In charge of: which language an answer is in, and what a text is called there. It knows texts, not where they stand.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::template;
@@ -35,9 +34,8 @@ impl Texts {
             texts.read(&mut reader, language, text, None);
             complaints.append(&mut reader.complaints);
         }
-        let known: Vec<&str> =
-            said.iter().copied().chain(texts.languages.values().flatten().map(|(text, _)| text.as_str())).collect();
-        let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
+        let ours = texts.languages.values().flat_map(HashMap::keys).cloned();
+        let known: Vec<String> = said.iter().map(|text| (*text).to_owned()).chain(ours).collect();
         for (path, text) in files {
             let mut reader = Reader::new(path);
             let language = path.rsplit('/').next().and_then(|file| file.strip_suffix(".yaml")).unwrap_or_default();
@@ -110,8 +108,8 @@ pub fn folded(language: &str) -> String {
 }
 
 /// A language and what it is a kind of, from the narrowest on: `de-at`, `de`.
-pub fn kinds(language: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    std::iter::successors(Some(language), |kind| kind.rsplit_once('-').map(|(kind, _)| kind)).map(Cow::Borrowed)
+pub fn kinds(language: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(language), |kind| kind.rsplit_once('-').map(|(kind, _)| kind))
 }
 
 /// The languages that a request accepts, each with what it is a kind of, the most wanted first. `header`: `Accept-Language`.
@@ -128,7 +126,7 @@ pub fn accepted(header: Option<&str>) -> Vec<String> {
     for (language, _) in &wanted {
         for kind in kinds(language) {
             if !found.iter().any(|other| *other == kind) {
-                found.push(kind.into_owned());
+                found.push(kind.to_owned());
             }
         }
     }

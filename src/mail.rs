@@ -155,7 +155,7 @@ impl Letters {
         let is_it = |folder: &&String, kind: &str| {
             folder.strip_prefix(letter).and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| folded(rest) == kind)
         };
-        kinds(&language).find_map(|kind| self.folders.keys().find(|folder| is_it(folder, &kind)).cloned())
+        kinds(&language).find_map(|kind| self.folders.keys().find(|folder| is_it(folder, kind)).cloned())
     }
 
     /// Renders a letter, in a language if it is there in that.

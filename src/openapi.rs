@@ -44,8 +44,11 @@ pub const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 pub fn document(source: &Source<'_>, view: &View, only: Option<&[&str]>) -> Json {
     let is_meant = |name: &String| only.is_none_or(|only| only.contains(&name.as_str()));
     let seen: Vec<&Entity> = source.schema.entities().iter().filter(|e| view.may(e, Right::Peek)).collect();
+    // What may be in a document of what is meant: its rows, and those that its relations lead to.
+    let leads = |of: &Entity, to: &Entity| of.relations.iter().any(|relation| relation.target == to.at);
+    let is_near = |to: &Entity| seen.iter().any(|of| is_meant(&of.name) && (of.at == to.at || leads(of, to)));
     let served: Vec<String> =
-        seen.iter().filter(|e| is_meant(&e.name) && view.may(e, Right::Read)).map(|e| component(&e.name)).collect();
+        seen.iter().filter(|e| view.may(e, Right::Read) && is_near(e)).map(|e| component(&e.name)).collect();
     let (mut described, mut schemas) = (Described::default(), components(&served));
     let mut tags = vec![];
     for entity in seen {

@@ -224,6 +224,9 @@ async fn a27_parts_of_it_and_none_of_what_may_not_be_known() {
                     let is_answer = word == "default" && map.contains_key("default") && map["default"].get("$ref").is_some();
                     assert!(!map.contains_key(word) || is_answer || map.get("type").is_none(), "{word} in {json}");
                 }
+                for word in ["oneOf", "anyOf"] {
+                    assert!(map.get(word).is_none_or(|kinds| *kinds != json!([])), "{word} of nothing");
+                }
                 if let Some(to) = map.get("$ref").and_then(Json::as_str) {
                     assert!(!to.contains("/properties/"), "{to}");
                 }
@@ -234,4 +237,13 @@ async fn a27_parts_of_it_and_none_of_what_may_not_be_known() {
         }
     }
     walk(&admin.get("/openapi.json").await.is(200).json["components"]["schemas"]);
+    for entity in world.app.schema.entities() {
+        for someone in [&world.guest(), &ada] {
+            let part = someone.get(&format!("/openapi.json?entity={}", entity.name)).await;
+            walk(&part.json["components"]["schemas"]);
+        }
+    }
+    // What may be included stands in a part, too.
+    let rows = &part.json["components"]["schemas"]["jsonapi.resource"];
+    assert!(rows.to_string().contains("schemas/section"), "{rows}");
 }

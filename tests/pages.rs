@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::house::answer::Answer;
 use crate::house::smtp::Smtp;
-use crate::house::{Someone, World};
+use crate::house::{Someone, World, cases};
 use crate::mail::outbox::with_mail_and;
 
 async fn without_front_end() -> (World, Smtp) {
@@ -171,27 +171,15 @@ fn what_is_wrong_with_a_page_is_told_before_anybody_sees_it() {
 
 #[tokio::test]
 async fn n20_what_people_are_told_is_set_and_translated_in_files() {
-    let schema = "grants: { users: [peek, read, create, execute] }
-default_permission: { owner: [peek, read, execute] }
-columns:
-  title:  { type: label }
-  status: { type: enum, options: [open, closed] }
-states:
-  column: status
-  initial: open
-  events:
-    close:
-      from: open
-      to: closed
-      permission: { group: [execute] }
-      grants: [users]
-      when: subject.title is not none
+    let close = "      when: subject.title is not none
       label: Close the case
       messages:
         state: This case is closed already
         guard: A case without a title stays open
         done: \"{{subject.title}} is closed\"
 ";
+    let schema = cases("", close, "");
+    let schema = schema.as_str();
     let german = "Close the case: Fall abschließen
 This case is closed already: Dieser Fall ist schon abgeschlossen
 \"{{subject.title}} is closed\": \"{{subject.title}} ist abgeschlossen\"

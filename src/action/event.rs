@@ -11,7 +11,6 @@ use super::run::{Means, Run};
 use super::{Action, SubjectUse};
 use crate::access::write::{Deed, Lifted, Settled};
 use crate::error::{Error, Fault, Result};
-use crate::plan::Planner;
 use crate::schema::{Entity, Happening, Listener, Schema};
 use crate::statement::event::{self, Note, Origin};
 use crate::statement::outbox::{Claim, TASKS};
@@ -168,7 +167,7 @@ pub struct Heard<'a> {
 /// What its outcomes ran into.
 pub async fn run(means: &Means<'_>, action: &Action, call: &Call, heard: &Heard<'_>) -> Result<bool> {
     let Heard { event, user, depth, claim } = *heard;
-    let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
+    let planner = means.planner();
     let name = format!("{}/{}", action.entity, action.name);
     let name = &name;
     let done = twice(|| async move {

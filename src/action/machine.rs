@@ -72,6 +72,9 @@ pub fn action(entity: &str, machine: &Machine, event: &Event) -> Tree {
     for whom in ["subject", entity] {
         match rights.iter_mut().find(|(key, _)| key.name == whom) {
             Some((_, Tree { value: Value::List(words), .. })) => words.push(update.clone()),
+            Some((_, tree @ Tree { value: Value::Text(_), .. })) if tree.as_text() != "all" => {
+                tree.value = Value::List(vec![tree.clone(), update.clone()]); // one word is a list of one
+            }
             Some(_) => {} // `all`, or complained about
             None => rights.push(entry(at, whom, Value::List(vec![update.clone()]))),
         }

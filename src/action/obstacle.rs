@@ -2,7 +2,7 @@
 //!
 //! In charge of: who is told. A row's state, and what a guard makes of its values, are for who may read the row.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::run::{Means, Run};
@@ -12,7 +12,6 @@ use crate::access::write::Deed;
 use crate::account::Caller;
 use crate::budget::Budget;
 use crate::error::Result;
-use crate::plan::Planner;
 use crate::request::body::uuid;
 use crate::schema::Entity;
 use crate::statement::action as statement;
@@ -46,17 +45,13 @@ pub async fn obstacles(
     entity: &Entity,
     asked: &[(&Action, Uuid)],
 ) -> Result<Vec<Option<Obstacle>>> {
-    let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
-    let mut deed = Deed::begin_reading(means.store, planner, caller).await?;
+    let mut deed = Deed::begin_reading(means.store, means.planner(), caller).await?;
     let mut ids: Vec<Uuid> = asked.iter().map(|(_, id)| *id).collect();
     ids.sort_unstable();
     ids.dedup();
     let readable = deed.readable(entity, &ids).await?;
     let user = deed.user(entity).await?;
-    let mut scope = Map::new();
-    scope.insert("caller".to_owned(), Run::known(&mut deed, user).await?);
-    scope.insert("now".to_owned(), json!(jiff::Timestamp::now().to_string()));
-    scope.insert("config".to_owned(), json!({"public": means.config.public}));
+    let mut scope = means.known(Run::known(&mut deed, user).await?);
     let mut found = vec![None; asked.len()];
     let mut left = readable;
     while !left.is_empty() {
@@ -72,7 +67,7 @@ pub async fn obstacles(
             left.retain(|other| *other != id);
             scope.insert("subject".to_owned(), row);
             for (place, (action, _)) in found.iter_mut().zip(asked).filter(|(_, (_, of))| *of == id) {
-                *place = in_the_way(action, &scope, &budget);
+                *place = in_the_way(action, &scope, means.config.limits.action);
             }
         }
     }
@@ -81,14 +76,16 @@ pub async fn obstacles(
 
 /// The first of an event's refusals that would be met: of its state, then of its guard. (One that depends on what is sent with
 /// it can't be known before.)
-fn in_the_way(event: &Action, scope: &Map<String, Json>, work: &Budget) -> Option<Obstacle> {
+///
+/// `most`: bytes that one condition may copy.
+fn in_the_way(event: &Action, scope: &Map<String, Json>, most: usize) -> Option<Obstacle> {
     let refusals = event.outcomes.iter().take_while(|outcome| matches!(outcome.deed, Does::Fail { .. }));
     let kinds = std::iter::once(Obstacle::State).chain(std::iter::repeat(Obstacle::Guard));
     let is_met = |condition: &str| {
         let is_known = |path: &String| scope.contains_key(path.split('.').next().unwrap_or_default());
         let is_decidable = paths(condition).is_ok_and(|names| names.iter().all(is_known));
-        // What can't be decided fails as well.
-        is_decidable && holds(condition, scope, work).unwrap_or(true)
+        // What can't be decided fails as well. Each has a budget of its own: what others cost decides nothing.
+        is_decidable && holds(condition, scope, &Budget::new("what is asked about", most)).unwrap_or(true)
     };
     let met = refusals.zip(kinds).find(|(outcome, _)| outcome.when.as_deref().is_some_and(is_met));
     met.map(|(_, obstacle)| obstacle)

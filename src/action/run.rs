@@ -68,7 +68,19 @@ pub struct Means<'a> {
     pub outgoing: &'a Outgoing,
 }
 
-impl Means<'_> {
+impl<'a> Means<'a> {
+    /// Who plans what actions read and change.
+    pub fn planner(&self) -> Planner<'a> {
+        Planner { schema: self.schema, limits: &self.config.limits, page: &self.config.page }
+    }
+
+    /// What every action knows, beside its inputs. `caller`: as files may speak of them.
+    pub fn known(&self, caller: Json) -> Map<String, Json> {
+        let now = json!(jiff::Timestamp::now().to_string());
+        let known = [("now", now), ("config", json!({"public": self.config.public})), ("caller", caller)];
+        known.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Says after a row was made or changed that something may wait, if somebody hears of it, or of what it was linked to.
     pub fn wake_for(&self, change: &Change<'_>) {
         let is_heard = |entity: &Entity| self.actions.listens_to(&entity.name);
@@ -187,7 +199,7 @@ struct MadeOf<'a> {
 /// # Errors
 /// 401, 403, 404 before any fault of the inputs is told; 422 with all of these; what the outcomes ran into.
 pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done> {
-    let planner = Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page };
+    let planner = means.planner();
     let entity = planner.entity(&action.entity)?;
     let subject = subject(action, call)?;
     // Asked first, and again in the transaction: nothing is told of the inputs otherwise.
@@ -210,7 +222,11 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
     if call.is_rehearsal && !action.may_be_rehearsed() {
         return Err(unrehearsable());
     }
-    scope.extend(known(means, caller).await?);
+    let known = match caller {
+        Some(id) => means.store.read(&statement::caller(id)).await?.unwrap_or_default(),
+        None => Json::Null,
+    };
+    scope.extend(means.known(known));
     let checked = password_check::before(means, action, call, &scope).await?;
     let hashes = hashes(means, action, &scope).await?;
     let (scope, hashes, checked) = (&scope, &hashes, &checked);
@@ -266,17 +282,6 @@ pub async fn run(means: &Means<'_>, action: &Action, call: &Call) -> Result<Done
 fn unrehearsable() -> Error {
     let words = "This action checks passwords, opens sessions, uses tokens or asks other servers: it can't be rehearsed.";
     Error::Invalid(vec![Fault::new("dry-run", words).parameter("dry_run")])
-}
-
-/// What every action knows, beside its inputs.
-async fn known(means: &Means<'_>, caller: Option<Uuid>) -> Result<[(String, Json); 3]> {
-    let caller = match caller {
-        Some(id) => means.store.read(&statement::caller(id)).await?.unwrap_or_default(),
-        None => Json::Null,
-    };
-    let named = |name: &str, value: Json| (name.to_owned(), value);
-    let now = json!(jiff::Timestamp::now().to_string());
-    Ok([named("now", now), named("config", json!({"public": means.config.public})), named("caller", caller)])
 }
 
 /// What is kept of an attempt that failed.
@@ -376,9 +381,7 @@ impl<'a> Run<'a> {
         (caller, known): (Option<Uuid>, Json),
     ) -> Result<Run<'a>> {
         let mut scope = input::inputs(means.hasher.policy(), action, &Map::new())?;
-        scope.insert("now".to_owned(), json!(jiff::Timestamp::now().to_string()));
-        scope.insert("config".to_owned(), json!({"public": means.config.public}));
-        scope.insert("caller".to_owned(), known);
+        scope.extend(means.known(known));
         Ok(Run { scope, ..Run::bare(means, action, call, deed, caller, &NO_HASHES) })
     }
 

@@ -53,12 +53,15 @@ fn answers(good: &[(&str, Json)], refusal: &str) -> Json {
     Json::Object(all)
 }
 
-/// A document, with its tag where it has one that is known again.
-pub fn document(words: &str, schema: Json, is_tagged: bool) -> Json {
-    let mut document = json!({"description": words, "content": {Form::Plain.media(): {"schema": schema}}});
-    if is_tagged {
-        document["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
-    }
+/// A document.
+pub fn document(words: &str, schema: Json) -> Json {
+    json!({"description": words, "content": {Form::Plain.media(): {"schema": schema}}})
+}
+
+/// A document with its tag.
+pub fn tagged(words: &str, schema: Json) -> Json {
+    let mut document = document(words, schema);
+    document["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
     document
 }
 

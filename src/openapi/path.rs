@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::answer::{bytes, directives, document, nothing, responses};
+use super::answer::{bytes, directives, document, nothing, responses, tagged};
 use super::parameter::{self, Parameters, in_query};
 use super::shape::{example, is_linked, shared};
 use super::{Source, component, schema_ref, segment};
@@ -27,8 +27,7 @@ impl Described {
     /// Keeps an answer, and refers to it. `schema`: the component that it is.
     fn answer(&mut self, schema: &str, words: &str) -> Json {
         if !self.responses.contains_key(schema) {
-            let is_tagged = !schema.ends_with(".linkage") && !schema.ends_with(".related");
-            self.responses.insert(schema.to_owned(), document(words, schema_ref(schema), is_tagged));
+            self.responses.insert(schema.to_owned(), tagged(words, schema_ref(schema)));
         }
         json!({"$ref": format!("#/components/responses/{schema}")})
     }
@@ -154,7 +153,7 @@ fn linkage_path(relations: &[&Relation], entity: &Entity, described: &mut Descri
     let mut methods = json!({"parameters": [id]});
     let Some(any) = any else { return };
     let mut get = operation("linkage", vec![any]);
-    get["responses"] = responses(&[("200", described.answer(&format!("{name}.linkage"), "What it names"))]);
+    get["responses"] = responses(&[("200", document("What it names", schema_ref(&format!("{name}.linkage"))))]);
     methods["get"] = get;
     for (method, verb, relation) in [("patch", "replace", &linked), ("post", "add", &many), ("delete", "remove", &many)] {
         let Some(relation) = relation else { continue };

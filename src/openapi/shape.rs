@@ -87,7 +87,8 @@ pub fn components(served: &[String]) -> Map<String, Json> {
         "version",
         json!({"type": "object", "required": ["version"], "properties": {"version": {"type": "string"}, "ext": list(json!({"type": "string"})), "profile": list(json!({"type": "string"})), "meta": shared("meta")}}),
     );
-    put("resource", json!({"oneOf": served.iter().map(|name| schema_ref(name)).collect::<Vec<_>>()}));
+    let resources: Vec<Json> = served.iter().map(|name| schema_ref(name)).collect();
+    put("resource", if resources.is_empty() { open() } else { json!({"oneOf": resources}) });
     put("source", source);
     put("error", error);
     put(

@@ -191,22 +191,22 @@ fn worded(column: &Column, value: &Json) -> Option<Json> {
 /// # Errors
 /// A fault, whose place its caller knows.
 pub fn grant_bits(sent: &Json) -> Result<Option<i32>, Fault> {
-    // Of a grant only the group's rights mean something: they may stand by themselves.
-    let is_nothing = sent.as_array().is_some_and(Vec::is_empty) || sent.as_object().is_some_and(serde_json::Map::is_empty);
-    let words = match sent {
-        _ if is_nothing => Json::Bool(false), // a grant of nothing is none
-        Json::Array(_) | Json::String(_) => serde_json::json!({"group": sent}),
-        other => other.clone(),
+    let read = match sent {
+        Json::Null => return Ok(None),
+        Json::Array(words) if words.is_empty() => None, // a grant of nothing is none
+        Json::Object(words) if words.is_empty() => None,
+        // Of a grant only the group's rights mean something: they may stand by themselves.
+        Json::Array(_) | Json::String(_) => Permission::read(&serde_json::json!({"group": sent})).ok(),
+        Json::Object(_) | Json::Number(_) | Json::Bool(_) => Permission::read(sent).ok(),
     };
-    let bits = Permission::read(&words).ok().map(Permission::bits).filter(|bits| bits & !Permission::GROUP == 0);
-    if sent.is_null() || bits.is_some() {
-        return Ok(bits);
-    }
-    let words = format!(
-        "`permission` of a grant holds rights of the group only, as a list or as bits (mask {}), or is null.",
-        Permission::GROUP
-    );
-    Err(Fault::new("bad-permission", words))
+    let bits = read.map(Permission::bits).filter(|bits| bits & !Permission::GROUP == 0);
+    bits.map(Some).ok_or_else(|| {
+        let words = format!(
+            "`permission` of a grant holds rights of the group only, as a list or as bits (mask {}), or is null.",
+            Permission::GROUP
+        );
+        Fault::new("bad-permission", words)
+    })
 }
 
 impl<'s> Change<'s> {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::house::{Someone, World};
+use crate::house::{Someone, World, cases};
 use crate::jsonapi::operations::operate;
 
 const FIRM: &str = "permission: { guest: [execute], group: [peek, read, execute] }
@@ -131,23 +131,13 @@ async fn what_was_lent_is_not_lent_on() {
 
 #[test]
 fn what_an_event_says_and_nothing_uses_is_a_complaint() {
-    let schema = "columns:
-  status: { type: enum, options: [open, closed] }
-states:
-  column: status
-  initial: open
-  events:
-    close:
-      from: open
-      to: closed
-      with: { a: b }
-      messages: { guard: Never said }
-";
-    let folder = crate::house::project(&[("schema/case.yaml", schema)]);
+    let schema = cases("", "      with: { a: b }\n      messages: { guard: Never said }\n", "");
+    let line = |word: &str| schema.lines().position(|line| line.contains(word)).expect("a line") + 1;
+    let folder = crate::house::project(&[("schema/case.yaml", schema.as_str())]);
     let complaints = rowhouse::project::load(std::path::Path::new(&folder)).map(|_| ()).expect_err("complaints");
     let said: Vec<String> = complaints.iter().map(ToString::to_string).collect();
-    assert!(said.iter().any(|c| c.contains(":10:") && c.contains("without `call`")), "{said:?}");
-    assert!(said.iter().any(|c| c.contains(":11:") && c.contains("without `when`")), "{said:?}");
+    assert!(said.iter().any(|c| c.contains(&format!(":{}:", line("with:"))) && c.contains("without `call`")), "{said:?}");
+    assert!(said.iter().any(|c| c.contains(&format!(":{}:", line("guard:"))) && c.contains("without `when`")), "{said:?}");
 }
 
 #[test]
@@ -193,33 +183,19 @@ outcomes:
 
 #[tokio::test]
 async fn b36_a_front_end_asks_which_actions_are_possible() {
-    let schema = "grants: { users: [peek, read, create, execute] }
-default_permission: { owner: [peek, read, execute], guest: [peek] }
-columns:
-  title:  { type: label }
-  amount: { type: integer }
-  status: { type: enum, options: [open, closed] }
-states:
-  column: status
-  initial: open
-  events:
-    close:
-      from: open
-      to: closed
-      permission: { group: [execute] }
-      grants: [users]
-      when: subject.amount > 10
-    reopen:
+    let guard = "      when: subject.amount > 10 and subject.title is not none\n";
+    let events = "    reopen:
       from: closed
       to: open
       permission: { group: [execute] }
       grants: [users]
     lock: { from: [open, closed], to: closed }
 ";
+    let schema = cases("  amount: { type: integer }\n", guard, events);
     let tell = "permission: { guest: [execute] }
 outcomes: [ { respond: client.reload } ]
 ";
-    let folder = crate::house::project(&[("schema/case.yaml", schema), ("actions/case/tell.yaml", tell)]);
+    let folder = crate::house::project(&[("schema/case.yaml", schema.as_str()), ("actions/case/tell.yaml", tell)]);
     let world = World::of(&folder).await;
     let (ada, bob) = (world.user("ada", &[]).await, world.user("bob", &[]).await);
     let small = ada.make("case", json!({"title": "größe", "amount": 1}), json!({})).await;
@@ -282,6 +258,12 @@ outcomes: [ { respond: client.reload } ]
     let all = ada.at(&narrow).post("/permission", json!({"data": data})).await.is(200);
     let guarded = all.json["data"].as_array().expect("a list").iter().filter(|d| d["attributes"]["phase"] == "guard");
     assert_eq!(guarded.count(), 10, "{}", all.text);
+    // However many ask about one row, what each costs is its own.
+    let long = ada.make("case", json!({"title": title, "amount": 11}), json!({})).await;
+    let data = vec![json!({"action": "case/close", "id": long}); 20];
+    let all = ada.at(&narrow).post("/permission", json!({"data": data})).await.is(200);
+    let allowed = all.json["data"].as_array().expect("a list").iter().filter(|d| d["attributes"]["allowed"] == true);
+    assert_eq!(allowed.count(), 20, "{}", all.text);
     let wrong =
         json!({"data": [{"action": "case/shut", "id": small}, {"action": "case/close"}, {"action": "case/tell", "id": small}]});
     let wrong = ada.post("/permission", wrong).await.is(422);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::house::World;
+use crate::house::{World, cases};
 
 const FLOW: &str = "tests/projects/flow";
 
@@ -168,26 +168,12 @@ async fn b36_the_state_that_rows_begin_in_may_be_sent_and_events_are_told() {
 
 #[tokio::test]
 async fn n4_an_event_declares_rights_and_takes_inputs() {
-    let schema = "grants: { users: [peek, read, create, execute] }
-default_permission: { owner: [peek, read, execute] }
-columns:
-  title:  { type: label }
-  status: { type: enum, options: [open, closed] }
-  note:   { type: text, read_only: true }
-states:
-  column: status
-  initial: open
-  events:
-    close:
-      from: open
-      to: closed
-      permission: { group: [execute] }
-      grants: [users]
-      rights: { case: [refer] }
+    let close = "      rights: { subject: read, case: refer }
       inputs: { reason: { type: label, required: true } }
       call: case/explain
       with: { reason: \"{{reason}}\" }
-    reopen:
+";
+    let reopen = "    reopen:
       from: closed
       to: open
       permission: { group: [execute] }
@@ -196,6 +182,7 @@ states:
       call: case/explain
       with: { reason: \"{{reason}}\" }
 ";
+    let schema = cases("  note:   { type: text, read_only: true }\n", close, reopen);
     let explain = "subject: required
 permission: { group: [execute] }
 grants: [users]
@@ -206,7 +193,7 @@ outcomes:
     with: { note: \"{{reason}}\" }
   - respond: client.reload
 ";
-    let folder = crate::house::project(&[("schema/case.yaml", schema), ("actions/case/explain.yaml", explain)]);
+    let folder = crate::house::project(&[("schema/case.yaml", schema.as_str()), ("actions/case/explain.yaml", explain)]);
     let world = World::of(&folder).await;
     let ada = world.user("ada", &[]).await;
     let id = ada.make("case", json!({"title": "größe"}), json!({})).await;

@@ -65,6 +65,28 @@ pub fn project<P: AsRef<str>, T: AsRef<str>>(files: &[(P, T)]) -> String {
     folder.to_str().expect("a path").to_owned()
 }
 
+/// A schema of cases that users make, which are open or closed. Each part as lines with their indent: `columns` and `events` are
+/// further ones; `close` is what the event of that name says beside its states and that users may fire it.
+pub fn cases(columns: &str, close: &str, events: &str) -> String {
+    format!(
+        "grants: {{ users: [peek, read, create, execute] }}
+default_permission: {{ owner: [peek, read, execute], guest: [peek] }}
+columns:
+  title:  {{ type: label }}
+  status: {{ type: enum, options: [open, closed] }}
+{columns}states:
+  column: status
+  initial: open
+  events:
+    close:
+      from: open
+      to: closed
+      permission: {{ group: [execute] }}
+      grants: [users]
+{close}{events}"
+    )
+}
+
 /// The URL of a database of the tests' cluster.
 pub fn database_url(name: &str) -> String {
     cluster().url().replace("/postgres", &format!("/{name}"))

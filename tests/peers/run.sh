@@ -10,23 +10,9 @@ trap 'echo "FAILED: line $LINENO of run.sh: $BASH_COMMAND"; df -h /tmp' ERR
 
 PEERS_TMP=$(mktemp -d)
 export PEERS_TMP
-# The server starts PostgreSQL as another user, who has to get to its folder.
-chmod 755 "$PEERS_TMP"
-server=
-finish() {
-  local code=$?
-  if [ -n "$server" ]; then
-    kill -TERM "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-  fi
-  rm -rf "$PEERS_TMP"
-  exit $code
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-"$rowhouse" serve --project "$project" --data "$PEERS_TMP/data" --listen 127.0.0.1:0 >"$PEERS_TMP/out" 2>"$PEERS_TMP/err" &
-server=$!
+. "$here/server.sh"
+begin "$PEERS_TMP"
+serve "$rowhouse" "$project"
 
 # Meanwhile: what the clients are made of.
 cp "$here"/*.mjs "$here/package.json" "$here/package-lock.json" "$PEERS_TMP/"
@@ -37,23 +23,7 @@ if ! [ -x /usr/bin/chromium ]; then
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >"$PEERS_TMP/apt.log" 2>&1 || { cat "$PEERS_TMP/apt.log"; false; }
 fi
 
-for _ in $(seq 300); do
-  grep -q '^listening on ' "$PEERS_TMP/out" && break
-  kill -0 "$server" 2>/dev/null || { cat "$PEERS_TMP/out" "$PEERS_TMP/err"; echo "FAILED: the server ended"; exit 1; }
-  sleep 0.2
-done
-PEERS_BASE=$(sed -n 's/^listening on //p' "$PEERS_TMP/out" | head -1)
-export PEERS_BASE
-[ -n "$PEERS_BASE" ] || { cat "$PEERS_TMP/err"; echo "FAILED: the server isn't ready"; exit 1; }
-
-printf 'administrators keep it\n' | "$rowhouse" admin create --email root@example.org --name Root --project "$project" --data "$PEERS_TMP/data" >/dev/null 2>"$PEERS_TMP/admin.err" ||
-  { cat "$PEERS_TMP/admin.err"; false; }
-curl -sSf "$PEERS_BASE/action/user_account/signup" -o /dev/null -H 'Content-Type: application/json' \
-  -d '{"name":"Ada","email":"ada@example.org","password":"correct horse","passwordConfirm":"correct horse"}'
-signin() {
-  curl -sSf "$PEERS_BASE/action/user_account/signin" -H 'Content-Type: application/json' -d "{\"email\":\"$1\",\"password\":\"$2\"}" |
-    python3 -c 'import json, sys; print(next(d["Attributes"]["value"] for d in json.load(sys.stdin) if d["ResponseType"] == "client.store.set"))'
-}
+ready "$rowhouse" "$project"
 PEERS_USER=$(signin ada@example.org 'correct horse')
 PEERS_ROOT=$(signin root@example.org 'administrators keep it')
 export PEERS_USER PEERS_ROOT
@@ -113,9 +83,8 @@ try conformance cargo run --quiet --locked --manifest-path "$here/../../Cargo.to
   --base "$PEERS_BASE/api" --entity "$here/../conformance/newsroom.json" --token "$PEERS_ROOT"
 
 # And it's still the same server, that lives and says nothing of inner errors.
-kill -0 "$server" || failed+=("the server ended")
+sound || failed+=("the server or its log")
 curl -sSf "$PEERS_BASE/readyz" -o /dev/null || failed+=("not ready at the end")
-if grep -aE 'panicked|ERROR' "$PEERS_TMP/err"; then failed+=("its log"); fi
 
 if [ ${#failed[@]} != 0 ]; then
   echo "FAILED: ${failed[*]}"

@@ -139,11 +139,8 @@ pub(super) fn check_parameters(reader: &mut Reader, mark: Mark, names: Names, pr
         {
             reader.complain(mark, format!("`{name}` {words}"));
         } else if let Template::List(items) = template
-            && let Some(words) = items.iter().find_map(|item| match item {
-                Template::Literal(value) => misfit(&properties[name], value),
-                Template::Path(_) | Template::Text(_) | Template::List(_) | Template::Map(_) => None,
-            })
             && properties[name]["format"] == "email"
+            && let Some(words) = items.iter().filter_map(literal).find_map(|value| misfit(&properties[name], &value))
         {
             reader.complain(mark, format!("`{name}` {words}"));
         } else if let (Template::List(_) | Template::Map(_), Some(kind @ ("string" | "integer" | "boolean"))) =

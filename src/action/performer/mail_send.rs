@@ -31,22 +31,20 @@ pub static PERFORMER: Performer = Performer {
 
 async fn send(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
     let mut values = with.clone();
-    let [to, cc, bcc] = ["to", "cc", "bcc"].map(|name| addresses(name, values.shift_remove(name)));
-    let reply_to = addresses("reply_to", values.shift_remove("reply_to"))?.pop();
+    let lists = ["to", "cc", "bcc"].map(|name| list(values.shift_remove(name)));
+    if lists.iter().map(Vec::len).sum::<usize>() > RECIPIENTS {
+        return Err(unfit(format!("A letter goes to at most {RECIPIENTS} addresses.")));
+    }
+    let [to, cc, bcc] = lists;
+    let reply_to = addresses("reply_to", list(values.shift_remove("reply_to")))?.pop();
     let [template, language] = ["template", "language"].map(|name| {
         let value = values.shift_remove(name);
         value.and_then(|v| v.as_str().map(str::to_owned))
     });
     let (id, name) = (Uuid::now_v7(), template.unwrap_or_default());
-    let all = [to, cc, bcc];
-    if all.iter().flatten().map(Vec::len).sum::<usize>() > RECIPIENTS {
-        return Err(unfit(format!("A letter goes to at most {RECIPIENTS} addresses.")));
-    }
-    let [to, cc, bcc] = all;
     // Whoever is named twice gets it once, where they are named first.
     let mut known: Vec<String> = vec![];
-    let [mut to, cc, bcc] = [to?, cc?, bcc?].map(|addresses| {
-        let mut new = addresses;
+    let [mut to, cc, bcc] = [addresses("to", to)?, addresses("cc", cc)?, addresses("bcc", bcc)?].map(|mut new| {
         new.retain(|address| {
             let folded = address.to_lowercase();
             let is_new = !known.contains(&folded);
@@ -74,16 +72,17 @@ async fn send(run: &mut Run<'_>, with: &Map<String, Json>) -> Result<Json> {
 /// Most addresses of one letter.
 const RECIPIENTS: usize = 50;
 
-/// The addresses of a parameter: one, or a list; of what isn't there none.
-fn addresses(name: &str, sent: Option<Json>) -> Result<Vec<String>> {
-    let sent = match sent {
-        None | Some(Json::Null) => return Ok(vec![]),
-        Some(Json::Array(addresses)) => addresses,
-        Some(address) => vec![address],
-    };
-    if sent.len() > RECIPIENTS {
-        return Err(unfit(format!("A letter goes to at most {RECIPIENTS} addresses.")));
+/// The values of a parameter: one, or a list; of what isn't there none.
+fn list(sent: Option<Json>) -> Vec<Json> {
+    match sent {
+        None | Some(Json::Null) => vec![],
+        Some(Json::Array(values)) => values,
+        Some(value) => vec![value],
     }
+}
+
+/// Addresses as they are written to.
+fn addresses(name: &str, sent: Vec<Json>) -> Result<Vec<String>> {
     let check = |address: Json| {
         let checked = Kind::Email.check(&Bounds::default(), &address);
         checked.map_err(|words| unfit(format!("The letter's `{name}` {words}.")))

@@ -24,7 +24,6 @@ use crate::access::write::many::{Pace, Step};
 use crate::action::event::settle;
 use crate::error::{Error, Fault, Result, short};
 use crate::permission::Right;
-use crate::plan::Planner;
 use crate::plan::change::{Change, FAULTS};
 use crate::request::body::step;
 use crate::request::precondition::Expected;
@@ -82,15 +81,10 @@ async fn resumed(transfer: &Transfer<'_>) -> Result<Tally> {
     Ok(Tally::of(&known, transfer.done, transfer.has_faulty))
 }
 
-fn planner<'a>(transfer: &Transfer<'a>) -> Planner<'a> {
-    let means = transfer.means;
-    Planner { schema: means.schema, limits: &means.config.limits, page: &means.config.page }
-}
-
 async fn begin<'a>(transfer: &Transfer<'a>) -> Result<Deed<'a>> {
     let action = if transfer.mode == Mode::MoveIn { "world/import_data (move_in)" } else { "world/import_data" };
     let origin = Origin { action, ..transfer.call.origin() };
-    Deed::begin(transfer.means.store, planner(transfer), transfer.call.caller, &origin).await
+    Deed::begin(transfer.means.store, transfer.means.planner(), transfer.call.caller, &origin).await
 }
 
 /// What only administrators bring along, only administrators do.

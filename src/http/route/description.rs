@@ -58,36 +58,37 @@ pub async fn openapi(app: &App, asked: &Asked) -> Result<Response> {
     if !faults.is_empty() {
         return Err(Error::Unreadable(faults));
     }
-    let actions = app.actions.all().iter().map(|action| (action.entity.as_str(), action.name.as_str()));
-    let key = (view.digest(&app.schema, actions), only.iter().flatten().map(|name| (*name).to_owned()).collect());
-    let body = app.descriptions.get(key, || {
-        let (limits, page) = (&app.config.limits, &app.config.page);
-        let source = openapi::Source { schema: &app.schema, actions: &app.actions, limits, page, base: app.base() };
-        openapi::document(&source, &view, only.as_deref()).to_string().into()
-    });
+    let (limits, page) = (&app.config.limits, &app.config.page);
+    let source = openapi::Source { schema: &app.schema, actions: &app.actions, limits, page, base: app.base() };
+    let make = || Bytes::from(openapi::document(&source, &view, only.as_deref()).to_string());
+    // Parts are small, and as many as anybody likes to ask for: they are made each time, and drive nothing out.
+    let body = match only {
+        Some(_) => make(),
+        None => {
+            let actions = app.actions.all().iter().map(|action| (action.entity.as_str(), action.name.as_str()));
+            app.descriptions.get(view.digest(&app.schema, actions), make)
+        }
+    };
     Ok(tagged(asked, "application/json", body))
 }
 
-/// Descriptions that were asked for: of as many views as there are kinds of callers, the last ones.
+/// Whole descriptions, by what a view shows ([`View::digest`]): as many views as there are kinds of callers, the last ones.
 #[derive(Default)]
-pub struct Descriptions(Mutex<VecDeque<(Key, Bytes)>>);
-
-/// What a view shows, and of which entities.
-type Key = (Vec<u8>, Vec<String>);
+pub struct Descriptions(Mutex<VecDeque<(Vec<u8>, Bytes)>>);
 
 /// So many are kept.
 const KEPT: usize = 16;
 
 impl Descriptions {
-    /// The description of that key, made where there is none.
-    fn get(&self, key: Key, make: impl FnOnce() -> Bytes) -> Bytes {
-        let found = |all: &VecDeque<(Key, Bytes)>| all.iter().find(|(of, _)| *of == key).map(|(_, body)| body.clone());
+    /// The description of a view, made where there is none.
+    fn get(&self, view: Vec<u8>, make: impl FnOnce() -> Bytes) -> Bytes {
+        let found = |all: &VecDeque<(Vec<u8>, Bytes)>| all.iter().find(|(of, _)| *of == view).map(|(_, body)| body.clone());
         if let Some(body) = self.0.lock().ok().as_deref().and_then(found) {
             return body;
         }
         let body = make();
         if let Ok(mut all) = self.0.lock() {
-            all.push_back((key, body.clone()));
+            all.push_back((view, body.clone()));
             if all.len() > KEPT {
                 all.pop_front();
             }

@@ -8,7 +8,6 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::field::{FAULT, Field, is_told, names};
-use super::planner;
 use crate::action::transfer::table::{Cell, Format, Line};
 use crate::action::transfer::{Mode, Transfer};
 use crate::error::{Fault, short};
@@ -162,7 +161,7 @@ pub(super) fn draw<'s>(transfer: &Transfer<'s>, line: &Line, id: Uuid, part: Par
     }
     let change = match body::resource(&document) {
         Ok(resource) => {
-            let mut change = planner(transfer).change(entity, id, part == Part::Create, &resource);
+            let mut change = transfer.means.planner().change(entity, id, part == Part::Create, &resource);
             change.faults.extend(faults);
             change.sets.retain(|(set, _)| !moved.iter().any(|(column, _): &(&Column, _)| column.name == set.name));
             change.sets.extend(moved);
